@@ -1,0 +1,24 @@
+/** What the webhook needs to know; all of it is in memory, nothing is asked for while a pod waits. */
+import type { NamespaceFacts, ServiceAccountFacts } from "../core/kubernetes.ts";
+import type { RegistryIndex } from "../core/registry.ts";
+import type { Answer, Review } from "./review.ts";
+import type { Decision } from "../core/decision.ts";
+
+export interface AdmissionPorts {
+  /** The registries of the configuration that is in force now. */
+  readonly registries: () => RegistryIndex;
+  readonly namespace: (name: string) => NamespaceFacts;
+  readonly serviceAccount: (namespace: string, name: string) => ServiceAccountFacts | undefined;
+}
+
+/** An answered review, with what the log and the metrics say of it. */
+export interface HandledReview {
+  readonly answer: Answer;
+  readonly decision: Decision;
+  /** Empty if the request names none. */
+  readonly namespace: string;
+  /** What made the pod, as `Kind/name`; undefined if a person did. */
+  readonly owner: string | undefined;
+}
+
+export type ReviewHandler = (review: Review) => HandledReview;

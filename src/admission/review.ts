@@ -1,0 +1,66 @@
+/** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
+import { isObject, type JsonObject } from "../core/kubernetes.ts";
+import type { AddOperation } from "../core/patch.ts";
+
+/** A review that can be answered: it says to whom the answer goes. */
+export interface Review {
+  /** `admission.k8s.io/v1`, or another version, which is answered in kind. */
+  readonly apiVersion: string;
+  readonly uid: string;
+  /** The request as it came; its other members are read where they are needed. */
+  readonly request: JsonObject;
+}
+
+/** The answer to a review. There is none that refuses: Pullpass never keeps a pod out. */
+export interface Answer {
+  /** Empty for none. */
+  readonly patch: readonly AddOperation[];
+  readonly warnings: readonly string[];
+}
+
+/** Thrown for a body that nothing can be answered to: no JSON, no AdmissionReview, no uid. */
+export class NotAnAdmissionReviewError extends Error {
+  override readonly name = "NotAnAdmissionReviewError";
+}
+
+const API_GROUP = "admission.k8s.io/";
+
+/** @throws NotAnAdmissionReviewError if there is no uid to answer to. */
+export function decodeReview(body: string): Review {
+  const review = parseJson(body);
+  if (!isObject(review) || review["kind"] !== "AdmissionReview") {
+    throw new NotAnAdmissionReviewError("the body is not an AdmissionReview");
+  }
+  const { apiVersion, request } = review;
+  if (typeof apiVersion !== "string" || !apiVersion.startsWith(API_GROUP)) {
+    throw new NotAnAdmissionReviewError("the AdmissionReview is not of the group admission.k8s.io");
+  }
+  if (!isObject(request) || typeof request["uid"] !== "string" || request["uid"] === "") {
+    throw new NotAnAdmissionReviewError("the AdmissionReview has no request with a uid");
+  }
+  return { apiVersion, uid: request["uid"], request };
+}
+
+/** JSON for the response's body. The request is not sent back: nobody reads it, and it doubles the traffic. */
+export function encodeAnswer({ apiVersion, uid }: Review, { patch, warnings }: Answer): string {
+  const response = {
+    uid,
+    allowed: true,
+    ...(warnings.length > 0 && { warnings }),
+    // Both or none of them: the API server counts one alone as a failed call.
+    ...(patch.length > 0 && { patchType: "JSONPatch", patch: base64(JSON.stringify(patch)) }),
+  };
+  return JSON.stringify({ apiVersion, kind: "AdmissionReview", response });
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    throw new NotAnAdmissionReviewError("the body is not JSON", { cause: error });
+  }
+}

@@ -1,0 +1,144 @@
+/** Reads files of manifests and writes them out with changes. */
+import { isDeepStrictEqual } from "node:util";
+import jsonpatch from "fast-json-patch";
+import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from "yaml";
+import type { AddOperation } from "../core/patch.ts";
+import type { ManifestFile } from "./inject.ts";
+import { applyEdits, editFor, type Addition, type TextEdit } from "./yaml-edit.ts";
+
+/** One document of a file. */
+export interface ManifestDocument {
+  readonly yaml: Document.Parsed;
+  readonly value: unknown;
+  /** Where it begins, from 1. */
+  readonly line: number;
+}
+
+/** A document and the JSON patch for it; none leaves it as it is. */
+export interface ManifestChange {
+  readonly document: ManifestDocument;
+  readonly operations: readonly AddOperation[];
+}
+
+/** Thrown for a file that cannot be written out with its changes; names the file and the line. */
+export class UnreadableManifestError extends Error {
+  override readonly name = "UnreadableManifestError";
+
+  constructor(file: string, line: number, fault: string) {
+    super(`${file}:${line.toString()}: ${fault}`);
+  }
+}
+
+/** kubectl reads merge keys (`<<`), too. */
+const PARSE_OPTIONS = { merge: true, prettyErrors: false, logLevel: "error" } as const;
+
+/** @throws UnreadableManifestError for the first syntax error. */
+export function parseManifests({ name, text }: ManifestFile): readonly ManifestDocument[] {
+  const lineCounter = new LineCounter();
+  const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
+  return documentsIn(text, lineCounter).map((yaml) => {
+    const [error] = yaml.errors;
+    if (error !== undefined) throw new UnreadableManifestError(name, lineOf(error.pos[0]), `not YAML: ${error.message}`);
+    const line = lineOf(yaml.contents?.range?.[0] ?? yaml.range[0]);
+    return { yaml, value: valueOf(yaml, name, line), line };
+  });
+}
+
+/**
+ * The file's text with the changes made, and not a character else changed.
+ *
+ * What comes out is read again and held against what the patches make of the manifest. Where an edit of the text does not
+ * do that (the pod stands behind an alias, say), the one document is written anew from its syntax tree.
+ *
+ * @throws UnreadableManifestError if that fails as well.
+ */
+export function editManifests({ name, text }: ManifestFile, changes: readonly ManifestChange[]): string {
+  const edits = changes.flatMap(({ document, operations }): readonly TextEdit[] => {
+    if (operations.length === 0) return [];
+    const wanted = patched(document.value, operations);
+    const additions = additionsFor(wanted, operations);
+    const small = additions.map((addition) => editFor(text, document.yaml, addition));
+    if (small.every((edit) => edit !== undefined) && makes(text, document, small, wanted)) return small;
+    const whole = rewrite(document.yaml, additions);
+    if (whole !== undefined && makes(text, document, [whole], wanted)) return [whole];
+    throw new UnreadableManifestError(name, document.line, "the pod shares parts with others by aliases; write them out");
+  });
+  return applyEdits(text, edits);
+}
+
+function patched(value: unknown, operations: readonly AddOperation[]): unknown {
+  const copy: unknown = structuredClone(value);
+  return jsonpatch.applyPatch(copy, structuredClone(operations)).newDocument;
+}
+
+/** Elements for the same list go in one addition; what is new as a whole takes the value that all operations give it. */
+function additionsFor(wanted: unknown, operations: readonly AddOperation[]): readonly Addition[] {
+  const additions = new Map<string, Addition>();
+  for (const { path, value } of operations) {
+    const target = path.endsWith("/-") ? "elements" : "member";
+    const pointer = target === "elements" ? path.slice(0, -2) : path;
+    const isWithinAnother = [...additions.keys()].some((other) => pointer.startsWith(`${other}/`));
+    if (isWithinAnother) continue;
+    const keys = pointer.split("/").slice(1).map(jsonpatch.unescapePathComponent);
+    const before = additions.get(pointer);
+    const elements = before === undefined ? [value] : [...(before.value as readonly unknown[]), value];
+    const whole: unknown = jsonpatch.getValueByPointer(wanted, pointer);
+    additions.set(pointer, { path: keys, target, value: target === "elements" ? elements : whole });
+  }
+  return [...additions.values()];
+}
+
+function makes(text: string, { yaml }: ManifestDocument, edits: readonly TextEdit[], wanted: unknown): boolean {
+  const [start, , end] = yaml.range;
+  const shifted = edits.map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
+  const [document, ...others] = documentsIn(applyEdits(text.slice(start, end), shifted));
+  if (document === undefined || others.length > 0 || document.errors.length > 0) return false;
+  return isDeepStrictEqual(document.toJS(), wanted);
+}
+
+/** The document's content, written anew with its comments. Aliases on the way to an addition become copies. */
+function rewrite(original: Document.Parsed, additions: readonly Addition[]): TextEdit | undefined {
+  const range = original.contents?.range;
+  if (!range) return undefined;
+  const copy = original.clone() as Document;
+  for (const { path } of additions) {
+    for (let length = 1; length <= path.length; length++) {
+      const node = copy.getIn(path.slice(0, length), true);
+      if (isAlias(node)) copy.setIn(path.slice(0, length), withoutAnchors(node.resolve(copy)?.clone()));
+    }
+  }
+  for (const { path, value, target } of additions) {
+    if (target === "member") copy.setIn(path, copy.createNode(value));
+    else for (const element of value as readonly unknown[]) copy.addIn(path, copy.createNode(element));
+  }
+  copy.commentBefore = null;
+  copy.comment = null;
+  if (copy.contents !== null) copy.contents.commentBefore = null;
+  if (copy.directives !== undefined) copy.directives.docStart = null;
+  return { start: range[0], end: range[1], text: copy.toString({ lineWidth: 0 }) };
+}
+
+function withoutAnchors(node: unknown): unknown {
+  if (isNode(node)) {
+    visit(node, {
+      Node(_key, child) {
+        if ("anchor" in child) delete child.anchor;
+      },
+    });
+  }
+  return node;
+}
+
+function documentsIn(text: string, lineCounter?: LineCounter): readonly Document.Parsed[] {
+  const documents = parseAllDocuments(text, { ...PARSE_OPTIONS, ...(lineCounter && { lineCounter }) });
+  return Array.isArray(documents) ? documents : [];
+}
+
+function valueOf(yaml: Document, file: string, line: number): unknown {
+  try {
+    return yaml.toJS();
+  } catch (error) {
+    const fault = error instanceof Error ? error.message : String(error);
+    throw new UnreadableManifestError(file, line, `not YAML: ${fault}`);
+  }
+}

@@ -1,0 +1,38 @@
+/** The configuration once it is read: registries with the sources of their credentials, not the credentials. */
+import type { Address } from "../core/address.ts";
+import type { Sensitive } from "../core/credential.ts";
+import type { Registry } from "../core/registry.ts";
+import type { Place } from "./place.ts";
+import type { BuilderEntry } from "./schema.ts";
+
+/** Where a secret text comes from. */
+export type TextSource =
+  | { readonly kind: "inline"; readonly value: Sensitive }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "environment"; readonly variable: string };
+
+/** Where the credentials of a registry come from. */
+export type CredentialSource =
+  | { readonly kind: "basic"; readonly username: string; readonly password: TextSource }
+  | { readonly kind: "token"; readonly username: string | undefined; readonly token: TextSource }
+  | { readonly kind: "docker-config"; readonly path: string }
+  | { readonly kind: "secret"; readonly name: string; readonly namespace: string | undefined };
+
+export interface ConfiguredRegistry extends Registry {
+  readonly displayName: string | undefined;
+  /** Undefined if an admin keeps the pull secret in the namespaces. */
+  readonly source: CredentialSource | undefined;
+  /** The concrete hosts behind an address with `*`. */
+  readonly hosts: readonly Address[];
+  /** The directory of `config.json` in the builders that a Polyaxon connection is for. */
+  readonly mountPath: string | undefined;
+  /** Which list of the configuration it stands in. */
+  readonly list: "registries" | "privateRegistries" | "connections";
+  readonly place: Place;
+}
+
+export interface Configuration {
+  readonly registries: readonly ConfiguredRegistry[];
+  readonly builders: readonly BuilderEntry[];
+  readonly attachedServiceAccounts: readonly string[];
+}

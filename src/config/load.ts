@@ -1,0 +1,152 @@
+/** Reads the configuration from the texts of its files: everything that is wrong with it at once, or all of it. */
+import path from "node:path";
+import { Sensitive } from "../core/credential.ts";
+import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
+import { formatPlace, InvalidConfigurationError, type Place, type Problem } from "./place.ts";
+import { readConnection, readPrivateRegistry, RegistryNames, type PolyaxonResult } from "./polyaxon.ts";
+import { documentSchema, type AuthEntry, type BuilderEntry, type RegistryEntry, type SourceEntry } from "./schema.ts";
+import { parseYamlFile, type ParsedDocument } from "./yaml-document.ts";
+import { problemsOf } from "./zod-problems.ts";
+
+export interface ConfigurationFile {
+  /** As given on the command line; errors name it so. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * Joins all documents of all files. Credentials are not read: see credentials.ts.
+ *
+ * @throws InvalidConfigurationError with every problem of every file.
+ */
+export function loadConfiguration(files: readonly ConfigurationFile[]): Configuration {
+  const parsed = files.map((file) => ({ file, ...parseYamlFile(file.path, file.text) }));
+  const problems: Problem[] = parsed.flatMap((file) => file.problems);
+  const registries: ConfiguredRegistry[] = [];
+  const builders: BuilderEntry[] = [];
+  const attachedServiceAccounts: string[] = [];
+  const polyaxonLists: { readonly document: ParsedDocument; readonly lists: PolyaxonLists }[] = [];
+
+  for (const { file, documents } of parsed) {
+    for (const document of documents) {
+      const result = documentSchema.safeParse(document.value);
+      if (!result.success) {
+        problems.push(...problemsOf(result.error, document));
+        // The lists that Polyaxon owns are checked all the same, so that every problem comes at once.
+        polyaxonLists.push({ document, lists: listsOf(document.value) });
+        continue;
+      }
+      const { data } = result;
+      for (const [index, entry] of (data.registries ?? []).entries()) {
+        registries.push(configuredRegistry(entry, path.dirname(file.path), document.placeOf(["registries", index])));
+      }
+      builders.push(...(data.builders ?? []));
+      attachedServiceAccounts.push(...(data.serviceAccounts?.attach ?? []));
+      polyaxonLists.push({ document, lists: data });
+    }
+  }
+
+  const names = new RegistryNames(registries.map((registry) => registry.name));
+  for (const { document, lists } of polyaxonLists) {
+    const results = [
+      ...readList(lists.privateRegistries, "privateRegistries", document, names, readPrivateRegistry),
+      ...readList(lists.connections, "connections", document, names, readConnection),
+    ];
+    registries.push(...results.flatMap((result) => result.registry ?? []));
+    problems.push(...results.flatMap((result) => result.problems));
+  }
+
+  problems.push(...conflictsAmong(registries));
+  if (problems.length > 0) throw new InvalidConfigurationError(problems);
+  return { registries, builders, attachedServiceAccounts };
+}
+
+interface PolyaxonLists {
+  readonly privateRegistries?: readonly unknown[] | undefined;
+  readonly connections?: readonly unknown[] | undefined;
+}
+
+type ReadEntry = (entry: unknown, place: Place, document: ParsedDocument, names: RegistryNames) => PolyaxonResult;
+
+function readList(
+  entries: readonly unknown[] | undefined,
+  list: string,
+  document: ParsedDocument,
+  names: RegistryNames,
+  read: ReadEntry,
+): readonly PolyaxonResult[] {
+  return (entries ?? []).map((entry, index) => read(entry, document.placeOf([list, index]), document, names));
+}
+
+function listsOf(value: unknown): PolyaxonLists {
+  const { privateRegistries, connections } = Object(value) as Readonly<Record<string, unknown>>;
+  return {
+    privateRegistries: Array.isArray(privateRegistries) ? privateRegistries : undefined,
+    connections: Array.isArray(connections) ? connections : undefined,
+  };
+}
+
+function configuredRegistry(entry: RegistryEntry, directory: string, place: Place): ConfiguredRegistry {
+  return {
+    name: entry.name,
+    displayName: entry.displayName,
+    address: entry.address,
+    secretName: entry.secretName ?? `pullpass-${entry.name}`,
+    use: entry.use ?? ["pull", "build"],
+    namespaces: entry.namespaces,
+    source: entry.auth === undefined ? undefined : credentialSource(entry.auth, directory),
+    hosts: entry.hosts ?? [],
+    mountPath: undefined,
+    list: "registries",
+    place,
+  };
+}
+
+function credentialSource(auth: AuthEntry, directory: string): CredentialSource {
+  switch (auth.type) {
+    case "BasicAuth":
+      return {
+        kind: "basic",
+        username: auth.username,
+        password: textSource(auth.password, auth.passwordFrom, directory),
+      };
+    case "Token":
+      return { kind: "token", username: auth.username, token: textSource(auth.token, auth.tokenFrom, directory) };
+    case "DockerConfig":
+      return { kind: "docker-config", path: path.resolve(directory, auth.file) };
+    case "Secret":
+      return { kind: "secret", name: auth.name, namespace: auth.namespace };
+  }
+}
+
+/** The schema holds exactly one of the three. */
+function textSource(inline: string | undefined, from: SourceEntry | undefined, directory: string): TextSource {
+  if (from?.env !== undefined) return { kind: "environment", variable: from.env };
+  if (from?.file !== undefined) return { kind: "file", path: path.resolve(directory, from.file) };
+  return { kind: "inline", value: new Sensitive(inline ?? "") };
+}
+
+/** Names are unique, and two registries with credentials of their own do not write one Secret. */
+function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Problem[] {
+  const byName = new Map<string, ConfiguredRegistry>();
+  const bySecret = new Map<string, ConfiguredRegistry>();
+  const problems: Problem[] = [];
+  for (const registry of registries) {
+    const namesake = byName.get(registry.name);
+    if (namesake !== undefined) {
+      const message = `a registry named ${registry.name} stands at ${formatPlace(namesake.place)} already`;
+      problems.push({ place: registry.place, message });
+    }
+    byName.set(registry.name, registry);
+
+    if (registry.source === undefined) continue;
+    const other = bySecret.get(registry.secretName);
+    if (other !== undefined && namesake === undefined) {
+      const message = `the registry at ${formatPlace(other.place)} writes Secret ${registry.secretName} already`;
+      problems.push({ place: registry.place, message });
+    }
+    bySecret.set(registry.secretName, registry);
+  }
+  return problems;
+}
+

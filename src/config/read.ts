@@ -1,0 +1,62 @@
+/** Reads the configuration from disk, and again when it changes. */
+import { readFileSync } from "node:fs";
+import type { Configuration } from "./configuration.ts";
+import { loadConfiguration, type ConfigurationFile } from "./load.ts";
+import { InvalidConfigurationError, type Problem } from "./place.ts";
+import { watchFiles, type FileWatch } from "./watch.ts";
+
+/** @throws InvalidConfigurationError with everything that is wrong, files that cannot be read included. */
+export function readConfiguration(paths: readonly string[]): Configuration {
+  return loadConfiguration(readFiles(paths));
+}
+
+/** What happens as the files change. */
+export interface ReloadListener {
+  onReload(configuration: Configuration): void;
+  /** The last good configuration stays in force. */
+  onFailure(error: InvalidConfigurationError): void;
+}
+
+/** Reads the configuration again whenever its files hold something other than the last time; reports each fault once. */
+export function watchConfiguration(paths: readonly string[], listener: ReloadListener): FileWatch {
+  let lastText = textOf(paths);
+  return watchFiles(paths, () => {
+    const text = textOf(paths);
+    if (text === lastText) return;
+    lastText = text;
+    try {
+      listener.onReload(readConfiguration(paths));
+    } catch (error) {
+      if (!(error instanceof InvalidConfigurationError)) throw error;
+      listener.onFailure(error);
+    }
+  });
+}
+
+function readFiles(paths: readonly string[]): readonly ConfigurationFile[] {
+  const files: ConfigurationFile[] = [];
+  const problems: Problem[] = [];
+  for (const path of paths) {
+    try {
+      files.push({ path, text: readFileSync(path, "utf8") });
+    } catch (error) {
+      problems.push({ place: { file: path, line: undefined, path: [] }, message: reasonOf(error) });
+    }
+  }
+  if (problems.length > 0) throw new InvalidConfigurationError(problems);
+  return files;
+}
+
+/** What the files hold, or why they cannot be read. */
+function textOf(paths: readonly string[]): string {
+  try {
+    return JSON.stringify(readFiles(paths));
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** Node's own words name what was tried and the file: `ENOENT: no such file or directory, open 'pullpass.yaml'`. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

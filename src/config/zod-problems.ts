@@ -1,0 +1,53 @@
+/** Turns what the schema found into problems with places. */
+import type { z } from "zod";
+import type { KeyPath, Problem } from "./place.ts";
+import type { ParsedDocument } from "./yaml-document.ts";
+
+type Issue = z.core.$ZodIssue;
+
+/** `prefix` is the way to the value that was checked, if it is not the document itself. */
+export function problemsOf(error: z.ZodError, document: ParsedDocument, prefix: KeyPath = []): readonly Problem[] {
+  return error.issues.flatMap((issue) => problemsOfIssue(issue, document, prefix));
+}
+
+function problemsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath): readonly Problem[] {
+  const path = [...prefix, ...issue.path.filter((key) => typeof key !== "symbol")];
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const place = document.placeOf([...path, key]);
+      if (isPresentable(key)) return { place, message: "unknown key" };
+      return { place: { ...place, path }, message: "unknown key, not shown because it does not look like one" };
+    });
+  }
+  if (issue.code === "invalid_key") {
+    return issue.issues.map((inner) => ({ place: document.placeOf(path), message: `the key ${inner.message}` }));
+  }
+  return [{ place: document.placeOf(path), message: messageOf(issue) }];
+}
+
+/** In a flow mapping a forgotten quote makes a key of `user:password@host`. */
+function isPresentable(key: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9_.-]{0,40}$/.test(key);
+}
+
+/** The library's messages name types, never values. */
+function messageOf(issue: Issue): string {
+  if (issue.code !== "invalid_type") return issue.message.replace(/^Invalid (?:option|input): /, "");
+  const received = /received (\w+)$/.exec(issue.message)?.[1] ?? "something else";
+  if (received === "undefined") return "is missing";
+  const hint = issue.expected === "string" && received !== "null" ? "; quote it" : "";
+  return `must be ${describeType(issue.expected)}, not ${describeType(received)}${hint}`;
+}
+
+function describeType(type: string): string {
+  const names: Readonly<Record<string, string>> = {
+    string: "a text",
+    object: "a mapping",
+    record: "a mapping",
+    array: "a list",
+    null: "empty",
+    boolean: "true or false",
+    number: "a number",
+  };
+  return names[type] ?? type;
+}

@@ -1,0 +1,186 @@
+/**
+ * Registry addresses: `host[:port][/path]`, what images are matched against.
+ *
+ * The rule is kubelet's for the keys of a pull secret (k8s.io/kubernetes `pkg/credentialprovider/keyring.go`), with
+ * two deliberate differences. A path ends at a `/`: `/team-a` does not cover `/team-abc`. And Docker Hub's
+ * `index.docker.io` is `docker.io`, so that both spellings are one address and never cover `localhost/app`.
+ */
+import { isRepositoryPath } from "./image-reference.ts";
+
+/** A parsed address. Two addresses are the same registry exactly if their `text` is equal. */
+export interface Address {
+  /** The canonical form: no scheme, no `/v1/` or `/v2/`, no last slash, `docker.io` for Docker Hub. */
+  readonly text: string;
+  /** Host and port as an image writes them, possibly with `*` in the labels of the host. */
+  readonly authority: string;
+  /** The labels of the host. A bracketed IPv6 address is one label, without its brackets. */
+  readonly labels: readonly string[];
+  /** The digits after the host's colon, or the empty string: no port is a port of its own, and not 443. */
+  readonly port: string;
+  /** Leading components of the repository, or the empty string for all of the host. */
+  readonly path: string;
+  readonly isWildcard: boolean;
+}
+
+/** Thrown by {@link parseAddress}; `reason` does not repeat the text, which may hold a password by mistake. */
+export class InvalidAddressError extends Error {
+  override readonly name = "InvalidAddressError";
+
+  constructor(readonly reason: string) {
+    super(`not a registry address: ${reason}`);
+  }
+}
+
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:\/\//;
+const HTTP_SCHEME = /^https?:\/\//;
+const API_VERSION = /^\/v[12]\//;
+const AUTHORITY = /^(?:\[([0-9a-fA-F:]+)\]|([^[\]:]*))(?::(.*))?$/;
+// Underscores are no part of a DNS name, but kubelet looks such hosts up all the same.
+const LABEL = /^(?!-)[A-Za-z0-9_*-]+(?<!-)$/;
+const PORT = /^[0-9]+$/;
+
+/**
+ * Parses an address as an admin writes it. A scheme (`http://` or `https://`), a leading `/v1/` or `/v2/` of the path
+ * and a last slash are taken off.
+ *
+ * @throws InvalidAddressError if no image could ever match the text.
+ */
+export function parseAddress(input: string): Address {
+  if (input === "") throw new InvalidAddressError("it is empty");
+  if (/\s/.test(input)) throw new InvalidAddressError("it holds white space");
+  if (SCHEME.test(input) && !HTTP_SCHEME.test(input)) {
+    throw new InvalidAddressError("the scheme has to be http:// or https://, or none");
+  }
+  const bare = input.replace(HTTP_SCHEME, "");
+  if (bare.includes("@")) {
+    throw new InvalidAddressError("it holds an @; user name and password go under auth");
+  }
+  if (/[?#]/.test(bare)) throw new InvalidAddressError("it holds a ? or a #, which end the host of a URL");
+
+  const slash = bare.indexOf("/");
+  const authority = slash < 0 ? bare : bare.slice(0, slash);
+  const writtenPath = slash < 0 ? "" : bare.slice(slash);
+  const path = writtenPath.replace(API_VERSION, "/").replace(/\/$/, "").slice(1);
+  if (path !== "") checkPath(path);
+
+  const { labels, port } = parseAuthority(authority);
+  const canonicalAuthority = authority === "index.docker.io" ? "docker.io" : authority;
+  return {
+    text: path === "" ? canonicalAuthority : `${canonicalAuthority}/${path}`,
+    authority: canonicalAuthority,
+    labels: canonicalAuthority === authority ? labels : canonicalAuthority.split("."),
+    port,
+    path,
+    isWildcard: authority.includes("*"),
+  };
+}
+
+/** A repository's name cut where addresses are compared: see {@link splitRepository}. */
+export interface Repository {
+  readonly authority: string;
+  readonly labels: readonly string[];
+  readonly port: string;
+  readonly path: string;
+}
+
+/** Cuts `domain/path` as kubelet's lookup does, at the first slash. */
+export function splitRepository(repositoryName: string): Repository {
+  const slash = repositoryName.indexOf("/");
+  const authority = repositoryName.slice(0, slash);
+  const match = AUTHORITY.exec(authority);
+  const host = match?.[1] ?? match?.[2] ?? authority;
+  return {
+    authority,
+    labels: match?.[1] === undefined ? host.split(".") : [host],
+    port: match?.[3] ?? "",
+    path: repositoryName.slice(slash + 1),
+  };
+}
+
+/*
+ * Does an address cover a repository? All three have to hold.
+ *
+ * port                      | equal as text; none equals only none
+ * host                      | as many labels, and each label matches as a glob in which * stands for any run, also none
+ * path                      | the address has none, or the repository's begins with it and then ends or has a slash
+ */
+export function addressCovers(address: Address, repository: Repository): boolean {
+  return coversHost(address, repository) && coversPath(address.path, repository.path);
+}
+
+function coversHost(address: Address, repository: Repository): boolean {
+  if (!address.isWildcard) return address.authority === repository.authority;
+  return (
+    address.port === repository.port &&
+    address.labels.length === repository.labels.length &&
+    address.labels.every((label, index) => globMatches(label, repository.labels[index] ?? ""))
+  );
+}
+
+function coversPath(prefix: string, path: string): boolean {
+  if (prefix === "") return true;
+  return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === "/");
+}
+
+/**
+ * Orders addresses from most to least specific: longer path, then a host without `*`, then the longer text. Addresses
+ * that are equal in all three compare as 0; a stable sort leaves them in the order of the configuration.
+ */
+export function compareSpecificity(a: Address, b: Address): number {
+  return (
+    b.path.length - a.path.length ||
+    Number(a.isWildcard) - Number(b.isWildcard) ||
+    b.text.length - a.text.length
+  );
+}
+
+/** `*` stands for any run of characters, also for none. Greedy with one point of return, so the time is bounded by the product of both lengths. */
+function globMatches(glob: string, text: string): boolean {
+  let globIndex = 0;
+  let textIndex = 0;
+  let starIndex = -1;
+  let resumeIndex = 0;
+  while (textIndex < text.length) {
+    if (glob[globIndex] === "*") {
+      starIndex = globIndex++;
+      resumeIndex = textIndex;
+    } else if (globIndex < glob.length && glob[globIndex] === text[textIndex]) {
+      globIndex++;
+      textIndex++;
+    } else if (starIndex >= 0) {
+      globIndex = starIndex + 1;
+      textIndex = ++resumeIndex;
+    } else {
+      return false;
+    }
+  }
+  while (glob[globIndex] === "*") globIndex++;
+  return globIndex === glob.length;
+}
+
+function parseAuthority(authority: string): { readonly labels: readonly string[]; readonly port: string } {
+  const match = AUTHORITY.exec(authority);
+  if (match === null) throw new InvalidAddressError("the host is not a DNS name or an IP address");
+  const [, ipv6, dnsName = "", port] = match;
+  if (port !== undefined && !PORT.test(port)) {
+    throw new InvalidAddressError("the port has to be a number; a * stands only within a label of the host");
+  }
+  if (ipv6 !== undefined) {
+    if (port === undefined) {
+      throw new InvalidAddressError("kubelet never matches an IPv6 address without a port; add the port");
+    }
+    return { labels: [ipv6], port };
+  }
+  const labels = dnsName.split(".");
+  if (!labels.every((label) => LABEL.test(label))) {
+    throw new InvalidAddressError("each label of the host has to be letters, digits, - and *, not empty");
+  }
+  return { labels, port: port ?? "" };
+}
+
+function checkPath(path: string): void {
+  if (path.includes("*")) throw new InvalidAddressError("a * stands only in the host, never in the path");
+  if (!isRepositoryPath(path)) {
+    throw new InvalidAddressError("the path cannot begin a repository: those are lower case, without empty parts");
+  }
+}

@@ -1,0 +1,57 @@
+/** What the core decides, as values that carry their reason. */
+import type { ImageReference } from "./image-reference.ts";
+import type { PodImage } from "./pod.ts";
+import type { Registry } from "./registry.ts";
+
+/** Why nothing is injected. The key is the metric's label and the log's reason, the sentence is for people. */
+export const SKIP_REASONS = {
+  "not-a-create": "pull secrets can only be set while a pod is created",
+  "not-a-pod": "the request is not about a pod",
+  "unknown-shape": "the request does not have the shape of a pod's creation",
+  "mirror-pod": "a mirror pod stands for a static pod and may not reference secrets",
+  "namespace-not-opted-in": "the namespace does not have the label pullpass.dev/inject=enabled",
+  "pod-opted-out": "the pod has the label pullpass.dev/inject=disabled",
+  "no-registry": "no configured registry covers an image of the pod",
+  "already-present": "the pod names every pull secret that its images need",
+  "mountable-secrets-enforced": "the service account allows only the pull secrets that it lists",
+} as const;
+
+export type SkipReason = keyof typeof SKIP_REASONS;
+
+/** One image and what was found for it. */
+export type ImageFinding =
+  | {
+      readonly kind: "parsed";
+      readonly image: PodImage;
+      readonly reference: ImageReference;
+      /** Empty if no registry covers the image. */
+      readonly registries: readonly Registry[];
+    }
+  | { readonly kind: "invalid"; readonly image: PodImage; readonly reason: string };
+
+interface Findings {
+  readonly images: readonly ImageFinding[];
+  /** For the person who creates the pod: one line each, at most 120 characters, nothing secret. */
+  readonly warnings: readonly string[];
+}
+
+/** Secrets to append to the pod. */
+export interface Injection extends Findings {
+  readonly kind: "inject";
+  /** The registries whose secrets the pod lacked, in configuration order; at least one. */
+  readonly registries: readonly Registry[];
+  /** The secrets to append, each once, in the order of the registries; at least one. */
+  readonly secretNames: readonly string[];
+}
+
+export interface Skip extends Findings {
+  readonly kind: "skip";
+  readonly reason: SkipReason;
+}
+
+export type Decision = Injection | Skip;
+
+/** A decision to do nothing that is taken before any image is looked at. */
+export function skip(reason: SkipReason, warnings: readonly string[] = []): Skip {
+  return { kind: "skip", reason, images: [], warnings };
+}

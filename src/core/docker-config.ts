@@ -1,0 +1,145 @@
+/**
+ * Reads `config.json` as `docker login` leaves it and as pull secrets hold it.
+ *
+ * The rules are kubelet's (k8s.io/kubernetes `pkg/credentialprovider/config.go`), because a document that kubelet cannot
+ * decode fails every pull of a pod: member names match in any case, `auth` wins over `username` and `password` and may be
+ * padded or not, one entry that cannot be decoded loses the whole document, and what else is in there does not matter.
+ */
+import { addressCovers, InvalidAddressError, parseAddress, splitRepository, type Address } from "./address.ts";
+import type { Credential } from "./credential.ts";
+import { isObject, type JsonObject } from "./kubernetes.ts";
+
+/** `dockerconfigjson` has its entries under `auths`; the older `dockercfg` is those entries alone. */
+export type DockerConfigFormat = "dockerconfigjson" | "dockercfg";
+
+export interface DockerConfig {
+  /** Credentials by the key that they stand under, as written. User name and password may be empty. */
+  readonly entries: ReadonlyMap<string, Credential>;
+  /** The keys of `credHelpers`, and whether there is a `credsStore`: credentials that are not in this document. */
+  readonly helperKeys: readonly string[];
+  readonly hasCredentialsStore: boolean;
+}
+
+/** Thrown by {@link parseDockerConfig}; says where in the document, and never what stands there. */
+export class InvalidDockerConfigError extends Error {
+  override readonly name = "InvalidDockerConfigError";
+}
+
+/** @throws InvalidDockerConfigError if kubelet could not decode the document. */
+export function parseDockerConfig(text: string, format: DockerConfigFormat): DockerConfig {
+  const document = parseJson(text);
+  const members = readObject(document, "the document");
+  const auths = format === "dockercfg" ? members : readObject(memberOf(members, "auths"), "auths");
+  const helpers = memberOf(members, "credHelpers");
+  return {
+    entries: new Map(Object.entries(auths).map(([key, entry]) => [key, readEntry(entry, describeKey(key))])),
+    helperKeys: format === "dockerconfigjson" && isObject(helpers) ? Object.keys(helpers) : [],
+    hasCredentialsStore: format === "dockerconfigjson" && Boolean(memberOf(members, "credsStore")),
+  };
+}
+
+/** One entry of a document that serves an address. */
+export interface DockerConfigEntry extends Credential {
+  readonly address: Address;
+}
+
+/**
+ * The entries that serve an address: those whose key is the address or covers it, the most specific key alone; for an
+ * address with `*`, all whose key it covers. Keys that are no addresses serve none.
+ */
+export function entriesFor(config: DockerConfig, address: Address): readonly DockerConfigEntry[] {
+  const entries: DockerConfigEntry[] = [];
+  for (const [key, credential] of config.entries) {
+    const keyAddress = addressOfKey(key);
+    if (keyAddress !== undefined) entries.push({ address: keyAddress, ...credential });
+  }
+  const same = entries.filter((entry) => entry.address.text === address.text);
+  if (same.length > 0) return same;
+  if (address.isWildcard) return entries.filter((entry) => covers(address, entry.address));
+  const covering = entries.filter((entry) => covers(entry.address, address));
+  const longestPath = Math.max(...covering.map((entry) => entry.address.path.length));
+  return covering.filter((entry) => entry.address.path.length === longestPath).slice(0, 1);
+}
+
+function covers(wider: Address, narrower: Address): boolean {
+  return addressCovers(wider, splitRepository(`${narrower.authority}/${narrower.path}`));
+}
+
+function addressOfKey(key: string): Address | undefined {
+  try {
+    return parseAddress(key);
+  } catch (error) {
+    if (error instanceof InvalidAddressError) return undefined;
+    throw error;
+  }
+}
+
+/** A key that is no address is not shown: people write `https://user:password@host`. */
+function describeKey(key: string): string {
+  const address = addressOfKey(key);
+  return address === undefined ? "an entry whose key is no address" : `the entry for ${address.text}`;
+}
+
+function readEntry(value: unknown, where: string): Credential {
+  const entry = readObject(value, where);
+  const username = readText(entry, "username", where);
+  const password = readText(entry, "password", where);
+  readText(entry, "email", where);
+  const auth = readText(entry, "auth", where);
+  return auth === "" ? { username, password } : decodeAuth(auth, where);
+}
+
+/** Base64 of `username:password`, divided at the first colon. */
+function decodeAuth(auth: string, where: string): Credential {
+  const text = decodeBase64(auth);
+  if (text === undefined) throw new InvalidDockerConfigError(`${where}: auth is not base64`);
+  const colon = text.indexOf(":");
+  if (colon < 0) throw new InvalidDockerConfigError(`${where}: auth is not base64 of username:password`);
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+const PADDED = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const UNPADDED = /^[A-Za-z0-9+/]*$/;
+
+/** Go's base64 as kubelet calls it: line breaks are passed over, padding is all there or not there at all. */
+function decodeBase64(auth: string): string | undefined {
+  const digits = auth.replace(/[\r\n]/g, "");
+  const isPadded = auth.trim().endsWith("=");
+  const isValid = isPadded ? PADDED.test(digits) : UNPADDED.test(digits) && digits.length % 4 !== 1;
+  if (!isValid) return undefined;
+  const bytes = Uint8Array.from(atob(digits), (character) => character.charCodeAt(0));
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message shows a piece of the text.
+    throw new InvalidDockerConfigError("the document is not JSON");
+  }
+}
+
+/** Go decodes null into an empty value, wherever it stands. */
+function readObject(value: unknown, where: string): JsonObject {
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) throw new InvalidDockerConfigError(`${where} is not a JSON object`);
+  return value;
+}
+
+function readText(entry: JsonObject, name: string, where: string): string {
+  const value = memberOf(entry, name);
+  if (value === undefined || value === null) return "";
+  if (typeof value !== "string") throw new InvalidDockerConfigError(`${where}: ${name} is not a text`);
+  return value;
+}
+
+/** Go finds a struct's member in any case; of several the last counts. */
+function memberOf(object: JsonObject, name: string): unknown {
+  const key = Object.keys(object).findLast((candidate) => candidate.toLowerCase() === name.toLowerCase());
+  return key === undefined ? undefined : object[key];
+}

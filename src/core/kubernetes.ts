@@ -1,0 +1,43 @@
+/**
+ * The few parts of Kubernetes objects that Pullpass reads. Everything else in them is left alone, so nothing here says
+ * that an object has no other members. Members come from other people's JSON: `unknown` where no shape is promised.
+ */
+
+/** An object straight from JSON. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** A pod, or the template of one, as far as its envelope: both parts are there and are objects. */
+export interface Pod {
+  readonly metadata: JsonObject;
+  readonly spec: JsonObject;
+}
+
+/** What is known of a namespace. Labels are unknown where there is no cluster to ask. */
+export interface NamespaceFacts {
+  readonly isOptedIn: boolean;
+  readonly labels: Readonly<Record<string, string>> | "unknown";
+}
+
+/** What is known of the service account that a pod runs as. */
+export interface ServiceAccountFacts {
+  /** The annotation `kubernetes.io/enforce-mountable-secrets` is `"true"`. */
+  readonly isMountableSecretsEnforced: boolean;
+  /** The names in its `imagePullSecrets`. */
+  readonly pullSecretNames: readonly string[];
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The elements of a list, or none if the value is no list: absent, null, or of a type that no API server sends. */
+export function elementsOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? (value as readonly unknown[]) : [];
+}
+
+/** The own member of an object if it is a text, whatever the member's name. */
+export function textOf(object: unknown, key: string): string | undefined {
+  if (!isObject(object) || !Object.hasOwn(object, key)) return undefined;
+  const value = object[key];
+  return typeof value === "string" ? value : undefined;
+}

@@ -1,0 +1,58 @@
+/** Every label and annotation that Pullpass reads or writes, and the selectors over labels. */
+
+/** On a Namespace, `enabled` opts in; on a Pod, `disabled` opts out. */
+export const INJECT_LABEL = "pullpass.dev/inject";
+/** On a Pod: names of registries, separated by commas, or `*`, to inject although no image needs them. */
+export const REGISTRIES_ANNOTATION = "pullpass.dev/registries";
+/** Written on a Pod: the names of the registries that were injected, separated by commas. */
+export const INJECTED_ANNOTATION = "pullpass.dev/injected";
+/** On a Pod that stands for a static pod of a node; such a pod may not reference secrets. */
+export const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** A label selector with the meaning of `metav1.LabelSelector`: all parts have to hold, an empty one selects all. */
+export interface LabelSelector {
+  readonly matchLabels?: Labels | undefined;
+  readonly matchExpressions?: readonly LabelExpression[] | undefined;
+}
+
+export interface LabelExpression {
+  readonly key: string;
+  readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  readonly values?: readonly string[] | undefined;
+}
+
+export function selectorMatches(selector: LabelSelector, labels: Labels): boolean {
+  const { matchLabels = {}, matchExpressions = [] } = selector;
+  return (
+    Object.entries(matchLabels).every(([key, value]) => valueOf(labels, key) === value) &&
+    matchExpressions.every((expression) => expressionMatches(expression, labels))
+  );
+}
+
+/*
+ * operator     | label absent | value in values | value not in values
+ * In           | no           | yes             | no
+ * NotIn        | yes          | no              | yes
+ * Exists       | no           | yes             | yes
+ * DoesNotExist | yes          | no              | no
+ */
+function expressionMatches({ key, operator, values = [] }: LabelExpression, labels: Labels): boolean {
+  const value = valueOf(labels, key);
+  switch (operator) {
+    case "In":
+      return value !== undefined && values.includes(value);
+    case "NotIn":
+      return value === undefined || !values.includes(value);
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+  }
+}
+
+/** Labels come from JSON, so a key such as `constructor` must not be found on the prototype. */
+function valueOf(labels: Labels, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+/** The process: its arguments, its environment, its streams and its exit status, and nothing else. */
+import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { CommanderError } from "commander";
+import { buildProgram, ReportedError, UsageError, type ProgramIo } from "./cli/program.ts";
+import { InvalidConfigurationError } from "./config/place.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+
+const io: ProgramIo = {
+  version,
+  environment: process.env,
+  readStdin: () => text(process.stdin),
+  writeOut: (output) => void process.stdout.write(output),
+  writeError: (output) => void process.stderr.write(output),
+};
+
+/** 0; 1 when something failed; 2 for wrong usage or an unusable configuration. */
+function exitCodeFor(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof ReportedError) return error.exitCode;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof InvalidConfigurationError) {
+    io.writeError(`pullpass: the configuration cannot be used:\n${message}\n`);
+    return 2;
+  }
+  io.writeError(`pullpass: ${message}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+// A reader such as `head` may have seen enough.
+process.stdout.on("error", () => process.exit(0));
+
+try {
+  await buildProgram(io).parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = exitCodeFor(error);
+}

@@ -1,6 +1,6 @@
 /** `pullpass explain`: which registry an image needs, and why. */
-import { InvalidImageReferenceError, parseImageReference, type ImageReference } from "../core/image-reference.ts";
-import { matchRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
+import type { ImageReference } from "../core/image-reference.ts";
+import { selectRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
 
 /** One image and what was found for it. */
 export interface Explanation {
@@ -13,14 +13,10 @@ export interface Explanation {
 
 /** Namespaces are left out of account: every registry counts that any namespace may have. */
 export function explainImage(image: string, index: RegistryIndex): Explanation {
-  try {
-    const reference = parseImageReference(image);
-    const registries = matchRegistries(index, reference, () => true);
-    return { image, reference, registries, reason: reasonFor(registries) };
-  } catch (error) {
-    if (!(error instanceof InvalidImageReferenceError)) throw error;
-    return { image, reference: undefined, registries: [], reason: error.reason };
-  }
+  const lookup = index.lookUp(image);
+  if (lookup.kind === "invalid") return { image, reference: undefined, registries: [], reason: lookup.reason };
+  const registries = selectRegistries(lookup.covering, () => true);
+  return { image, reference: lookup.reference, registries, reason: reasonFor(registries) };
 }
 
 /** One line of JSON, the form of which is fixed. */

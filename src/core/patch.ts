@@ -45,7 +45,8 @@ const MAX_BYTES_PER_CODE_UNIT = 3;
 /** Our annotation is for information, so it gives way where it could get the pod refused. */
 function fitsInto(annotations: JsonObject, injected: string): boolean {
   let codeUnits = INJECTED_ANNOTATION.length + injected.length;
-  for (const [key, value] of Object.entries(annotations)) {
+  for (const key of Object.keys(annotations)) {
+    const value = annotations[key];
     codeUnits += key.length + (typeof value === "string" ? value.length : 0);
   }
   return codeUnits * MAX_BYTES_PER_CODE_UNIT <= MAX_ANNOTATIONS_BYTES;

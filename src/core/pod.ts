@@ -53,9 +53,10 @@ export function imagesOf(pod: Pod): readonly PodImage[] {
 }
 
 /** The names in `imagePullSecrets`. Entries without a name are legal, do nothing, and are passed over. */
-export function pullSecretNamesOf(pod: Pod): ReadonlySet<string> {
-  const names = elementsOf(pod.spec["imagePullSecrets"]).map((entry) => textOf(entry, "name"));
-  return new Set(names.filter((name) => name !== undefined));
+export function pullSecretNamesOf(pod: Pod): readonly string[] {
+  return elementsOf(pod.spec["imagePullSecrets"])
+    .map((entry) => textOf(entry, "name"))
+    .filter((name) => name !== undefined);
 }
 
 export function labelOf(pod: Pod, key: string): string | undefined {
@@ -68,6 +69,10 @@ export function annotationOf(pod: Pod, key: string): string | undefined {
 
 /** The entries of an annotation that holds a list, separated by commas; blanks around them do not count. */
 export function listAnnotationOf(pod: Pod, key: string): readonly string[] {
-  const entries = (annotationOf(pod, key) ?? "").split(",").map((entry) => entry.trim());
-  return entries.filter((entry) => entry !== "");
+  const text = annotationOf(pod, key);
+  if (text === undefined) return [];
+  return text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
 }

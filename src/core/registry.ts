@@ -1,6 +1,11 @@
 /** Registries, and which of them an image needs. */
 import { addressCovers, compareSpecificity, splitRepository, type Address } from "./address.ts";
-import { repositoryName, type ImageReference } from "./image-reference.ts";
+import {
+  InvalidImageReferenceError,
+  parseImageReference,
+  repositoryName,
+  type ImageReference,
+} from "./image-reference.ts";
 import { selectorMatches, type Labels, type LabelSelector } from "./labels.ts";
 
 /** What a registry's credentials serve: pulls by kubelet, pushes and pulls inside build pods. */
@@ -17,56 +22,74 @@ export interface Registry {
   readonly namespaces: LabelSelector | undefined;
 }
 
-/** Registries prepared for matching. Lookups cost the number of addresses on the image's host, plus the wildcards. */
+/** What is known of an image, whatever pod it stands in. */
+export type ImageLookup =
+  | {
+      readonly kind: "parsed";
+      readonly reference: ImageReference;
+      /** All registries that cover the image, most specific address first, equal ones in configuration order. */
+      readonly covering: readonly Registry[];
+    }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+/** Registries prepared for lookups. */
 export interface RegistryIndex {
   /** All registries that serve pulls, in the order of the configuration. */
   readonly registries: readonly Registry[];
   readonly byName: ReadonlyMap<string, Registry>;
-  /** Registries of hosts without `*`, most specific address first, by host and port as text. */
-  readonly byAuthority: ReadonlyMap<string, readonly Registry[]>;
-  /** Registries whose host holds a `*`, most specific address first. */
-  readonly wildcards: readonly Registry[];
+  /** Parses an image and finds what covers it. Does not throw. */
+  lookUp(image: string): ImageLookup;
 }
 
-/** Prepares registries for {@link matchRegistries}; those that serve builds alone never match. */
+/** Images come again and again: a cluster runs far fewer than this, and a pod's replicas all have the same ones. */
+const MAX_REMEMBERED = 4096;
+/** Longer texts are rare, and no reference that anybody could pull. */
+const MAX_REMEMBERED_LENGTH = 512;
+
+/** Prepares registries for lookups; those that serve builds alone cover nothing. */
 export function indexRegistries(configured: readonly Registry[]): RegistryIndex {
   const registries = configured.filter((registry) => registry.use.includes("pull"));
   const mostSpecificFirst = registries.toSorted((a, b) => compareSpecificity(a.address, b.address));
-  const byAuthority = new Map<string, Registry[]>();
-  for (const registry of mostSpecificFirst) {
-    if (registry.address.isWildcard) continue;
-    const sameHost = byAuthority.get(registry.address.authority);
-    if (sameHost === undefined) byAuthority.set(registry.address.authority, [registry]);
-    else sameHost.push(registry);
-  }
+  const remembered = new Map<string, ImageLookup>();
   return {
     registries,
     byName: new Map(registries.map((registry) => [registry.name, registry])),
-    byAuthority,
-    wildcards: mostSpecificFirst.filter((registry) => registry.address.isWildcard),
+    lookUp(image) {
+      const known = remembered.get(image);
+      if (known !== undefined) return known;
+      const lookup = lookUpImage(image, mostSpecificFirst);
+      if (image.length <= MAX_REMEMBERED_LENGTH) {
+        if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+        remembered.set(image, lookup);
+      }
+      return lookup;
+    },
   };
 }
 
+function lookUpImage(image: string, mostSpecificFirst: readonly Registry[]): ImageLookup {
+  try {
+    const reference = parseImageReference(image);
+    const repository = splitRepository(repositoryName(reference));
+    const covering = mostSpecificFirst.filter((registry) => addressCovers(registry.address, repository));
+    return { kind: "parsed", reference, covering };
+  } catch (error) {
+    if (!(error instanceof InvalidImageReferenceError)) throw error;
+    return { kind: "invalid", reason: error.reason };
+  }
+}
+
 /**
- * The registries that an image needs: those of the most specific address that covers it, in configuration order. Only
- * registries that `isPermitted` count, so that a registry kept from this namespace does not hide a wider one.
+ * The registries that an image needs, of those that cover it: all of the most specific address, in configuration order.
+ * Only registries that `isPermitted` count, so that one kept from this namespace does not hide a wider one.
  */
-export function matchRegistries(
-  index: RegistryIndex,
-  reference: ImageReference,
+export function selectRegistries(
+  covering: readonly Registry[],
   isPermitted: (registry: Registry) => boolean,
 ): readonly Registry[] {
-  const repository = splitRepository(repositoryName(reference));
-  const covers = (registry: Registry): boolean =>
-    addressCovers(registry.address, repository) && isPermitted(registry);
-
-  const exact = index.byAuthority.get(repository.authority);
-  const best = moreSpecific(exact?.find(covers), index.wildcards.find(covers));
+  const best = covering.find(isPermitted);
   if (best === undefined) return [];
-  const sameHost = best.address.isWildcard ? index.wildcards : (exact ?? []);
-  return sameHost.filter(
-    (registry) => registry.address.text === best.address.text && isPermitted(registry),
-  );
+  return covering.filter((registry) => registry.address.text === best.address.text && isPermitted(registry));
 }
 
 /**
@@ -75,9 +98,4 @@ export function matchRegistries(
  */
 export function isPermittedIn(registry: Registry, labels: Labels | "unknown"): boolean {
   return registry.namespaces === undefined || labels === "unknown" || selectorMatches(registry.namespaces, labels);
-}
-
-function moreSpecific(exact: Registry | undefined, wildcard: Registry | undefined): Registry | undefined {
-  if (exact === undefined || wildcard === undefined) return exact ?? wildcard;
-  return compareSpecificity(exact.address, wildcard.address) <= 0 ? exact : wildcard;
 }

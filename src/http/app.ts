@@ -68,7 +68,13 @@ function answerError(onRejected: AdmissionAppOptions["onRejected"]): ErrorReques
     if (response.headersSent || response.destroyed) return;
     const line = `${message}\n`;
     response
-      .writeHead(status, { "content-type": "text/plain; charset=utf-8", "content-length": Buffer.byteLength(line), ...headers })
+      .writeHead(status, {
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": Buffer.byteLength(line),
+        // What is left of the body is not waited for.
+        connection: "close",
+        ...headers,
+      })
       .end(line);
   };
 }

@@ -9,31 +9,26 @@ import { HttpError } from "./http-error.ts";
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const tooLarge = (): HttpError =>
-      new HttpError(413, `the body is larger than ${maxBytes.toString()} bytes`, { connection: "close" });
+    const rejectTooLarge = (): void => {
+      reject(new HttpError(413, `the body is larger than ${maxBytes.toString()} bytes`));
+    };
     if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
-      reject(tooLarge());
+      rejectTooLarge();
       return;
     }
     const chunks: Buffer[] = [];
     let length = 0;
     request.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      if (length > maxBytes) {
-        request.pause();
-        reject(tooLarge());
-      } else {
-        chunks.push(chunk);
-      }
+      if (length <= maxBytes) chunks.push(chunk);
+      else rejectTooLarge();
     });
     request.on("end", () => {
       const [only] = chunks;
       resolve((chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, length)).toString("utf8"));
     });
+    // A body that breaks off ends with an error (ECONNRESET), and nobody is left to read the answer.
     request.on("error", () => {
-      reject(new HttpError(400, "the body broke off"));
-    });
-    request.on("close", () => {
       reject(new HttpError(400, "the body broke off"));
     });
   });

@@ -3,7 +3,7 @@ import pino, { type Logger } from "pino";
 import type { ReviewObserver } from "../admission/measured.ts";
 
 /** Lines are written together, once there is so much of them or after a moment: a write for each would cost more than the review. */
-const BUFFER_BYTES = 16 * 1024;
+const BUFFER_BYTES = 8 * 1024;
 const FLUSH_INTERVAL_MS = 200;
 
 export interface OpenLogger {

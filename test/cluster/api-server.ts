@@ -52,8 +52,8 @@ function apiServerFlags(options: ApiServerOptions, file: (name: string) => strin
     "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
     `--service-account-signing-key-file=${file("service-account.key")}`,
     `--service-account-key-file=${file("service-account.key")}`,
-    // A restart in the middle of a test should not wait for open watches.
-    "--shutdown-delay-duration=0s",
+    // Without it a stop waits for the open watches of every component.
+    "--shutdown-watch-termination-grace-period=1s",
     "--allow-privileged=true",
     "--profiling=false",
     ...options.extraFlags,

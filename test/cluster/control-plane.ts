@@ -5,14 +5,14 @@ import { runApiServer } from "./api-server.ts";
 import { createAuthority, writeKeyPair, type Authority, type KeyPair } from "./certificates.ts";
 import type { ClusterNetwork } from "./claim-network.ts";
 import { runEtcd } from "./etcd.ts";
+import { waitForDefaultServiceAccount } from "./create-namespace.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
 import type { ControlPlaneParts } from "./parts.ts";
 import { runDaemon } from "./run-daemon.ts";
 import type { Teardown } from "./teardown.ts";
-import { waitUntil } from "./wait-until.ts";
 import { writeKubeconfig } from "./write-kubeconfig.ts";
 
-const API_SERVER_PORT = 6443;
+export const API_SERVER_PORT = 6443;
 
 export interface ControlPlane {
   readonly server: string;
@@ -89,7 +89,7 @@ export async function startControlPlane(
   teardown.add(() => controllerManager.stop());
 
   const kubectl = createKubectl(parts.kubectl, kubeconfig, directory);
-  await waitUntil("the default ServiceAccount", () => kubectl.run(["get", "serviceaccount", "default"]));
+  await waitForDefaultServiceAccount(kubectl, "default");
   return {
     server,
     authority,

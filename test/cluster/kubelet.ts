@@ -13,6 +13,8 @@ export interface KubeletOptions {
   readonly nodeName: string;
   readonly kubeconfig: string;
   readonly cgroupName: string;
+  /** Where pods would ask for names; nobody answers there. */
+  readonly dnsHost: string;
   readonly authorityFile: string;
   readonly serving: KeyPairFiles;
 }
@@ -62,6 +64,7 @@ function configuration(options: KubeletOptions, staticPodPath: string): object {
     volumePluginDir: join(directory, "volume-plugins"),
     resolvConf: join(directory, "resolv.conf"),
     clusterDomain: "cluster.local",
+    clusterDNS: [options.dnsHost],
     cgroupDriver: "cgroupfs",
     cgroupRoot: `/${cgroupName}`,
     // Kubelet otherwise refuses machines that still have the first version of cgroups.

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { reportToStandardError, startControlPlaneLevel, type Cluster, type ClusterOptions } from "./cluster.ts";
+import { API_SERVER_PORT } from "./control-plane.ts";
+import { forwardPort } from "./forward-port.ts";
 import { startNode, type ClusterNode } from "./node.ts";
 import { nodeParts } from "./parts.ts";
 import { startPasswordRegistry, type RegistryWithUsers } from "./password-registry.ts";
@@ -26,6 +28,9 @@ export async function startNodeCluster(options: Omit<ClusterOptions, "release"> 
   return startOrUndo(async (teardown) => {
     const controlPlane = await startControlPlaneLevel({ ...options, release: "newest" }, teardown);
     const { network } = controlPlane;
+    // The address of the Service "kubernetes", by which pods with the host's network find the API server.
+    const apiServer = { host: network.address(3), port: API_SERVER_PORT };
+    teardown.add(await forwardPort({ host: network.address(129), port: 443 }, apiServer));
     const registryOptions = (name: string, lastByte: number) => ({
       name,
       host: network.address(lastByte),

@@ -41,7 +41,8 @@ export async function startNode(
   teardown.add(() => scheduler.stop());
 
   const namespace = await createNodeNamespace(directory, parts.pause, logDirectory);
-  teardown.add(() => namespace.init.stop());
+  // Whoever waits for a child, as this process does, is deaf to anything milder.
+  teardown.add(() => namespace.init.stop("SIGKILL"));
   const containerd = await runContainerd({
     parts,
     namespace,
@@ -64,6 +65,7 @@ export async function startNode(
     nodeName: name,
     kubeconfig: await controlPlane.kubeconfigFor(`system:node:${name}`, ["system:nodes"]),
     cgroupName: network.name,
+    dnsHost: network.address(138),
     authorityFile: join(network.directory, "pki", "ca.crt"),
     serving: await writeKeyPair(join(network.directory, "pki"), "kubelet", serving),
   });

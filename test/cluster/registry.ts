@@ -41,6 +41,8 @@ export interface Registry {
   readonly authorityFile: string;
   /** Every request so far; with a repository only those about it. */
   accessLog(repository?: string): Promise<readonly AccessLogEntry[]>;
+  /** The status of every request that the node's containerd made about a repository, oldest first. */
+  pullStatuses(repository: string): Promise<readonly number[]>;
   /** Pushes an image that nothing else shares a layer with, and returns its full name. */
   push(repositoryAndTag: string, credentials: Credentials): Promise<string>;
   stop(): Promise<void>;
@@ -88,13 +90,18 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     isReady: async () => (await sendRequest(`${url}/v2/`, { ca: authority.pem })).status === 401,
   });
 
+  const accessLog = async (repository?: string) => {
+    const entries = parseAccessLog(await readFile(daemon.logFile, "utf8"));
+    return repository === undefined ? entries : entries.filter(({ path }) => path.startsWith(`/v2/${repository}/`));
+  };
   return {
     host,
     url,
     authorityFile,
-    async accessLog(repository) {
-      const entries = parseAccessLog(await readFile(daemon.logFile, "utf8"));
-      return repository === undefined ? entries : entries.filter(({ path }) => path.startsWith(`/v2/${repository}/`));
+    accessLog,
+    async pullStatuses(repository) {
+      const entries = await accessLog(repository);
+      return entries.filter(({ userAgent }) => userAgent.startsWith("containerd/")).map(({ status }) => status);
     },
     async push(repositoryAndTag, { username, password }) {
       const image = `${host}/${repositoryAndTag}`;

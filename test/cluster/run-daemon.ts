@@ -9,9 +9,8 @@ export interface Daemon {
   readonly pid: number;
   /** The file with all that it wrote to standard output and standard error, over restarts too. */
   readonly logFile: string;
-  /** Asks it to end, and kills it when it has not after five seconds. */
-  stop(): Promise<void>;
-  kill(signal: NodeJS.Signals): void;
+  /** Asks it to end, by default with SIGTERM, and kills it when it has not after five seconds. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 export interface DaemonOptions {
@@ -28,7 +27,8 @@ export interface DaemonOptions {
 const STOP_TIMEOUT_MS = 5_000;
 
 /**
- * Starts a program that the kernel kills when this process dies, however it dies, and waits until it is ready.
+ * Starts a program that the kernel kills when this process dies, however it dies, and waits until it is ready. For the
+ * kernel the parent is the thread: call it from the main one, as Vitest's pool of processes does.
  */
 export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
   const { name, command, args, logDirectory, env, isReady, readyTimeoutMs = 60_000 } = options;
@@ -56,10 +56,9 @@ export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
     name,
     pid,
     logFile,
-    kill: (signal) => child.kill(signal),
-    async stop() {
+    async stop(signal = "SIGTERM") {
       if (hasEnded()) return;
-      child.kill("SIGTERM");
+      child.kill(signal);
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
       await ended;
       clearTimeout(timer);

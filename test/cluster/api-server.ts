@@ -26,7 +26,8 @@ export async function runApiServer(options: ApiServerOptions): Promise<Daemon> {
     command: program,
     args: apiServerFlags(options, (name) => join(certificateDirectory, name)),
     logDirectory,
-    isReady: async () => (await sendRequest(`https://${host}:${String(port)}/readyz`, credentials)).status === 200,
+    isReady: async () =>
+      (await sendRequest(`https://${host}:${String(port)}/readyz`, credentials)).status === 200,
   });
 }
 

@@ -50,7 +50,12 @@ export async function buildGoTool(tool: GoTool, report: (line: string) => void):
   return target;
 }
 
-async function build(go: string, tool: GoTool, target: string, report: (line: string) => void): Promise<void> {
+async function build(
+  go: string,
+  tool: GoTool,
+  target: string,
+  report: (line: string) => void,
+): Promise<void> {
   const started = Date.now();
   const title = `${tool.name} ${await pinnedVersion(tool)}`;
   await removeUnfinishedBuilds();
@@ -64,14 +69,18 @@ async function build(go: string, tool: GoTool, target: string, report: (line: st
   const timer = setInterval(progress, PROGRESS_INTERVAL_MS);
   try {
     const output = tool.program === undefined ? `${temporary}/` : join(temporary, tool.program);
-    await runCommand("setpriv", ["--pdeathsig", "TERM", "--", go, "build", "-v", "-o", output, ...(await buildArguments(tool))], {
-      cwd: tool.directory,
-      // Pure Go needs no C compiler, and its programs run on any Linux.
-      env: { ...process.env, CGO_ENABLED: "0", GOTOOLCHAIN: "local", GOFLAGS: "", GOWORK: "off" },
-      onErrorLine: (line) => {
-        if (/^[\w./-]+$/.test(line)) packages += 1;
+    await runCommand(
+      "setpriv",
+      ["--pdeathsig", "TERM", "--", go, "build", "-v", "-o", output, ...(await buildArguments(tool))],
+      {
+        cwd: tool.directory,
+        // Pure Go needs no C compiler, and its programs run on any Linux.
+        env: { ...process.env, CGO_ENABLED: "0", GOTOOLCHAIN: "local", GOFLAGS: "", GOWORK: "off" },
+        onErrorLine: (line) => {
+          if (/^[\w./-]+$/.test(line)) packages += 1;
+        },
       },
-    });
+    );
     for (const link of tool.links ?? []) await symlink(tool.program ?? "", join(temporary, link));
     await rename(temporary, target);
     report(`${title}: built in ${seconds()} s`);

@@ -58,7 +58,10 @@ async function issue(
   { commonName, organizations = [], hosts = [] }: CertificateRequest,
 ): Promise<KeyPair> {
   const keys = await generateKeys();
-  const names = hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host }));
+  const names = hosts.map((host) => ({
+    type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const),
+    value: host,
+  }));
   const certificate = await x509.X509CertificateGenerator.create(
     {
       ...validity(),
@@ -69,7 +72,10 @@ async function issue(
       signingAlgorithm: ALGORITHM,
       extensions: [
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+        new x509.ExtendedKeyUsageExtension([
+          x509.ExtendedKeyUsage.serverAuth,
+          x509.ExtendedKeyUsage.clientAuth,
+        ]),
         await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey, false, webcrypto),
         ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
       ],

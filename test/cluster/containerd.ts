@@ -4,7 +4,7 @@ import type { NodeNamespace } from "./node-namespace.ts";
 import type { NodeParts } from "./parts.ts";
 import { writePodNetwork } from "./pod-network.ts";
 import { runCommand } from "./run-command.ts";
-import { runDaemon, type Daemon } from "./run-daemon.ts";
+import type { Daemon } from "./run-daemon.ts";
 
 /** The name under which containerd knows the first process of every pod. */
 export const PAUSE_IMAGE = "pullpass.dev/pause:v0";
@@ -44,9 +44,10 @@ export async function runContainerd(options: ContainerdOptions): Promise<Contain
     const entered = namespace.enter(parts.ctr, ["--namespace=k8s.io", ...args]);
     return (await runCommand(entered.command, entered.args)).stdout;
   };
-  const daemon = await runDaemon({
+  const daemon = await namespace.run({
     name: "containerd",
-    ...namespace.enter(parts.containerd, [`--config=${configFile}`]),
+    command: parts.containerd,
+    args: [`--config=${configFile}`],
     logDirectory,
     env: { PATH: `${parts.containerdDirectory}:${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` },
     isReady: async () => (await ctr("version")) !== "",
@@ -69,7 +70,11 @@ async function writeHosts(registryDirectory: string, name: string, content: stri
 }
 
 /** Single quotes make TOML's literal strings. */
-function configuration({ host, parts, directory }: ContainerdOptions, registries: string, cni: string): string {
+function configuration(
+  { host, parts, directory }: ContainerdOptions,
+  registries: string,
+  cni: string,
+): string {
   return `version = 3
 imports = []
 

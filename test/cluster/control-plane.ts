@@ -107,7 +107,11 @@ export async function startControlPlane(
 }
 
 /** Writes what the API server and the controller manager read, and returns the admin's key. */
-async function writeCertificates(authority: Authority, directory: string, hosts: readonly string[]): Promise<KeyPair> {
+async function writeCertificates(
+  authority: Authority,
+  directory: string,
+  hosts: readonly string[],
+): Promise<KeyPair> {
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, "ca.crt"), authority.pem);
   await writeFile(join(directory, "ca.key"), authority.keyPem, { mode: 0o600 });
@@ -120,7 +124,11 @@ async function writeCertificates(authority: Authority, directory: string, hosts:
   return admin;
 }
 
-function controllerManagerFlags(host: string, kubeconfig: string, certificateDirectory: string): readonly string[] {
+function controllerManagerFlags(
+  host: string,
+  kubeconfig: string,
+  certificateDirectory: string,
+): readonly string[] {
   const file = (name: string) => join(certificateDirectory, name);
   return [
     `--kubeconfig=${kubeconfig}`,

@@ -33,6 +33,10 @@ export async function createService(
     metadata: { name, namespace },
     spec: { ports: [{ port, protocol: "TCP" }] },
   });
-  const dnsNames = [`${name}.${namespace}.svc`, `${name}.${namespace}.svc.cluster.local`, `${name}.${namespace}`];
+  const dnsNames = [
+    `${name}.${namespace}.svc`,
+    `${name}.${namespace}.svc.cluster.local`,
+    `${name}.${namespace}`,
+  ];
   return { host: service.spec.clusterIP, port, dnsNames };
 }

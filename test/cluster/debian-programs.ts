@@ -4,7 +4,12 @@ import { runCommand } from "./run-command.ts";
 /** The programs of the node level that Debian packages, and the oldest versions that are known to work. */
 const PROGRAMS = [
   { program: "runc", debianPackage: "runc", atLeast: "1.1", versionArgs: ["--version"] },
-  { program: "docker-registry", debianPackage: "docker-registry", atLeast: "2.8", versionArgs: ["--version"] },
+  {
+    program: "docker-registry",
+    debianPackage: "docker-registry",
+    atLeast: "2.8",
+    versionArgs: ["--version"],
+  },
   { program: "skopeo", debianPackage: "skopeo", atLeast: "1.9", versionArgs: ["--version"] },
   { program: "htpasswd", debianPackage: "apache2-utils", atLeast: undefined, versionArgs: [] },
   { program: "ip", debianPackage: "iproute2", atLeast: undefined, versionArgs: [] },
@@ -50,6 +55,8 @@ async function requireVersion(program: string, args: readonly string[], atLeast:
   const [major = 0, minor = 0] = atLeast.split(".").map(Number);
   const foundMajor = Number(found?.[1] ?? 0);
   if (foundMajor !== major || Number(found?.[2] ?? 0) < minor) {
-    throw new Error(`${program} is version ${found?.[0] ?? "unknown"}; the tests need ${atLeast} or a later ${String(major)}.x`);
+    throw new Error(
+      `${program} is version ${found?.[0] ?? "unknown"}; the tests need ${atLeast} or a later ${String(major)}.x`,
+    );
   }
 }

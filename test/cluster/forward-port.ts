@@ -17,10 +17,12 @@ export async function forwardPort(from: Address, to: Address): Promise<() => Pro
       open.add(socket);
       socket.pipe(other);
       // One end that breaks takes the other one along; there is nobody to tell.
-      socket.on("error", () => undefined).once("close", () => {
-        open.delete(socket);
-        other.destroy();
-      });
+      socket
+        .on("error", () => undefined)
+        .once("close", () => {
+          open.delete(socket);
+          other.destroy();
+        });
     }
   });
   await new Promise<void>((resolve, reject) => {

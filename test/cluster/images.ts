@@ -32,13 +32,21 @@ export async function imageEntries(name: string, pauseProgram: string): Promise<
   );
   const manifest = addBlob(
     `${OCI}.manifest.v1+json`,
-    JSON.stringify({ schemaVersion: 2, mediaType: `${OCI}.manifest.v1+json`, config, layers: [layerDescriptor] }),
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: `${OCI}.manifest.v1+json`,
+      config,
+      layers: [layerDescriptor],
+    }),
   );
   // The first annotation is read by containerd and the second one by skopeo.
   const annotations = { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": "latest" };
   return [
     { name: "oci-layout", content: JSON.stringify({ imageLayoutVersion: "1.0.0" }) },
-    { name: "index.json", content: JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }) },
+    {
+      name: "index.json",
+      content: JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
+    },
     ...blobs,
   ];
 }

@@ -46,7 +46,10 @@ export function createKubectl(program: string, kubeconfig: string, directory: st
     run,
     json,
     async create<T>(object: object, ...args: readonly string[]) {
-      const { stdout } = await run(["create", "--filename=-", "--output=json", ...args], JSON.stringify(object));
+      const { stdout } = await run(
+        ["create", "--filename=-", "--output=json", ...args],
+        JSON.stringify(object),
+      );
       return JSON.parse(stdout) as T;
     },
     apply: (...objects) =>

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KeyPairFiles } from "./certificates.ts";
 import type { NodeNamespace } from "./node-namespace.ts";
-import { runDaemon, type Daemon } from "./run-daemon.ts";
+import type { Daemon } from "./run-daemon.ts";
 
 export interface KubeletOptions {
   readonly program: string;
@@ -34,14 +34,15 @@ export async function runKubelet(options: KubeletOptions): Promise<Kubelet> {
   await writeFile(join(directory, "resolv.conf"), "");
   const configFile = join(directory, "kubelet.json");
   await writeFile(configFile, JSON.stringify(configuration(options, staticPodDirectory), null, 2));
-  const daemon = await runDaemon({
+  const daemon = await namespace.run({
     name: "kubelet",
-    ...namespace.enter(program, [
+    command: program,
+    args: [
       `--config=${configFile}`,
       `--kubeconfig=${kubeconfig}`,
       // A name that is an address is also taken for the node's address, and may then be one of the loopback range.
       `--hostname-override=${nodeName}`,
-    ]),
+    ],
     logDirectory,
   });
   return { daemon, staticPodDirectory };
@@ -56,7 +57,11 @@ function configuration(options: KubeletOptions, staticPodPath: string): object {
     healthzBindAddress: nodeName,
     tlsCertFile: serving.certificateFile,
     tlsPrivateKeyFile: serving.keyFile,
-    authentication: { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: authorityFile } },
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: true },
+      x509: { clientCAFile: authorityFile },
+    },
     authorization: { mode: "Webhook" },
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
     staticPodPath,

@@ -1,5 +1,10 @@
 import { join } from "node:path";
-import { reportToStandardError, startControlPlaneLevel, type Cluster, type ClusterOptions } from "./cluster.ts";
+import {
+  reportToStandardError,
+  startControlPlaneLevel,
+  type Cluster,
+  type ClusterOptions,
+} from "./cluster.ts";
 import { API_SERVER_PORT } from "./control-plane.ts";
 import { forwardPort } from "./forward-port.ts";
 import { startNode, type ClusterNode } from "./node.ts";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runDaemon, type Daemon } from "./run-daemon.ts";
+import { runDaemon, type Daemon, type DaemonOptions } from "./run-daemon.ts";
 
 /**
  * The namespaces in which a node's containerd and kubelet run, so that they change nothing on the machine.
@@ -10,9 +10,15 @@ import { runDaemon, type Daemon } from "./run-daemon.ts";
  * last process the mount namespace goes, and with it every mount that was made in it.
  */
 export interface NodeNamespace {
-  readonly init: Daemon;
+  /** Ends everything that runs inside, and waits until the processes that wait for it outside have seen it. */
+  stop(): Promise<void>;
+  /** Runs a daemon inside. */
+  run(options: DaemonOptions): Promise<Daemon>;
   /** A command line that runs another one inside. */
-  enter(command: string, args: readonly string[]): { readonly command: string; readonly args: readonly string[] };
+  enter(
+    command: string,
+    args: readonly string[],
+  ): { readonly command: string; readonly args: readonly string[] };
 }
 
 /** Directories that kubelet, containerd and runc write to by default, some of them without a setting for it. */
@@ -64,11 +70,25 @@ export async function createNodeNamespace(
     isReady: () => existsSync(join(stateDirectory, "ready")),
   });
   const namespaces = `/proc/${String(init.pid)}/ns`;
+  const enter = (command: string, args: readonly string[]) => ({
+    command: "nsenter",
+    args: [`--mount=${namespaces}/mnt`, `--pid=${namespaces}/pid_for_children`, "--", command, ...args],
+  });
+  const daemons = [init];
   return {
-    init,
-    enter: (command, args) => ({
-      command: "nsenter",
-      args: [`--mount=${namespaces}/mnt`, `--pid=${namespaces}/pid_for_children`, "--", command, ...args],
-    }),
+    enter,
+    async run(options) {
+      const daemon = await runDaemon({ ...options, ...enter(options.command, options.args) });
+      daemons.push(daemon);
+      return daemon;
+    },
+    async stop() {
+      // The child of unshare is the first process inside. Whoever waits outside for one inside must live until
+      // then: a zombie whose parent is gone stays until the machine's first process finds it.
+      const file = `/proc/${String(init.pid)}/task/${String(init.pid)}/children`;
+      const children = existsSync(file) ? await readFile(file, "utf8") : "";
+      for (const pid of children.split(" ").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
+      await Promise.all(daemons.map(({ ended }) => ended));
+    },
   };
 }

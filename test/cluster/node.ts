@@ -36,13 +36,16 @@ export async function startNode(
   const logDirectory = join(network.directory, "log");
 
   const schedulerKubeconfig = await controlPlane.kubeconfigFor("system:kube-scheduler");
-  const schedulerRun = { program: parts.scheduler, host: network.address(5), kubeconfig: schedulerKubeconfig };
+  const schedulerRun = {
+    program: parts.scheduler,
+    host: network.address(5),
+    kubeconfig: schedulerKubeconfig,
+  };
   const scheduler = await runScheduler({ ...schedulerRun, directory, logDirectory });
   teardown.add(() => scheduler.stop());
 
   const namespace = await createNodeNamespace(directory, parts.pause, logDirectory);
-  // Whoever waits for a child, as this process does, is deaf to anything milder.
-  teardown.add(() => namespace.init.stop("SIGKILL"));
+  teardown.add(() => namespace.stop());
   const containerd = await runContainerd({
     parts,
     namespace,
@@ -51,7 +54,6 @@ export async function startNode(
     host: name,
     podAddressPrefix: network.address(0).replace(/\.0$/, ""),
   });
-  teardown.add(() => containerd.daemon.stop());
   const archive = join(directory, "pause.tar");
   await writeImageArchive(archive, PAUSE_IMAGE, parts.pause);
   await containerd.ctr("images", "import", archive);
@@ -69,7 +71,6 @@ export async function startNode(
     authorityFile: join(network.directory, "pki", "ca.crt"),
     serving: await writeKeyPair(join(network.directory, "pki"), "kubelet", serving),
   });
-  teardown.add(() => kubelet.daemon.stop());
   await controlPlane.kubectl.waitFor<NodeStatus>(["node", name], isSchedulable);
   return {
     name,
@@ -81,6 +82,7 @@ export async function startNode(
 }
 
 function isSchedulable({ status, spec }: NodeStatus): boolean {
-  const isReady = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
+  const isReady =
+    status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
   return isReady && (spec?.taints ?? []).length === 0;
 }

@@ -39,7 +39,10 @@ export function requestedRelease(): KubernetesRelease {
 }
 
 /** Every program comes from envtest's directory where it is set and has it, else from the cache, else from source. */
-export async function controlPlaneParts(release: KubernetesRelease, report: Report): Promise<ControlPlaneParts> {
+export async function controlPlaneParts(
+  release: KubernetesRelease,
+  report: Report,
+): Promise<ControlPlaneParts> {
   const locate = async (program: string, tool: GoTool) =>
     (await inAssets(program)) ?? join(await buildGoTool(tool, report), program);
   return {

@@ -9,7 +9,9 @@ export interface RegistryWithUsers extends Registry {
 }
 
 /** A registry that asks for a user name and a password (HTTP Basic), from a file that it reads again when it changes. */
-export async function startPasswordRegistry(options: Omit<RegistryOptions, "auth">): Promise<RegistryWithUsers> {
+export async function startPasswordRegistry(
+  options: Omit<RegistryOptions, "auth">,
+): Promise<RegistryWithUsers> {
   const directory = join(options.directory, options.name);
   const file = join(directory, "htpasswd");
   await mkdir(directory, { recursive: true });

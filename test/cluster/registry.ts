@@ -92,7 +92,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
 
   const accessLog = async (repository?: string) => {
     const entries = parseAccessLog(await readFile(daemon.logFile, "utf8"));
-    return repository === undefined ? entries : entries.filter(({ path }) => path.startsWith(`/v2/${repository}/`));
+    return repository === undefined
+      ? entries
+      : entries.filter(({ path }) => path.startsWith(`/v2/${repository}/`));
   };
   return {
     host,
@@ -101,7 +103,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     accessLog,
     async pullStatuses(repository) {
       const entries = await accessLog(repository);
-      return entries.filter(({ userAgent }) => userAgent.startsWith("containerd/")).map(({ status }) => status);
+      return entries
+        .filter(({ userAgent }) => userAgent.startsWith("containerd/"))
+        .map(({ status }) => status);
     },
     async push(repositoryAndTag, { username, password }) {
       const image = `${host}/${repositoryAndTag}`;
@@ -119,14 +123,16 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
 }
 
 function authConfiguration(auth: RegistryAuth, directory: string): object {
-  if (auth.kind === "basic") return { htpasswd: { realm: "pullpass tests", path: join(directory, "htpasswd") } };
+  if (auth.kind === "basic")
+    return { htpasswd: { realm: "pullpass tests", path: join(directory, "htpasswd") } };
   const { realm, service, issuer, certificateFile } = auth;
   return { token: { realm, service, issuer, rootcertbundle: certificateFile } };
 }
 
 /** Apache's combined log format: `host - - [time] "METHOD PATH PROTOCOL" STATUS SIZE "REFERER" "USER AGENT"`. */
 function parseAccessLog(log: string): readonly AccessLogEntry[] {
-  const line = /\] "(?<method>[A-Z]+) (?<path>\S+) HTTP\/[\d.]+" (?<status>\d{3}) \d+ "[^"]*" "(?<agent>[^"]*)"/;
+  const line =
+    /\] "(?<method>[A-Z]+) (?<path>\S+) HTTP\/[\d.]+" (?<status>\d{3}) \d+ "[^"]*" "(?<agent>[^"]*)"/;
   return log.split("\n").flatMap((text) => {
     const { method, path, status, agent } = line.exec(text)?.groups ?? {};
     if (method === undefined || path === undefined || agent === undefined) return [];

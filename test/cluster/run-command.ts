@@ -56,6 +56,6 @@ export async function runCommand(
   });
   if (exitCode !== 0) {
     throw new CommandError([command, ...args].join(" "), exitCode, { stdout, stderr });
-  };
+  }
   return { stdout, stderr };
 }

@@ -9,8 +9,10 @@ export interface Daemon {
   readonly pid: number;
   /** The file with all that it wrote to standard output and standard error, over restarts too. */
   readonly logFile: string;
-  /** Asks it to end, by default with SIGTERM, and kills it when it has not after five seconds. */
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Settles when it has ended, however it did. */
+  readonly ended: Promise<void>;
+  /** Asks it to end, and kills it when it has not after five seconds. */
+  stop(): Promise<void>;
 }
 
 export interface DaemonOptions {
@@ -56,9 +58,10 @@ export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
     name,
     pid,
     logFile,
-    async stop(signal = "SIGTERM") {
+    ended,
+    async stop() {
       if (hasEnded()) return;
-      child.kill(signal);
+      child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
       await ended;
       clearTimeout(timer);

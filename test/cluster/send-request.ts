@@ -26,7 +26,13 @@ export function sendRequest(url: string, options: RequestOptions = {}): Promise<
   return new Promise((resolve, reject) => {
     const request = send(
       url,
-      { method, headers: { ...headers }, agent: false, timeout: 10_000, ...(ca === undefined ? {} : { ca, cert, key }) },
+      {
+        method,
+        headers: { ...headers },
+        agent: false,
+        timeout: 10_000,
+        ...(ca === undefined ? {} : { ca, cert, key }),
+      },
       (response) => {
         const chunks: Buffer[] = [];
         response

@@ -16,7 +16,8 @@ export class Teardown {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, `${String(failures.length)} steps of a stop failed`);
+    if (failures.length > 0)
+      throw new AggregateError(failures, `${String(failures.length)} steps of a stop failed`);
   }
 }
 

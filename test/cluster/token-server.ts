@@ -39,20 +39,35 @@ export interface TokenServer {
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
   const passwords = new Map<string, string>();
   const requests: TokenRequest[] = [];
-  const server = createServer({ cert: options.serving.certificatePem, key: options.serving.keyPem }, (request, response) => {
-    void readBody(request).then((body) => {
-      const parameters = new URLSearchParams(body === "" ? new URL(request.url ?? "", "https://x").search : body);
-      const credentials = credentialsOf(request, parameters);
-      const scopes = parameters.getAll("scope").flatMap((scope) => scope.split(" "));
-      const isKnown = credentials === undefined || isPassword(passwords.get(credentials.username), credentials.password);
-      const status = isKnown ? 200 : 401;
-      requests.push({ method: request.method ?? "", username: credentials?.username, scopes, status });
-      const token = isKnown ? signToken(options, credentials?.username ?? "", scopes) : undefined;
-      const answer = { token, access_token: token, expires_in: TOKEN_LIFETIME_S, issued_at: new Date().toISOString() };
-      response.writeHead(status, { "content-type": "application/json" });
-      response.end(JSON.stringify(isKnown ? answer : { errors: [{ code: "UNAUTHORIZED", message: "wrong password" }] }));
-    });
-  });
+  const server = createServer(
+    { cert: options.serving.certificatePem, key: options.serving.keyPem },
+    (request, response) => {
+      void readBody(request).then((body) => {
+        const parameters = new URLSearchParams(
+          body === "" ? new URL(request.url ?? "", "https://x").search : body,
+        );
+        const credentials = credentialsOf(request, parameters);
+        const scopes = parameters.getAll("scope").flatMap((scope) => scope.split(" "));
+        const isKnown =
+          credentials === undefined || isPassword(passwords.get(credentials.username), credentials.password);
+        const status = isKnown ? 200 : 401;
+        requests.push({ method: request.method ?? "", username: credentials?.username, scopes, status });
+        const token = isKnown ? signToken(options, credentials?.username ?? "", scopes) : undefined;
+        const answer = {
+          token,
+          access_token: token,
+          expires_in: TOKEN_LIFETIME_S,
+          issued_at: new Date().toISOString(),
+        };
+        response.writeHead(status, { "content-type": "application/json" });
+        response.end(
+          JSON.stringify(
+            isKnown ? answer : { errors: [{ code: "UNAUTHORIZED", message: "wrong password" }] },
+          ),
+        );
+      });
+    },
+  );
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(PORT, options.host, resolve);
   });
@@ -91,7 +106,11 @@ function isPassword(expected: string | undefined, given: string): boolean {
 }
 
 /** A JSON Web Token with the signer's certificate in its header, which the registry looks for in its own bundle. */
-function signToken({ issuer, service, signing }: TokenServerOptions, subject: string, scopes: readonly string[]): string {
+function signToken(
+  { issuer, service, signing }: TokenServerOptions,
+  subject: string,
+  scopes: readonly string[],
+): string {
   const now = Math.floor(Date.now() / 1000);
   const certificate = signing.certificatePem.replaceAll(/-----[^-]+-----|\s/g, "");
   const header = { typ: "JWT", alg: "ES256", x5c: [certificate] };
@@ -116,5 +135,7 @@ function signToken({ issuer, service, signing }: TokenServerOptions, subject: st
 /** A scope is `type:name:action,action`; the name may hold a colon before a port. */
 function accessOf(scope: string): readonly object[] {
   const match = /^(?<type>[^:]+):(?<name>.+):(?<actions>[^:]*)$/.exec(scope)?.groups;
-  return match === undefined ? [] : [{ type: match["type"], name: match["name"], actions: match["actions"]?.split(",") }];
+  return match === undefined
+    ? []
+    : [{ type: match["type"], name: match["name"], actions: match["actions"]?.split(",") }];
 }

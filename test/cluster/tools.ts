@@ -82,7 +82,10 @@ export async function pinnedVersion(tool: GoTool): Promise<string> {
   if (tool.versionModule === undefined) return "v0";
   const goMod = await readFile(join(tool.directory, "go.mod"), "utf8");
   for (const line of goMod.split("\n")) {
-    const [module, version] = line.trim().replace(/^require /, "").split(" ");
+    const [module, version] = line
+      .trim()
+      .replace(/^require /, "")
+      .split(" ");
     if (module === tool.versionModule && version !== undefined) return version;
   }
   throw new Error(`${tool.directory}/go.mod does not require ${tool.versionModule}`);

@@ -45,7 +45,8 @@ export function startWatchdog(directory: string, cgroupName: string): Watchdog {
     async release() {
       child.stdin.end();
       await ended;
-      if (child.exitCode !== 0) throw new Error(`${directory} or a cgroup ${cgroupName} could not be removed`);
+      if (child.exitCode !== 0)
+        throw new Error(`${directory} or a cgroup ${cgroupName} could not be removed`);
     },
   };
 }

@@ -8,7 +8,10 @@ export interface KubeconfigFields {
 }
 
 /** Writes a kubeconfig that holds all it needs, so that it can be copied anywhere. JSON is YAML too. */
-export async function writeKubeconfig(file: string, { server, authorityPem, client }: KubeconfigFields): Promise<void> {
+export async function writeKubeconfig(
+  file: string,
+  { server, authorityPem, client }: KubeconfigFields,
+): Promise<void> {
   const base64 = (pem: string) => Buffer.from(pem).toString("base64");
   const name = "pullpass";
   const config = {

@@ -1,6 +1,6 @@
 import { assetsDirectory, inAssets, requestedRelease } from "./parts.ts";
 import { isBuilt } from "./build-go-tool.ts";
-import { missingDebianPackages } from "./debian-programs.ts";
+import { canInstallPackages, missingDebianPackages } from "./debian-programs.ts";
 import { findExecutable } from "./find-executable.ts";
 import { runCommand } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool } from "./tools.ts";
@@ -37,11 +37,9 @@ async function whyNoControlPlane(): Promise<string | undefined> {
     if ((await inAssets(program)) === undefined && (await isOutOfReach(tool))) missing.push(program);
   }
   if (missing.length === 0) return undefined;
-  const hint =
-    assetsDirectory() === undefined
-      ? "install Go 1.26 or later, from which they are built once, or set KUBEBUILDER_ASSETS to a directory with them"
-      : "KUBEBUILDER_ASSETS has them not; install Go 1.26 or later, from which they are built once";
-  return `${missing.join(", ")}: ${hint}`;
+  const assets = assetsDirectory() === undefined ? "" : " and not in KUBEBUILDER_ASSETS";
+  const programs = `${missing.join(", ")}: not built yet${assets}`;
+  return `${programs}; install Go 1.26 or later, or set KUBEBUILDER_ASSETS to what setup-envtest downloaded`;
 }
 
 async function whyNoNode(): Promise<string | undefined> {
@@ -58,8 +56,8 @@ async function whyNoNode(): Promise<string | undefined> {
     if (await isOutOfReach(tool)) return `${tool.name} is not built yet: install Go 1.26 or later`;
   }
   const packages = await missingDebianPackages();
-  if (packages.length > 0 && (await findExecutable("apt-get")) === undefined) {
-    return `${packages.join(", ")} are missing: install them, or use Debian, where they are installed by themselves`;
+  if (packages.length > 0 && !(await canInstallPackages())) {
+    return `${packages.join(", ")}: not installed; on Debian, apt-get install ${packages.join(" ")}`;
   }
   return undefined;
 }

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { aloneOnThisMachine, cacheDirectory } from "./cache-directory.ts";
 import { findExecutable, isExecutable } from "./find-executable.ts";
-import { holdLock } from "./hold-lock.ts";
 import { runCommand } from "./run-command.ts";
 import { pinnedVersion, type GoTool } from "./tools.ts";
 
@@ -39,12 +38,7 @@ export async function buildGoTool(tool: GoTool, report: (line: string) => void):
   if (await isExecutable(target)) return target;
   const go = await findExecutable("go");
   if (go === undefined) throw new MissingGoError(tool);
-  await mkdir(cacheDirectory(), { recursive: true });
-  // One build at a time for all tools: two would only take turns on the same cores and the same memory.
-  const onWait = () => {
-    report(`${tool.name}: waiting for another build`);
-  };
-  await holdLock(join(cacheDirectory(), "build.lock"), onWait, async () => {
+  await aloneOnThisMachine(tool.name, report, async () => {
     if (!(await isExecutable(target))) await build(go, tool, target, report);
   });
   return target;
@@ -75,7 +69,7 @@ async function build(
       {
         cwd: tool.directory,
         // Pure Go needs no C compiler, and its programs run on any Linux.
-        env: { ...process.env, CGO_ENABLED: "0", GOTOOLCHAIN: "local", GOFLAGS: "", GOWORK: "off" },
+        env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" },
         onErrorLine: (line) => {
           if (/^[\w./-]+$/.test(line)) packages += 1;
         },
@@ -102,10 +96,4 @@ async function buildArguments(tool: GoTool): Promise<readonly string[]> {
   const ldflags = ["-s", "-w", ...stamp.map(([name, value]) => `-X ${name}=${value}`)].join(" ");
   const tags = tool.tags === undefined ? [] : ["-tags", tool.tags.join(",")];
   return ["-mod=readonly", "-trimpath", "-buildvcs=false", ...tags, "-ldflags", ldflags, ...tool.packages];
-}
-
-function cacheDirectory(): string {
-  const cacheHome = process.env["XDG_CACHE_HOME"];
-  const home = cacheHome === undefined || cacheHome === "" ? join(homedir(), ".cache") : cacheHome;
-  return join(home, "pullpass", "cluster");
 }

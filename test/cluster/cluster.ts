@@ -1,3 +1,5 @@
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
 import { claimNetwork, type ClusterNetwork } from "./claim-network.ts";
 import { startControlPlane, type ControlPlane } from "./control-plane.ts";
 import { controlPlaneParts, requestedRelease } from "./parts.ts";
@@ -36,7 +38,15 @@ export async function startControlPlaneLevel(
   const network = await claimNetwork();
   const watchdog = startWatchdog(network.directory, network.name);
   teardown.add(() => watchdog.release());
+  teardown.add(() => keepLogs(network));
   return { ...(await startControlPlane(parts, network, apiServerFlags, teardown)), network };
+}
+
+/** Copies the logs of all daemons where `PULLPASS_CLUSTER_LOGS` says, because all else goes with the cluster. */
+async function keepLogs({ directory, name }: ClusterNetwork): Promise<void> {
+  const target = process.env["PULLPASS_CLUSTER_LOGS"];
+  if (target === undefined || target === "") return;
+  await cp(join(directory, "log"), join(target, name), { recursive: true });
 }
 
 export function reportToStandardError(line: string): void {

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { aloneOnThisMachine } from "./cache-directory.ts";
 import { findExecutable } from "./find-executable.ts";
 import { runCommand } from "./run-command.ts";
 
@@ -30,8 +32,8 @@ export async function missingDebianPackages(): Promise<readonly string[]> {
 
 /** Installs what is missing, which needs root, and returns where the programs are. */
 export async function requireDebianPrograms(report: (line: string) => void): Promise<DebianPrograms> {
-  const missing = await missingDebianPackages();
-  if (missing.length > 0) await install(missing, report);
+  if ((await missingDebianPackages()).length > 0)
+    await aloneOnThisMachine("packages", report, () => install(report));
   const paths: Partial<Record<DebianProgram, string>> = {};
   for (const { program, debianPackage, atLeast, versionArgs } of PROGRAMS) {
     const path = await findExecutable(program);
@@ -42,7 +44,18 @@ export async function requireDebianPrograms(report: (line: string) => void): Pro
   return paths as DebianPrograms;
 }
 
-async function install(packages: readonly string[], report: (line: string) => void): Promise<void> {
+/**
+ * Packages are installed only where that starts no service: Debian starts a registry as soon as it is installed, but
+ * not in a container or a bare virtual machine, where nothing like systemd runs.
+ */
+export async function canInstallPackages(): Promise<boolean> {
+  const isBare = !existsSync("/run/systemd/system");
+  return isBare && process.getuid?.() === 0 && (await findExecutable("apt-get")) !== undefined;
+}
+
+async function install(report: (line: string) => void): Promise<void> {
+  const packages = await missingDebianPackages();
+  if (packages.length === 0 || !(await canInstallPackages())) return;
   report(`installing ${packages.join(", ")}`);
   const options = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };
   await runCommand("apt-get", ["update"], options);

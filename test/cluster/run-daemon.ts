@@ -80,7 +80,7 @@ export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
   } catch (error: unknown) {
     child.kill("SIGKILL");
     await ended;
-    throw new Error(`${name} did not start; see ${logFile}:\n${await lastLines(logFile)}`, { cause: error });
+    throw new Error(`${name} did not start:\n${await lastLines(logFile)}`, { cause: error });
   }
   return daemon;
 }

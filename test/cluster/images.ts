@@ -5,15 +5,29 @@ import { writeTar, type TarEntry } from "./write-tar.ts";
 
 const OCI = "application/vnd.oci.image";
 
+/** What is in an image: the files of its one layer, and how it is started, as in the `config` of OCI's format. */
+export interface ImageContent {
+  readonly files: readonly TarEntry[];
+  readonly config: {
+    readonly Entrypoint: readonly string[];
+    readonly Env?: readonly string[];
+    readonly User?: string;
+    readonly WorkingDir?: string;
+  };
+}
+
+/** An image that waits until it is told to end. */
+export async function pauseImage(pauseProgram: string): Promise<ImageContent> {
+  const files = [{ name: "pause", content: await readFile(pauseProgram), mode: 0o755 }];
+  return { files, config: { Entrypoint: ["/pause"] } };
+}
+
 /**
- * Makes an image from nothing: one layer with a static program that waits until it is told to end, and a file that
- * holds the image's name. The file makes every image another one, so that pulling one never brings a part of another.
+ * Makes an image from nothing. A file of its layer holds the image's name, so that every image is another one, and
+ * pulling one never brings a part of another.
  */
-export async function imageEntries(name: string, pauseProgram: string): Promise<readonly TarEntry[]> {
-  const layer = writeTar([
-    { name: "pause", content: await readFile(pauseProgram), mode: 0o755 },
-    { name: "image", content: `${name}\n` },
-  ]);
+function imageEntries(name: string, { files, config: imageConfig }: ImageContent): readonly TarEntry[] {
+  const layer = writeTar([...files, { name: "image-name", content: `${name}\n` }]);
   const blobs: TarEntry[] = [];
   const addBlob = (mediaType: string, content: Buffer | string) => {
     const hex = createHash("sha256").update(content).digest("hex");
@@ -26,7 +40,7 @@ export async function imageEntries(name: string, pauseProgram: string): Promise<
     JSON.stringify({
       architecture: process.arch === "x64" ? "amd64" : process.arch,
       os: "linux",
-      config: { Entrypoint: ["/pause"] },
+      config: imageConfig,
       rootfs: { type: "layers", diff_ids: [layerDescriptor.digest] },
     }),
   );
@@ -52,8 +66,8 @@ export async function imageEntries(name: string, pauseProgram: string): Promise<
 }
 
 /** Writes an image to a directory that tools call an OCI layout; its tag there is `latest`. */
-export async function writeImageLayout(directory: string, name: string, pauseProgram: string): Promise<void> {
-  for (const { name: path, content = "" } of await imageEntries(name, pauseProgram)) {
+export async function writeImageLayout(directory: string, name: string, image: ImageContent): Promise<void> {
+  for (const { name: path, content = "" } of imageEntries(name, image)) {
     const file = join(directory, path);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, content);
@@ -61,7 +75,7 @@ export async function writeImageLayout(directory: string, name: string, pausePro
 }
 
 /** Writes an image to a file that `ctr images import` takes. */
-export async function writeImageArchive(file: string, name: string, pauseProgram: string): Promise<void> {
+export async function writeImageArchive(file: string, name: string, image: ImageContent): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, writeTar(await imageEntries(name, pauseProgram)));
+  await writeFile(file, writeTar(imageEntries(name, image)));
 }

@@ -3,7 +3,7 @@ import { writeKeyPair } from "./certificates.ts";
 import type { ClusterNetwork } from "./claim-network.ts";
 import { PAUSE_IMAGE, runContainerd, type Containerd } from "./containerd.ts";
 import type { ControlPlane } from "./control-plane.ts";
-import { writeImageArchive } from "./images.ts";
+import { pauseImage, writeImageArchive } from "./images.ts";
 import { runKubelet } from "./kubelet.ts";
 import { createNodeNamespace } from "./node-namespace.ts";
 import type { NodeParts } from "./parts.ts";
@@ -55,7 +55,7 @@ export async function startNode(
     podAddressPrefix: network.address(0).replace(/\.0$/, ""),
   });
   const archive = join(directory, "pause.tar");
-  await writeImageArchive(archive, PAUSE_IMAGE, parts.pause);
+  await writeImageArchive(archive, PAUSE_IMAGE, await pauseImage(parts.pause));
   await containerd.ctr("images", "import", archive);
 
   const serving = await controlPlane.authority.issue({ commonName: `system:node:${name}`, hosts: [name] });

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeKeyPair, type Authority } from "./certificates.ts";
 import type { DebianPrograms } from "./debian-programs.ts";
-import { writeImageLayout } from "./images.ts";
+import { pauseImage, writeImageLayout, type ImageContent } from "./images.ts";
 import { runCommand } from "./run-command.ts";
 import { runDaemon } from "./run-daemon.ts";
 import { sendRequest } from "./send-request.ts";
@@ -43,8 +43,8 @@ export interface Registry {
   accessLog(repository?: string): Promise<readonly AccessLogEntry[]>;
   /** The status of every request that the node's containerd made about a repository, oldest first. */
   pullStatuses(repository: string): Promise<readonly number[]>;
-  /** Pushes an image that nothing else shares a layer with, and returns its full name. */
-  push(repositoryAndTag: string, credentials: Credentials): Promise<string>;
+  /** Pushes an image, by default one that only waits, and returns its full name. No two share a layer. */
+  push(repositoryAndTag: string, credentials: Credentials, content?: ImageContent): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -107,10 +107,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         .filter(({ userAgent }) => userAgent.startsWith("containerd/"))
         .map(({ status }) => status);
     },
-    async push(repositoryAndTag, { username, password }) {
+    async push(repositoryAndTag, { username, password }, content) {
       const image = `${host}/${repositoryAndTag}`;
       const layout = join(directory, "push", repositoryAndTag.replaceAll(/[/:]/g, "_"));
-      await writeImageLayout(layout, image, options.pause);
+      await writeImageLayout(layout, image, content ?? (await pauseImage(options.pause)));
       await runCommand(programs.skopeo, [
         ...["--insecure-policy", "copy", "--quiet", `--dest-cert-dir=${authorityDirectory}`],
         ...[`--dest-creds=${username}:${password}`, `oci:${layout}:latest`, `docker://${image}`],

@@ -15,7 +15,7 @@ if (!availability.available) {
   process.exit(1);
 }
 
-// It must outlive this process and its terminal, hence the session of its own, and hold none of its files open.
+// It must outlive this process and its terminal, hence detached, and hold none of its files open.
 const keeper = fork(join(import.meta.dirname, "keep.ts"), [level], {
   detached: true,
   stdio: ["ignore", "ignore", "ignore", "ipc"],

@@ -1,0 +1,166 @@
+import { once } from "node:events";
+import { createServer } from "node:https";
+import { TLSSocket } from "node:tls";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { clusterAvailability } from "./availability.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { createService } from "./create-service.ts";
+import type { KubernetesObject } from "./kubectl.ts";
+import { readMachineState } from "./machine-state.ts";
+import { assetsDirectory } from "./parts.ts";
+import { startInChild } from "./start-in-child.ts";
+import { KUBERNETES, pinnedVersion } from "./tools.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const availability = await clusterAvailability("control-plane");
+const skipReason = availability.available ? "" : ` (skipped: ${availability.reason})`;
+
+interface VersionAnswer {
+  readonly serverVersion: { readonly gitVersion: string };
+}
+
+describe.skipIf(!availability.available)(`a control plane${skipReason}`, () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    // The first start on a machine builds; the time that counts is that of the second one.
+    await (await startCluster()).stop();
+    const started = Date.now();
+    cluster = await startCluster();
+    expect(Date.now() - started).toBeLessThan(10_000);
+  });
+  afterAll(() => cluster.stop());
+
+  it("admits a pod in a new namespace at once", async () => {
+    await createNamespace(cluster.kubectl, "fresh", { "pullpass.dev/inject": "enabled" });
+    const pod = await cluster.kubectl.create<PodObject>(podNamed("first", "fresh"));
+    expect(pod.spec.serviceAccountName).toBe("default");
+  });
+
+  it("calls a webhook by its service, over HTTP/1.1 and by the name of the service", async () => {
+    const service = await createService(cluster.kubectl, { namespace: "default", name: "hook" });
+    const serving = await cluster.authority.issue({ commonName: "hook", hosts: service.dnsNames });
+    const seen: unknown[] = [];
+    const server = createServer(
+      { cert: serving.certificatePem, key: serving.keyPem },
+      (request, response) => {
+        const name = request.socket instanceof TLSSocket ? request.socket.servername : undefined;
+        seen.push({ version: request.httpVersion, name });
+        const chunks: Buffer[] = [];
+        request
+          .on("data", (chunk: Buffer) => chunks.push(chunk))
+          .once("end", () => {
+            const review = JSON.parse(Buffer.concat(chunks).toString("utf8")) as { request: { uid: string } };
+            const answer = { uid: review.request.uid, allowed: true, warnings: ["the webhook was here"] };
+            response.setHeader("content-type", "application/json");
+            response.end(
+              JSON.stringify({
+                apiVersion: "admission.k8s.io/v1",
+                kind: "AdmissionReview",
+                response: answer,
+              }),
+            );
+          });
+      },
+    );
+    await once(server.listen(service.port, service.host), "listening");
+    try {
+      await cluster.kubectl.apply(webhookConfiguration(service.port, cluster.authority.pem));
+      const { stderr } = await waitUntil("the API server to know the webhook", async () => {
+        const output = await cluster.kubectl.run(
+          ["create", "--dry-run=server", "--filename=-"],
+          JSON.stringify(podNamed("asks")),
+        );
+        return output.stderr === "" ? undefined : output;
+      });
+      expect(stderr).toContain("Warning: the webhook was here");
+      expect(seen[0]).toEqual({ version: "1.1", name: "hook.default.svc" });
+    } finally {
+      await cluster.kubectl.run(["delete", "mutatingwebhookconfiguration", "hook"]);
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it("keeps its state over a restart of the API server", async () => {
+    await cluster.kubectl.run(["create", "configmap", "kept"]);
+    await cluster.restartApiServer();
+    const kept = await cluster.kubectl.json("get", "configmap", "kept");
+    expect(kept.metadata?.name).toBe("kept");
+  });
+
+  it("lets a user do only what the user may", async () => {
+    const kubeconfig = await cluster.kubeconfigFor("nobody");
+    await expect(cluster.kubectl.run(["get", "pods", `--kubeconfig=${kubeconfig}`])).rejects.toThrow(
+      /Forbidden/,
+    );
+  });
+});
+
+describe.skipIf(!availability.available)(`each supported end of Kubernetes' releases${skipReason}`, () => {
+  // envtest's directory holds one release, whichever it is.
+  it.skipIf(assetsDirectory() !== undefined).each(["newest", "oldest"] as const)(
+    "has the version that is pinned for the %s",
+    async (release) => {
+      const cluster = await startCluster({ release });
+      try {
+        const { serverVersion } = await cluster.kubectl.json<VersionAnswer>("version");
+        expect(serverVersion.gitVersion).toBe(await pinnedVersion(KUBERNETES[release]));
+      } finally {
+        await cluster.stop();
+      }
+    },
+    30 * 60_000,
+  );
+});
+
+describe.skipIf(!availability.available)(`what a control plane leaves behind${skipReason}`, () => {
+  it("is nothing after a stop, also of two at once", async () => {
+    const before = await readMachineState();
+    const clusters = await Promise.all([startCluster(), startCluster()]);
+    expect(await readMachineState()).not.toEqual(before);
+    await Promise.all(clusters.map((cluster) => cluster.stop()));
+    expect(await readMachineState()).toEqual(before);
+  });
+
+  it.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)("is nothing after %s", async (signal) => {
+    const before = await readMachineState();
+    const child = await startInChild("control-plane");
+    expect(await readMachineState()).not.toEqual(before);
+    await child.signal(signal);
+    await waitUntil("the machine to be as before", async () => {
+      expect(await readMachineState()).toEqual(before);
+      return true;
+    });
+  });
+});
+
+interface PodObject extends KubernetesObject {
+  readonly spec: { readonly serviceAccountName: string };
+}
+
+function podNamed(name: string, namespace = "default"): object {
+  const containers = [{ name: "main", image: "registry.example.com/team-a/app:v1" }];
+  return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace }, spec: { containers } };
+}
+
+function webhookConfiguration(port: number, authorityPem: string): object {
+  return {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "MutatingWebhookConfiguration",
+    metadata: { name: "hook" },
+    webhooks: [
+      {
+        name: "hook.pullpass.dev",
+        admissionReviewVersions: ["v1"],
+        sideEffects: "None",
+        clientConfig: {
+          service: { namespace: "default", name: "hook", path: "/mutate", port },
+          caBundle: Buffer.from(authorityPem).toString("base64"),
+        },
+        rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] }],
+      },
+    ],
+  };
+}

@@ -1,0 +1,81 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { writeTar, type TarEntry } from "./write-tar.ts";
+
+const OCI = "application/vnd.oci.image";
+
+/** What is in an image: the files of its one layer, and how it is started, as in the `config` of OCI's format. */
+export interface ImageContent {
+  readonly files: readonly TarEntry[];
+  readonly config: {
+    readonly Entrypoint: readonly string[];
+    readonly Env?: readonly string[];
+    readonly User?: string;
+    readonly WorkingDir?: string;
+  };
+}
+
+/** An image that waits until it is told to end. */
+export async function pauseImage(pauseProgram: string): Promise<ImageContent> {
+  const files = [{ name: "pause", content: await readFile(pauseProgram), mode: 0o755 }];
+  return { files, config: { Entrypoint: ["/pause"] } };
+}
+
+/**
+ * Makes an image from nothing. A file of its layer holds the image's name, so that every image is another one, and
+ * pulling one never brings a part of another.
+ */
+function imageEntries(name: string, { files, config: imageConfig }: ImageContent): readonly TarEntry[] {
+  const layer = writeTar([...files, { name: "image-name", content: `${name}\n` }]);
+  const blobs: TarEntry[] = [];
+  const addBlob = (mediaType: string, content: Buffer | string) => {
+    const hex = createHash("sha256").update(content).digest("hex");
+    blobs.push({ name: `blobs/sha256/${hex}`, content });
+    return { mediaType, digest: `sha256:${hex}`, size: Buffer.byteLength(content) };
+  };
+  const layerDescriptor = addBlob(`${OCI}.layer.v1.tar`, layer);
+  const config = addBlob(
+    `${OCI}.config.v1+json`,
+    JSON.stringify({
+      architecture: process.arch === "x64" ? "amd64" : process.arch,
+      os: "linux",
+      config: imageConfig,
+      rootfs: { type: "layers", diff_ids: [layerDescriptor.digest] },
+    }),
+  );
+  const manifest = addBlob(
+    `${OCI}.manifest.v1+json`,
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: `${OCI}.manifest.v1+json`,
+      config,
+      layers: [layerDescriptor],
+    }),
+  );
+  // The first annotation is read by containerd and the second one by skopeo.
+  const annotations = { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": "latest" };
+  return [
+    { name: "oci-layout", content: JSON.stringify({ imageLayoutVersion: "1.0.0" }) },
+    {
+      name: "index.json",
+      content: JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
+    },
+    ...blobs,
+  ];
+}
+
+/** Writes an image to a directory that tools call an OCI layout; its tag there is `latest`. */
+export async function writeImageLayout(directory: string, name: string, image: ImageContent): Promise<void> {
+  for (const { name: path, content = "" } of imageEntries(name, image)) {
+    const file = join(directory, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, content);
+  }
+}
+
+/** Writes an image to a file that `ctr images import` takes. */
+export async function writeImageArchive(file: string, name: string, image: ImageContent): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, writeTar(imageEntries(name, image)));
+}

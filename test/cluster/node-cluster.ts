@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import {
+  reportToStandardError,
+  startControlPlaneLevel,
+  type Cluster,
+  type ClusterOptions,
+} from "./cluster.ts";
+import { API_SERVER_PORT } from "./control-plane.ts";
+import { forwardPort } from "./forward-port.ts";
+import { startNode, type ClusterNode } from "./node.ts";
+import { nodeParts } from "./parts.ts";
+import { startPasswordRegistry, type RegistryWithUsers } from "./password-registry.ts";
+import { startOrUndo } from "./teardown.ts";
+import { startTokenRegistry, type TokenRegistry } from "./token-registry.ts";
+
+/** A running cluster of the level "node": its pods run. */
+export interface NodeCluster extends Cluster {
+  readonly node: ClusterNode;
+  /** Asks for a password by HTTP Basic. */
+  readonly passwordRegistry: RegistryWithUsers;
+  /** Asks for a token; the node takes it for Docker Hub too. */
+  readonly tokenRegistry: TokenRegistry;
+  /** Starts one more registry of the first kind, which the node trusts as well. `lastByte` of its address: 14 to 31. */
+  addPasswordRegistry(name: string, lastByte: number): Promise<RegistryWithUsers>;
+}
+
+/** Who may push and pull at both registries from the start. */
+export const REGISTRY_USER = { username: "pullpass", password: "pass:word@with+signs" };
+
+export async function startNodeCluster(options: Omit<ClusterOptions, "release"> = {}): Promise<NodeCluster> {
+  // The parts of a node are built for the newest release only.
+  const parts = await nodeParts(options.report ?? reportToStandardError);
+  return startOrUndo(async (teardown) => {
+    const controlPlane = await startControlPlaneLevel({ ...options, release: "newest" }, teardown);
+    const { network } = controlPlane;
+    // The address of the Service "kubernetes", by which pods with the host's network find the API server.
+    const apiServer = { host: network.address(3), port: API_SERVER_PORT };
+    teardown.add(await forwardPort({ host: network.address(129), port: 443 }, apiServer));
+    const registryOptions = (name: string, lastByte: number) => ({
+      name,
+      host: network.address(lastByte),
+      directory: join(network.directory, "registries"),
+      logDirectory: join(network.directory, "log"),
+      authority: controlPlane.authority,
+      programs: parts.programs,
+      pause: parts.pause,
+    });
+    const [node, passwordRegistry, tokenRegistry] = await Promise.all([
+      startNode(parts, network, controlPlane, teardown),
+      startPasswordRegistry(registryOptions("password", 11)),
+      startTokenRegistry(registryOptions("token", 12)),
+    ]);
+    teardown.add(() => tokenRegistry.stop());
+    teardown.add(() => passwordRegistry.stop());
+    const trust = (registry: RegistryWithUsers, name = registry.host) =>
+      node.containerd.trustRegistry(name, registry.url, registry.authorityFile);
+    for (const registry of [passwordRegistry, tokenRegistry]) {
+      await registry.setUser(REGISTRY_USER);
+      await trust(registry);
+    }
+    await trust(tokenRegistry, "docker.io");
+    return {
+      ...controlPlane,
+      node,
+      passwordRegistry,
+      tokenRegistry,
+      async addPasswordRegistry(name, lastByte) {
+        const registry = await startPasswordRegistry(registryOptions(name, lastByte));
+        teardown.add(() => registry.stop());
+        await trust(registry);
+        return registry;
+      },
+      stop: () => teardown.run(),
+    };
+  });
+}

@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import { writeKeyPair } from "./certificates.ts";
+import type { ClusterNetwork } from "./claim-network.ts";
+import { PAUSE_IMAGE, runContainerd, type Containerd } from "./containerd.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { pauseImage, writeImageArchive } from "./images.ts";
+import { runKubelet } from "./kubelet.ts";
+import { createNodeNamespace } from "./node-namespace.ts";
+import type { NodeParts } from "./parts.ts";
+import { runScheduler } from "./scheduler.ts";
+import type { Teardown } from "./teardown.ts";
+
+export interface ClusterNode {
+  /** Also its address, on which pods with the host's network are. */
+  readonly name: string;
+  readonly staticPodDirectory: string;
+  readonly kubeletLog: string;
+  readonly containerdLog: string;
+  readonly containerd: Containerd;
+}
+
+interface NodeStatus {
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly spec?: { readonly taints?: readonly unknown[] };
+}
+
+/** Starts the scheduler and one node, and waits until a pod can be scheduled to it. */
+export async function startNode(
+  parts: NodeParts,
+  network: ClusterNetwork,
+  controlPlane: ControlPlane,
+  teardown: Teardown,
+): Promise<ClusterNode> {
+  const name = network.address(10);
+  const directory = join(network.directory, "node");
+  const logDirectory = join(network.directory, "log");
+
+  const schedulerKubeconfig = await controlPlane.kubeconfigFor("system:kube-scheduler");
+  const schedulerRun = {
+    program: parts.scheduler,
+    host: network.address(5),
+    kubeconfig: schedulerKubeconfig,
+  };
+  const scheduler = await runScheduler({ ...schedulerRun, directory, logDirectory });
+  teardown.add(() => scheduler.stop());
+
+  const namespace = await createNodeNamespace(directory, parts.pause, logDirectory);
+  teardown.add(() => namespace.stop());
+  const containerd = await runContainerd({
+    parts,
+    namespace,
+    directory,
+    logDirectory,
+    host: name,
+    podAddressPrefix: network.address(0).replace(/\.0$/, ""),
+  });
+  const archive = join(directory, "pause.tar");
+  await writeImageArchive(archive, PAUSE_IMAGE, await pauseImage(parts.pause));
+  await containerd.ctr("images", "import", archive);
+
+  const serving = await controlPlane.authority.issue({ commonName: `system:node:${name}`, hosts: [name] });
+  const kubelet = await runKubelet({
+    program: parts.kubelet,
+    namespace,
+    directory,
+    logDirectory,
+    nodeName: name,
+    kubeconfig: await controlPlane.kubeconfigFor(`system:node:${name}`, ["system:nodes"]),
+    cgroupName: network.name,
+    dnsHost: network.address(138),
+    authorityFile: join(network.directory, "pki", "ca.crt"),
+    serving: await writeKeyPair(join(network.directory, "pki"), "kubelet", serving),
+  });
+  await controlPlane.kubectl.waitFor<NodeStatus>(["node", name], isSchedulable);
+  return {
+    name,
+    staticPodDirectory: kubelet.staticPodDirectory,
+    kubeletLog: kubelet.daemon.logFile,
+    containerdLog: containerd.daemon.logFile,
+    containerd,
+  };
+}
+
+function isSchedulable({ status, spec }: NodeStatus): boolean {
+  const isReady =
+    status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
+  return isReady && (spec?.taints ?? []).length === 0;
+}

@@ -1,0 +1,141 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeKeyPair, type Authority } from "./certificates.ts";
+import type { DebianPrograms } from "./debian-programs.ts";
+import { pauseImage, writeImageLayout, type ImageContent } from "./images.ts";
+import { runCommand } from "./run-command.ts";
+import { runDaemon } from "./run-daemon.ts";
+import { sendRequest } from "./send-request.ts";
+
+const PORT = 5000;
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Where a registry learns who may do what: from a file of passwords, or from a token that a server signed. */
+export type RegistryAuth =
+  | { readonly kind: "basic" }
+  | {
+      readonly kind: "token";
+      readonly realm: string;
+      readonly service: string;
+      readonly issuer: string;
+      readonly certificateFile: string;
+    };
+
+export interface AccessLogEntry {
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  readonly status: number;
+  readonly userAgent: string;
+}
+
+export interface Registry {
+  /** As it stands in image names: `ADDRESS:PORT`. */
+  readonly host: string;
+  readonly url: string;
+  /** PEM of the authority that signed its certificate. */
+  readonly authorityFile: string;
+  /** Every request so far; with a repository only those about it. */
+  accessLog(repository?: string): Promise<readonly AccessLogEntry[]>;
+  /** The status of every request that the node's containerd made about a repository, oldest first. */
+  pullStatuses(repository: string): Promise<readonly number[]>;
+  /** Pushes an image, by default one that only waits, and returns its full name. No two share a layer. */
+  push(repositoryAndTag: string, credentials: Credentials, content?: ImageContent): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface RegistryOptions {
+  readonly name: string;
+  readonly host: string;
+  readonly directory: string;
+  readonly logDirectory: string;
+  readonly authority: Authority;
+  readonly auth: RegistryAuth;
+  readonly programs: DebianPrograms;
+  readonly pause: string;
+}
+
+export async function startRegistry(options: RegistryOptions): Promise<Registry> {
+  const { name, host: address, authority, programs, logDirectory } = options;
+  const directory = join(options.directory, name);
+  const host = `${address}:${String(PORT)}`;
+  const url = `https://${host}`;
+  // skopeo takes a directory of authorities and tells them from other files by the ending.
+  const authorityDirectory = join(directory, "authority");
+  const authorityFile = join(authorityDirectory, "ca.crt");
+  await mkdir(authorityDirectory, { recursive: true });
+  await writeFile(authorityFile, authority.pem);
+  const serving = await authority.issue({ commonName: name, hosts: [address] });
+  const { certificateFile, keyFile } = await writeKeyPair(directory, "serving", serving);
+
+  const configFile = join(directory, "config.json");
+  const config = {
+    version: "0.1",
+    log: { level: "warn", accesslog: { disabled: false } },
+    storage: { filesystem: { rootdirectory: join(directory, "storage") }, delete: { enabled: true } },
+    http: { addr: host, secret: "one replica only", tls: { certificate: certificateFile, key: keyFile } },
+    auth: authConfiguration(options.auth, directory),
+  };
+  await writeFile(configFile, JSON.stringify(config));
+  const daemon = await runDaemon({
+    name: `registry-${name}`,
+    command: programs["docker-registry"],
+    args: ["serve", configFile],
+    logDirectory,
+    // Anything but 401 would let everybody in.
+    isReady: async () => (await sendRequest(`${url}/v2/`, { ca: authority.pem })).status === 401,
+  });
+
+  const accessLog = async (repository?: string) => {
+    const entries = parseAccessLog(await readFile(daemon.logFile, "utf8"));
+    return repository === undefined
+      ? entries
+      : entries.filter(({ path }) => path.startsWith(`/v2/${repository}/`));
+  };
+  return {
+    host,
+    url,
+    authorityFile,
+    accessLog,
+    async pullStatuses(repository) {
+      const entries = await accessLog(repository);
+      return entries
+        .filter(({ userAgent }) => userAgent.startsWith("containerd/"))
+        .map(({ status }) => status);
+    },
+    async push(repositoryAndTag, { username, password }, content) {
+      const image = `${host}/${repositoryAndTag}`;
+      const layout = join(directory, "push", repositoryAndTag.replaceAll(/[/:]/g, "_"));
+      await writeImageLayout(layout, image, content ?? (await pauseImage(options.pause)));
+      await runCommand(programs.skopeo, [
+        ...["--insecure-policy", "copy", "--quiet", `--dest-cert-dir=${authorityDirectory}`],
+        ...[`--dest-creds=${username}:${password}`, `oci:${layout}:latest`, `docker://${image}`],
+      ]);
+      await rm(layout, { recursive: true });
+      return image;
+    },
+    stop: () => daemon.stop(),
+  };
+}
+
+function authConfiguration(auth: RegistryAuth, directory: string): object {
+  if (auth.kind === "basic")
+    return { htpasswd: { realm: "pullpass tests", path: join(directory, "htpasswd") } };
+  const { realm, service, issuer, certificateFile } = auth;
+  return { token: { realm, service, issuer, rootcertbundle: certificateFile } };
+}
+
+/** Apache's combined log format: `host - - [time] "METHOD PATH PROTOCOL" STATUS SIZE "REFERER" "USER AGENT"`. */
+function parseAccessLog(log: string): readonly AccessLogEntry[] {
+  const line =
+    /\] "(?<method>[A-Z]+) (?<path>\S+) HTTP\/[\d.]+" (?<status>\d{3}) \d+ "[^"]*" "(?<agent>[^"]*)"/;
+  return log.split("\n").flatMap((text) => {
+    const { method, path, status, agent } = line.exec(text)?.groups ?? {};
+    if (method === undefined || path === undefined || agent === undefined) return [];
+    return [{ method, path, status: Number(status), userAgent: agent }];
+  });
+}

@@ -1,0 +1,92 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** The two Kubernetes releases that the tests run against; the versions themselves are in go.mod files. */
+export type KubernetesRelease = "newest" | "oldest";
+
+/** Something that is built from one pinned Go module. */
+export interface GoTool {
+  readonly name: string;
+  /** Where its go.mod and go.sum are. */
+  readonly directory: string;
+  /** The required module that gives the tool its version; without one the tool is all ours. */
+  readonly versionModule?: string;
+  readonly packages: readonly string[];
+  readonly tags?: readonly string[];
+  /** Variables that are set to the version when the tool is linked. */
+  readonly stamp?: (version: string) => Readonly<Record<string, string>>;
+  /** The program that a build of one package makes; where there are several, Go names them after their packages. */
+  readonly program?: string;
+  /** Names by which the program is started as well; it tells by them what to be. */
+  readonly links?: readonly string[];
+}
+
+const GO_DIRECTORY = join(import.meta.dirname, "go");
+
+export const ETCD: GoTool = {
+  name: "etcd",
+  directory: join(GO_DIRECTORY, "etcd"),
+  versionModule: "go.etcd.io/etcd/server/v3",
+  packages: ["go.etcd.io/etcd/server/v3"],
+  program: "etcd",
+};
+
+const CONTROL_PLANE_LINKS = ["kube-apiserver", "kube-controller-manager"];
+
+export const KUBERNETES: Readonly<Record<KubernetesRelease, GoTool>> = {
+  newest: kubernetes("newest", [...CONTROL_PLANE_LINKS, "kube-scheduler", "kubelet", "kubectl"]),
+  oldest: kubernetes("oldest", CONTROL_PLANE_LINKS),
+};
+
+export const CONTAINERD: GoTool = {
+  name: "containerd",
+  directory: join(GO_DIRECTORY, "containerd"),
+  versionModule: "github.com/containerd/containerd/v2",
+  packages: ["containerd", "containerd-shim-runc-v2", "ctr"].map(
+    (command) => `github.com/containerd/containerd/v2/cmd/${command}`,
+  ),
+  // Snapshotters that a test never uses; without them the build needs no C compiler.
+  tags: ["no_btrfs", "no_devmapper", "no_zfs"],
+  stamp: (version) => ({ "github.com/containerd/containerd/v2/version.Version": version }),
+};
+
+export const PAUSE: GoTool = {
+  name: "pause",
+  directory: join(GO_DIRECTORY, "pause"),
+  packages: ["."],
+  program: "pause",
+};
+
+function kubernetes(release: KubernetesRelease, links: readonly string[]): GoTool {
+  return {
+    name: "kubernetes",
+    directory: join(GO_DIRECTORY, "kubernetes", release),
+    versionModule: "k8s.io/kubernetes",
+    packages: ["."],
+    program: "kubernetes",
+    links,
+    stamp(version) {
+      const [major = "", minor = ""] = version.replace(/^v/, "").split(".");
+      const variables = { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: "archive" };
+      return Object.fromEntries(
+        ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].flatMap((path) =>
+          Object.entries(variables).map(([name, value]) => [`${path}.${name}`, value]),
+        ),
+      );
+    },
+  };
+}
+
+/** The version that the tool's go.mod pins, such as `v1.37.1`. */
+export async function pinnedVersion(tool: GoTool): Promise<string> {
+  if (tool.versionModule === undefined) return "v0";
+  const goMod = await readFile(join(tool.directory, "go.mod"), "utf8");
+  for (const line of goMod.split("\n")) {
+    const [module, version] = line
+      .trim()
+      .replace(/^require /, "")
+      .split(" ");
+    if (module === tool.versionModule && version !== undefined) return version;
+  }
+  throw new Error(`${tool.directory}/go.mod does not require ${tool.versionModule}`);
+}

@@ -6,7 +6,9 @@ import { CommanderError } from "commander";
 import { buildProgram, ReportedError, UsageError, type ProgramIo } from "./cli/program.ts";
 import { InvalidConfigurationError } from "./config/place.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
 const io: ProgramIo = {
   version,

@@ -30,7 +30,12 @@ export function reviewHandler(ports: AdmissionPorts): ReviewHandler {
   };
 }
 
-function decideRequest(request: JsonObject, pod: Pod | undefined, namespace: string, ports: AdmissionPorts): Decision {
+function decideRequest(
+  request: JsonObject,
+  pod: Pod | undefined,
+  namespace: string,
+  ports: AdmissionPorts,
+): Decision {
   const { operation, kind, subResource } = request;
   if (typeof operation !== "string" || !isObject(kind)) return unknownShape();
   if (operation !== "CREATE") return skip("not-a-create");

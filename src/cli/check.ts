@@ -32,7 +32,11 @@ function credentialProblems(registry: ConfiguredRegistry, environment: Environme
 }
 
 function summary({ registries }: Configuration, errors: number, doubts: number): string {
-  return [count(registries.length, "registry", "registries"), count(errors, "error"), count(doubts, "doubt")].join(", ");
+  return [
+    count(registries.length, "registry", "registries"),
+    count(errors, "error"),
+    count(doubts, "doubt"),
+  ].join(", ");
 }
 
 function count(number: number, one: string, many = `${one}s`): string {

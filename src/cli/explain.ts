@@ -14,7 +14,8 @@ export interface Explanation {
 /** Namespaces are left out of account: every registry counts that any namespace may have. */
 export function explainImage(image: string, index: RegistryIndex): Explanation {
   const lookup = index.lookUp(image);
-  if (lookup.kind === "invalid") return { image, reference: undefined, registries: [], reason: lookup.reason };
+  if (lookup.kind === "invalid")
+    return { image, reference: undefined, registries: [], reason: lookup.reason };
   const registries = selectRegistries(lookup.covering, () => true);
   return { image, reference: lookup.reference, registries, reason: reasonFor(registries) };
 }
@@ -47,7 +48,9 @@ export function explanationText({ image, reference, registries, reason }: Explan
   const lines = [JSON.stringify(image).slice(1, -1)];
   if (reference !== undefined) lines.push(`  reads as   ${describeReference(reference)}`);
   for (const registry of registries) {
-    lines.push(`  needs      ${registry.name} (${registry.address.text}), pull secret ${registry.secretName}`);
+    lines.push(
+      `  needs      ${registry.name} (${registry.address.text}), pull secret ${registry.secretName}`,
+    );
   }
   lines.push(`  because    ${reason}`);
   return lines.join("\n");
@@ -65,6 +68,7 @@ function reasonFor([first, ...others]: readonly Registry[]): string {
   const { text, isWildcard, path } = first.address;
   const extent = path === "" ? "every repository of the host" : `the repositories under ${path}`;
   const host = isWildcard ? `${extent}, for every host like ${first.address.authority}` : extent;
-  const shared = others.length === 0 ? "" : `; ${(others.length + 1).toString()} registries have this address`;
+  const shared =
+    others.length === 0 ? "" : `; ${(others.length + 1).toString()} registries have this address`;
   return `${text} is the most specific address that covers it: ${host}${shared}`;
 }

@@ -8,13 +8,7 @@ import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import { namespaceLabelsIn, podSitesIn, type PodSite } from "./manifest.ts";
-import { editManifests, parseManifests, type ManifestChange } from "./manifest-file.ts";
-
-/** Manifests as they came from one file or from standard input. */
-export interface ManifestFile {
-  readonly name: string;
-  readonly text: string;
-}
+import { editManifests, parseManifests, type ManifestChange, type ManifestFile } from "./manifest-file.ts";
 
 export interface InjectedFile {
   readonly text: string;
@@ -30,10 +24,13 @@ export interface InjectedFile {
  */
 export function injectFiles(files: readonly ManifestFile[], index: RegistryIndex): readonly InjectedFile[] {
   const parsed = files.map((file) => ({ file, documents: parseManifests(file) }));
-  const labels = new Map(parsed.flatMap(({ documents }) => documents.flatMap(({ value }) => namespaceLabelsIn(value))));
+  const labels = new Map(
+    parsed.flatMap(({ documents }) => documents.flatMap(({ value }) => namespaceLabelsIn(value))),
+  );
   const factsOf = (namespace: string | undefined): NamespaceFacts => ({
     isOptedIn: true,
-    labels: (namespace === undefined ? undefined : (labels.get(namespace) as Labels | undefined)) ?? "unknown",
+    labels:
+      (namespace === undefined ? undefined : (labels.get(namespace) as Labels | undefined)) ?? "unknown",
   });
 
   return parsed.map(({ file, documents }) => {
@@ -60,7 +57,8 @@ function injectSite(site: PodSite, namespace: NamespaceFacts, index: RegistryInd
   // A template may go without metadata; the API server fills it in before it asks the webhook.
   const hasMetadata = site.value["metadata"] !== undefined && site.value["metadata"] !== null;
   const pod = asPod(hasMetadata ? site.value : { ...site.value, metadata: {} });
-  if (pod === undefined) return { operations: [], report: [`${title(site)}: skipped: it has no readable pod spec`] };
+  if (pod === undefined)
+    return { operations: [], report: [`${title(site)}: skipped: it has no readable pod spec`] };
 
   const decision = decide(pod, { namespace, serviceAccount: undefined }, index);
   const report = [
@@ -70,7 +68,11 @@ function injectSite(site: PodSite, namespace: NamespaceFacts, index: RegistryInd
   if (decision.kind === "skip") return { operations: [], report };
   const missing: readonly AddOperation[] = hasMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
   const prefix = site.path.map((key) => `/${jsonpatch.escapePathComponent(key.toString())}`).join("");
-  const operations = [...missing, ...patchPod(pod, decision)].map(({ op, path, value }) => ({ op, path: prefix + path, value }));
+  const operations = [...missing, ...patchPod(pod, decision)].map(({ op, path, value }) => ({
+    op,
+    path: prefix + path,
+    value,
+  }));
   return { operations, report };
 }
 

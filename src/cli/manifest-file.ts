@@ -3,8 +3,13 @@ import { isDeepStrictEqual } from "node:util";
 import jsonpatch from "fast-json-patch";
 import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from "yaml";
 import type { AddOperation } from "../core/patch.ts";
-import type { ManifestFile } from "./inject.ts";
 import { applyEdits, editFor, type Addition, type TextEdit } from "./yaml-edit.ts";
+
+/** Manifests as they came from one file or from standard input. */
+export interface ManifestFile {
+  readonly name: string;
+  readonly text: string;
+}
 
 /** One document of a file. */
 export interface ManifestDocument {
@@ -38,8 +43,9 @@ export function parseManifests({ name, text }: ManifestFile): readonly ManifestD
   const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
   return documentsIn(text, lineCounter).map((yaml) => {
     const [error] = yaml.errors;
-    if (error !== undefined) throw new UnreadableManifestError(name, lineOf(error.pos[0]), `not YAML: ${error.message}`);
-    const line = lineOf(yaml.contents?.range?.[0] ?? yaml.range[0]);
+    if (error !== undefined)
+      throw new UnreadableManifestError(name, lineOf(error.pos[0]), `not YAML: ${error.message}`);
+    const line = lineOf(yaml.contents?.range[0] ?? yaml.range[0]);
     return { yaml, value: valueOf(yaml, name, line), line };
   });
 }
@@ -61,7 +67,11 @@ export function editManifests({ name, text }: ManifestFile, changes: readonly Ma
     if (small.every((edit) => edit !== undefined) && makes(text, document, small, wanted)) return small;
     const whole = rewrite(document.yaml, additions);
     if (whole !== undefined && makes(text, document, [whole], wanted)) return [whole];
-    throw new UnreadableManifestError(name, document.line, "the pod shares parts with others by aliases; write them out");
+    throw new UnreadableManifestError(
+      name,
+      document.line,
+      "the pod shares parts with others by aliases; write them out",
+    );
   });
   return applyEdits(text, edits);
 }
@@ -88,7 +98,12 @@ function additionsFor(wanted: unknown, operations: readonly AddOperation[]): rea
   return [...additions.values()];
 }
 
-function makes(text: string, { yaml }: ManifestDocument, edits: readonly TextEdit[], wanted: unknown): boolean {
+function makes(
+  text: string,
+  { yaml }: ManifestDocument,
+  edits: readonly TextEdit[],
+  wanted: unknown,
+): boolean {
   const [start, , end] = yaml.range;
   const shifted = edits.map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
   const [document, ...others] = documentsIn(applyEdits(text.slice(start, end), shifted));

@@ -32,7 +32,9 @@ export function podSitesIn(manifest: unknown): readonly PodSite[] {
 }
 
 /** The labels of a Namespace manifest. */
-export function namespaceLabelsIn(manifest: unknown): readonly (readonly [name: string, labels: JsonObject])[] {
+export function namespaceLabelsIn(
+  manifest: unknown,
+): readonly (readonly [name: string, labels: JsonObject])[] {
   if (!isObject(manifest)) return [];
   if (isList(manifest)) return manifest.items.flatMap(namespaceLabelsIn);
   const { metadata } = manifest;

@@ -8,7 +8,8 @@ import type { ListenAddress } from "../http/server.ts";
 import type { CertificateFiles } from "../tls/files.ts";
 import { checkConfiguration } from "./check.ts";
 import { explainImage, explanationJson, explanationText } from "./explain.ts";
-import { injectFiles, type ManifestFile } from "./inject.ts";
+import { injectFiles } from "./inject.ts";
+import type { ManifestFile } from "./manifest-file.ts";
 
 /** What a command needs of the process. */
 export interface ProgramIo {
@@ -45,16 +46,34 @@ export function buildProgram(io: ProgramIo): Command {
 
   withConfig(program.command("serve"))
     .description("run the webhook")
-    .option("--listen <host:port>", "where reviews are answered, over HTTPS", listenAddress, { host: undefined, port: 8443 })
-    .option("--admin-listen <host:port>", "where /healthz, /readyz and /metrics are, over HTTP", listenAddress, { host: undefined, port: 8080 })
+    .option("--listen <host:port>", "where reviews are answered, over HTTPS", listenAddress, {
+      host: undefined,
+      port: 8443,
+    })
+    .option(
+      "--admin-listen <host:port>",
+      "where /healthz, /readyz and /metrics are, over HTTP",
+      listenAddress,
+      { host: undefined, port: 8080 },
+    )
     .option("--tls-cert <file>", "serving certificate with its chain, PEM; a change is taken over")
     .option("--tls-key <file>", "its key, PEM")
     .option("--tls-self-signed", "make a certificate on the spot, for a machine without a cluster")
-    .option("--standalone", "ask no Kubernetes API: every namespace counts as opted in, nothing is replicated")
-    .option("--shutdown-delay <seconds>", "how long to go on after SIGTERM, until endpoints have changed everywhere", seconds, 5)
+    .option(
+      "--standalone",
+      "ask no Kubernetes API: every namespace counts as opted in, nothing is replicated",
+    )
+    .option(
+      "--shutdown-delay <seconds>",
+      "how long to go on after SIGTERM, until endpoints have changed everywhere",
+      seconds,
+      5,
+    )
     .action(async (flags: ServeFlags) => {
       if (flags.standalone !== true) {
-        throw new UsageError("serve without --standalone needs the replicator, which is not in this version; add --standalone");
+        throw new UsageError(
+          "serve without --standalone needs the replicator, which is not in this version; add --standalone",
+        );
       }
       const { serve } = await import("./serve.ts");
       await serve({
@@ -68,25 +87,46 @@ export function buildProgram(io: ProgramIo): Command {
 
   withConfig(program.command("inject"))
     .description("write manifests with their pull secrets to standard output, and a report to standard error")
-    .option("-f, --filename <file>", "manifests, YAML or JSON; again for more; - is standard input, the default", append, [])
-    .action(async ({ config, filename }: { readonly config: readonly string[]; readonly filename: readonly string[] }) => {
-      const index = readIndex(config);
-      const files = await Promise.all((filename.length === 0 ? ["-"] : filename).map((name) => readManifests(name, io)));
-      const injected = injectFiles(files, index);
-      io.writeOut(joinFiles(injected.map((file) => file.text)));
-      io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
-    });
+    .option(
+      "-f, --filename <file>",
+      "manifests, YAML or JSON; again for more; - is standard input, the default",
+      append,
+      [],
+    )
+    .action(
+      async ({
+        config,
+        filename,
+      }: {
+        readonly config: readonly string[];
+        readonly filename: readonly string[];
+      }) => {
+        const index = readIndex(config);
+        const files = await Promise.all(
+          (filename.length === 0 ? ["-"] : filename).map((name) => readManifests(name, io)),
+        );
+        const injected = injectFiles(files, index);
+        io.writeOut(joinFiles(injected.map((file) => file.text)));
+        io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
+      },
+    );
 
   withConfig(program.command("explain"))
     .description("show which registry an image needs, and why")
     .argument("<image...>", "images as they stand in a pod; - reads one a line from standard input")
     .option("--json", "one JSON object a line")
-    .action(async (args: readonly string[], { config, json }: { readonly config: readonly string[]; readonly json?: true }) => {
-      const index = readIndex(config);
-      const images = (await Promise.all(args.map((arg) => (arg === "-" ? readLines(io) : [arg])))).flat();
-      const write = json === true ? explanationJson : explanationText;
-      io.writeOut(images.map((image) => `${write(explainImage(image, index))}\n`).join(""));
-    });
+    .action(
+      async (
+        args: readonly string[],
+        { config, json }: { readonly config: readonly string[]; readonly json?: true },
+      ) => {
+        const index = readIndex(config);
+        const piped = args.includes("-") ? await readLines(io) : [];
+        const images = args.flatMap((arg) => (arg === "-" ? piped : [arg]));
+        const write = json === true ? explanationJson : explanationText;
+        io.writeOut(images.map((image) => `${write(explainImage(image, index))}\n`).join(""));
+      },
+    );
 
   withConfig(program.command("check"))
     .description("show every error and every doubt about a configuration")
@@ -111,7 +151,12 @@ interface ServeFlags {
 }
 
 function withConfig(command: Command): Command {
-  return command.requiredOption("--config <file>", "configuration, YAML; again for more, which are joined", append, []);
+  return command.requiredOption(
+    "--config <file>",
+    "configuration, YAML; again for more, which are joined",
+    append,
+    [],
+  );
 }
 
 function certificateFlags({ tlsCert, tlsKey, tlsSelfSigned }: ServeFlags): CertificateFiles | "self-signed" {
@@ -170,6 +215,7 @@ function listenAddress(value: string): ListenAddress {
 
 function seconds(value: string): number {
   const number = Number(value);
-  if (!/^\d+(?:\.\d+)?$/.test(value) || number > 3600) throw new InvalidArgumentError("It has to be seconds, 0 to 3600.");
+  if (!/^\d+(?:\.\d+)?$/.test(value) || number > 3600)
+    throw new InvalidArgumentError("It has to be seconds, 0 to 3600.");
   return number;
 }

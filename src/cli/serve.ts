@@ -47,7 +47,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const certificate = await loadCertificate(options);
   const stopSignal = nextSignal();
 
-  const { logger, close: closeLogger } = openLogger();
+  const log = openLogger();
+  const { logger } = log;
   const metrics = createMetrics();
 
   let registries = indexRegistries(configuration.registries);
@@ -57,12 +58,12 @@ export async function serve(options: ServeOptions): Promise<void> {
     namespace: () => ({ isOptedIn: true, labels: "unknown" }),
     serviceAccount: () => undefined,
   };
-  const log = logReviews(logger);
+  const logReview = logReviews(logger);
   const handle = measured(
     reviewHandler(ports),
     () => performance.now(),
     (...review) => {
-      log(...review);
+      logReview(...review);
       metrics.observeReview(...review);
     },
   );
@@ -85,7 +86,10 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
     onFailure(error) {
       metrics.countReload(false);
-      logger.error({ error: error.message }, "the configuration has errors; the last good one stays in force");
+      logger.error(
+        { error: error.message },
+        "the configuration has errors; the last good one stays in force",
+      );
     },
   });
   metrics.setCertificateExpiry(certificate.notAfter);
@@ -96,7 +100,10 @@ export async function serve(options: ServeOptions): Promise<void> {
       logger.info({ notAfter: next.notAfter }, "certificate swapped");
     },
     onFailure(error) {
-      logger.error({ error: error.message }, "the certificate cannot be used; the last good one stays in force");
+      logger.error(
+        { error: error.message },
+        "the certificate cannot be used; the last good one stays in force",
+      );
     },
   });
   logger.info({ url: server.url, adminUrl: adminServer.url, ...describe(configuration) }, "ready");
@@ -112,7 +119,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   await server.close(DRAIN_TIMEOUT_MS);
   await adminServer.close(0);
   logger.info("stopped");
-  closeLogger();
+  log.close();
 }
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {

@@ -2,7 +2,18 @@
  * Adds to YAML (and JSON) text without touching the rest of it: comments, order, quotes, spaces and numbers of any size
  * stay as they are, because nothing is written again that was there before.
  */
-import { isMap, isScalar, isSeq, Scalar, stringify, type Document, type Node, type Pair, type YAMLMap, type YAMLSeq } from "yaml";
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  Scalar,
+  stringify,
+  type Document,
+  type Node,
+  type Pair,
+  type YAMLMap,
+  type YAMLSeq,
+} from "yaml";
 import type { ManifestPath } from "./manifest.ts";
 
 /** A text to put in the place of another, or between two characters. */
@@ -22,14 +33,21 @@ export interface Addition {
 
 export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   const lastFirst = edits.toSorted((a, b) => b.start - a.start || b.end - a.end);
-  return lastFirst.reduce((result, { start, end, text: inserted }) => result.slice(0, start) + inserted + result.slice(end), text);
+  return lastFirst.reduce(
+    (result, { start, end, text: inserted }) => result.slice(0, start) + inserted + result.slice(end),
+    text,
+  );
 }
 
 /**
  * The edit that makes an addition, or undefined where the text has no plain place for it: behind an alias, under a merge
  * key, or in a form that is not foreseen here. Callers check what comes out by reading it again.
  */
-export function editFor(source: string, document: Document, { path, value, target }: Addition): TextEdit | undefined {
+export function editFor(
+  source: string,
+  document: Document,
+  { path, value, target }: Addition,
+): TextEdit | undefined {
   const layout = { source, newline: source.includes("\r\n") ? "\r\n" : "\n" };
   if (target === "elements") {
     const list = nodeAt(document, path);
@@ -72,7 +90,12 @@ function addBlockMember(layout: Layout, map: YAMLMap, key: string, value: unknow
   const firstKey = startOf(map.items[0]?.key);
   const lastEnd = endOf(map);
   if (firstKey === undefined || lastEnd === undefined) return undefined;
-  return insertLines(layout, lastEnd, columnOf(layout, firstKey), stringify({ [key]: value }, { lineWidth: 0, indentSeq: false }));
+  return insertLines(
+    layout,
+    lastEnd,
+    columnOf(layout, firstKey),
+    stringify({ [key]: value }, { lineWidth: 0, indentSeq: false }),
+  );
 }
 
 function addBlockElements(layout: Layout, list: YAMLSeq, values: readonly unknown[]): TextEdit | undefined {
@@ -84,7 +107,11 @@ function addBlockElements(layout: Layout, list: YAMLSeq, values: readonly unknow
 
 /** Whole lines after the one that holds `offset - 1`. */
 function insertLines({ source, newline }: Layout, offset: number, indent: number, block: string): TextEdit {
-  const lines = block.trimEnd().split("\n").map((line) => " ".repeat(indent) + line).join(newline);
+  const lines = block
+    .trimEnd()
+    .split("\n")
+    .map((line) => " ".repeat(indent) + line)
+    .join(newline);
   if (source[offset - 1] === "\n") return { start: offset, end: offset, text: lines + newline };
   const lineEnd = source.indexOf("\n", offset);
   if (lineEnd < 0) return { start: source.length, end: source.length, text: newline + lines };

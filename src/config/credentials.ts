@@ -55,7 +55,8 @@ function readText(source: TextSource, environment: Environment): string {
       return source.value.reveal();
     case "environment": {
       const value = environment[source.variable] ?? "";
-      if (value === "") throw new UnusableCredentialsError(`environment variable ${source.variable} is not set`);
+      if (value === "")
+        throw new UnusableCredentialsError(`environment variable ${source.variable} is not set`);
       return value;
     }
     case "file": {
@@ -104,6 +105,8 @@ function readFile(file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     // Node's own words name what was tried and the file.
-    throw new UnusableCredentialsError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new UnusableCredentialsError(error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
   }
 }

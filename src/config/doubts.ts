@@ -28,7 +28,12 @@ function doubtsOf(registry: ConfiguredRegistry): readonly string[] {
   if (isInline && registry.list === "registries") {
     doubts.push("the credential stands in this file; passwordFrom or tokenFrom keeps it out");
   }
-  if (address.isWildcard && registry.use.includes("build") && registry.hosts.length === 0 && source !== undefined) {
+  if (
+    address.isWildcard &&
+    registry.use.includes("build") &&
+    registry.hosts.length === 0 &&
+    source !== undefined
+  ) {
     doubts.push("builders know no *; list the concrete hosts under hosts, or set use: [pull]");
   }
   if (registry.list === "connections" && registry.use.includes("pull")) {
@@ -60,9 +65,7 @@ function doubtsOfAddress(address: Address): string[] {
 function sharedAddresses(registries: readonly ConfiguredRegistry[]): readonly Problem[] {
   const doubts: Problem[] = [];
   for (const [index, registry] of registries.entries()) {
-    const other = registries
-      .slice(0, index)
-      .find(({ address }) => address.text === registry.address.text);
+    const other = registries.slice(0, index).find(({ address }) => address.text === registry.address.text);
     if (other === undefined || other.secretName === registry.secretName) continue;
     const message = `${other.name} has the same address; pods get both pull secrets`;
     doubts.push({ place: registry.place, message });

@@ -4,7 +4,13 @@ import { Sensitive } from "../core/credential.ts";
 import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
 import { formatPlace, InvalidConfigurationError, type Place, type Problem } from "./place.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type PolyaxonResult } from "./polyaxon.ts";
-import { documentSchema, type AuthEntry, type BuilderEntry, type RegistryEntry, type SourceEntry } from "./schema.ts";
+import {
+  documentSchema,
+  type AuthEntry,
+  type BuilderEntry,
+  type RegistryEntry,
+  type SourceEntry,
+} from "./schema.ts";
 import { parseYamlFile, type ParsedDocument } from "./yaml-document.ts";
 import { problemsOf } from "./zod-problems.ts";
 
@@ -38,7 +44,9 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
       }
       const { data } = result;
       for (const [index, entry] of (data.registries ?? []).entries()) {
-        registries.push(configuredRegistry(entry, path.dirname(file.path), document.placeOf(["registries", index])));
+        registries.push(
+          configuredRegistry(entry, path.dirname(file.path), document.placeOf(["registries", index])),
+        );
       }
       builders.push(...(data.builders ?? []));
       attachedServiceAccounts.push(...(data.serviceAccounts?.attach ?? []));
@@ -66,7 +74,12 @@ interface PolyaxonLists {
   readonly connections?: readonly unknown[] | undefined;
 }
 
-type ReadEntry = (entry: unknown, place: Place, document: ParsedDocument, names: RegistryNames) => PolyaxonResult;
+type ReadEntry = (
+  entry: unknown,
+  place: Place,
+  document: ParsedDocument,
+  names: RegistryNames,
+) => PolyaxonResult;
 
 function readList(
   entries: readonly unknown[] | undefined,
@@ -111,7 +124,11 @@ function credentialSource(auth: AuthEntry, directory: string): CredentialSource 
         password: textSource(auth.password, auth.passwordFrom, directory),
       };
     case "Token":
-      return { kind: "token", username: auth.username, token: textSource(auth.token, auth.tokenFrom, directory) };
+      return {
+        kind: "token",
+        username: auth.username,
+        token: textSource(auth.token, auth.tokenFrom, directory),
+      };
     case "DockerConfig":
       return { kind: "docker-config", path: path.resolve(directory, auth.file) };
     case "Secret":
@@ -120,7 +137,11 @@ function credentialSource(auth: AuthEntry, directory: string): CredentialSource 
 }
 
 /** The schema holds exactly one of the three. */
-function textSource(inline: string | undefined, from: SourceEntry | undefined, directory: string): TextSource {
+function textSource(
+  inline: string | undefined,
+  from: SourceEntry | undefined,
+  directory: string,
+): TextSource {
   if (from?.env !== undefined) return { kind: "environment", variable: from.env };
   if (from?.file !== undefined) return { kind: "file", path: path.resolve(directory, from.file) };
   return { kind: "inline", value: new Sensitive(inline ?? "") };
@@ -149,4 +170,3 @@ function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Pro
   }
   return problems;
 }
-

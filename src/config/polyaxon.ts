@@ -28,7 +28,12 @@ export class RegistryNames {
 
   /** `registry.example.com:5000/team` becomes `registry-example-com-5000-team`, and if that is taken, `…-2`. */
   nameFor(text: string): string {
-    const slug = text.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 50).replace(/^-+|-+$/g, "") || "registry";
+    const slug =
+      text
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, "-")
+        .slice(0, 50)
+        .replace(/^-+|-+$/g, "") || "registry";
     let name = slug;
     for (let count = 2; this.#taken.has(name); count++) name = `${slug}-${count.toString()}`;
     this.#taken.add(name);
@@ -50,7 +55,9 @@ export function readPrivateRegistry(
     return { registry: privateRegistry(uri.address, uri.username, uri.password, place, names), problems: [] };
   }
   if (!isObject(value)) {
-    return { problems: [{ place, message: "must be user:password@host or a mapping of host, user and password" }] };
+    return {
+      problems: [{ place, message: "must be user:password@host or a mapping of host, user and password" }],
+    };
   }
   const result = privateRegistrySchema.safeParse(value);
   if (!result.success) return { problems: problemsOf(result.error, document, place.path) };

@@ -14,11 +14,17 @@ const ENVIRONMENT_VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const text = z.string().min(1, "must not be empty");
 const dnsLabel = z
   .string()
-  .regex(DNS_LABEL, "must be a DNS label: at most 63 lower-case letters, digits and -, none of them at an end");
+  .regex(
+    DNS_LABEL,
+    "must be a DNS label: at most 63 lower-case letters, digits and -, none of them at an end",
+  );
 /** The name of a Secret, as the API server checks it. */
 export const secretName = z
   .string()
-  .regex(DNS_SUBDOMAIN, "must be a Secret's name: lower-case letters, digits, - and ., none of them at an end");
+  .regex(
+    DNS_SUBDOMAIN,
+    "must be a Secret's name: lower-case letters, digits, - and ., none of them at an end",
+  );
 const address = z.string().transform((value, context) => {
   try {
     return parseAddress(value);
@@ -49,7 +55,10 @@ const basicAuth = z
     password: text.optional(),
     passwordFrom: source.optional(),
   })
-  .refine((value) => exactlyOne(value.password, value.passwordFrom), "must have one of password and passwordFrom");
+  .refine(
+    (value) => exactlyOne(value.password, value.passwordFrom),
+    "must have one of password and passwordFrom",
+  );
 
 /** A token alone. It is sent as a password; the user name is the vendor's for the host, unless given here. */
 const tokenAuth = z
@@ -79,7 +88,10 @@ const auth = z.discriminatedUnion("type", [basicAuth, tokenAuth, dockerConfigAut
 /** `metav1.LabelSelector`. */
 const labelSelector = z.strictObject({
   matchLabels: z
-    .record(z.string().regex(LABEL_KEY, "must be a label's key"), z.string().regex(LABEL_VALUE, "must be a label's value"))
+    .record(
+      z.string().regex(LABEL_KEY, "must be a label's key"),
+      z.string().regex(LABEL_VALUE, "must be a label's value"),
+    )
     .optional(),
   matchExpressions: z
     .array(
@@ -110,7 +122,10 @@ export const registrySchema = z.strictObject({
   /** Which opted-in namespaces may have it. Default: all of them. */
   namespaces: labelSelector.optional(),
   /** What it serves. Default: both. */
-  use: z.array(z.enum(["pull", "build"])).min(1, "must name pull, build or both").optional(),
+  use: z
+    .array(z.enum(["pull", "build"]))
+    .min(1, "must name pull, build or both")
+    .optional(),
   /** The pull secret. Default: `pullpass-<name>`. */
   secretName: secretName.optional(),
   /** The concrete hosts behind an address with `*`, for builders, which know no `*`. */

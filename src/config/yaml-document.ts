@@ -1,5 +1,16 @@
 /** Parses YAML and finds the lines of its parts. Nothing that stands in the file gets into a message. */
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type ErrorCode, type Node } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  type Document,
+  type ErrorCode,
+  type Node,
+} from "yaml";
 import type { KeyPath, Place, Problem } from "./place.ts";
 
 /** One document of a file, as plain values, with the places of its parts. */
@@ -17,7 +28,12 @@ export interface ParsedFile {
 export function parseYamlFile(file: string, text: string): ParsedFile {
   const lineCounter = new LineCounter();
   // Pretty errors quote the line, which may hold a password.
-  const parsed = parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true, logLevel: "error" });
+  const parsed = parseAllDocuments(text, {
+    lineCounter,
+    prettyErrors: false,
+    merge: true,
+    logLevel: "error",
+  });
   const documents = Array.isArray(parsed) ? parsed : [];
   const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
 
@@ -36,7 +52,10 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
       const value: unknown = document.toJS();
       if (value !== null && value !== undefined) results.push({ value, placeOf });
     } catch {
-      problems.push({ place: placeOf([]), message: "YAML: an alias without its anchor, or too many aliases" });
+      problems.push({
+        place: placeOf([]),
+        message: "YAML: an alias without its anchor, or too many aliases",
+      });
     }
   }
   return { documents: results, problems };
@@ -49,7 +68,8 @@ const SYNTAX_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_DQ_ESCAPE: "an escape in a double-quoted text is not known",
   BAD_INDENT: "the indentation is not right",
   BAD_SCALAR_START: "a text that begins with @, `, % or the like has to be quoted",
-  BLOCK_AS_IMPLICIT_KEY: "a mapping or a list stands where a single value is expected; is the indentation right?",
+  BLOCK_AS_IMPLICIT_KEY:
+    "a mapping or a list stands where a single value is expected; is the indentation right?",
   DUPLICATE_KEY: "a key stands twice in one mapping",
   MISSING_CHAR: "something is missing: a colon, a comma, a quote or a bracket",
   MULTILINE_IMPLICIT_KEY: "a key goes over several lines; is a colon missing?",
@@ -72,13 +92,18 @@ function offsetOf(document: Document, path: KeyPath): number {
   return offset;
 }
 
-function childOf(container: unknown, key: string | number): readonly [start: number | undefined, child: unknown] {
+function childOf(
+  container: unknown,
+  key: string | number,
+): readonly [start: number | undefined, child: unknown] {
   if (isSeq(container) && typeof key === "number") {
     const item = container.items[key];
     return [startOf(item), item];
   }
   if (isMap(container)) {
-    const pair = container.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key);
+    const pair = container.items.find(
+      (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key,
+    );
     return [startOf(pair?.key), pair?.value];
   }
   return [undefined, undefined];

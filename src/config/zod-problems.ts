@@ -6,7 +6,11 @@ import type { ParsedDocument } from "./yaml-document.ts";
 type Issue = z.core.$ZodIssue;
 
 /** `prefix` is the way to the value that was checked, if it is not the document itself. */
-export function problemsOf(error: z.ZodError, document: ParsedDocument, prefix: KeyPath = []): readonly Problem[] {
+export function problemsOf(
+  error: z.ZodError,
+  document: ParsedDocument,
+  prefix: KeyPath = [],
+): readonly Problem[] {
   return error.issues.flatMap((issue) => problemsOfIssue(issue, document, prefix));
 }
 
@@ -16,11 +20,17 @@ function problemsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath
     return issue.keys.map((key) => {
       const place = document.placeOf([...path, key]);
       if (isPresentable(key)) return { place, message: "unknown key" };
-      return { place: { ...place, path }, message: "unknown key, not shown because it does not look like one" };
+      return {
+        place: { ...place, path },
+        message: "unknown key, not shown because it does not look like one",
+      };
     });
   }
   if (issue.code === "invalid_key") {
-    return issue.issues.map((inner) => ({ place: document.placeOf(path), message: `the key ${inner.message}` }));
+    return issue.issues.map((inner) => ({
+      place: document.placeOf(path),
+      message: `the key ${inner.message}`,
+    }));
   }
   return [{ place: document.placeOf(path), message: messageOf(issue) }];
 }

@@ -181,6 +181,8 @@ function parseAuthority(authority: string): { readonly labels: readonly string[]
 function checkPath(path: string): void {
   if (path.includes("*")) throw new InvalidAddressError("a * stands only in the host, never in the path");
   if (!isRepositoryPath(path)) {
-    throw new InvalidAddressError("the path cannot begin a repository: those are lower case, without empty parts");
+    throw new InvalidAddressError(
+      "the path cannot begin a repository: those are lower case, without empty parts",
+    );
   }
 }

@@ -5,7 +5,13 @@
  * decode fails every pull of a pod: member names match in any case, `auth` wins over `username` and `password` and may be
  * padded or not, one entry that cannot be decoded loses the whole document, and what else is in there does not matter.
  */
-import { addressCovers, InvalidAddressError, parseAddress, splitRepository, type Address } from "./address.ts";
+import {
+  addressCovers,
+  InvalidAddressError,
+  parseAddress,
+  splitRepository,
+  type Address,
+} from "./address.ts";
 import type { Credential } from "./credential.ts";
 import { isObject, type JsonObject } from "./kubernetes.ts";
 

@@ -30,7 +30,10 @@ export function patchPod(pod: Pod, injection: Injection): readonly AddOperation[
   const injected = listInjected(pod, injection);
   const annotations = pod.metadata["annotations"];
   if (!isObject(annotations)) {
-    return [...secrets, { op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: injected } }];
+    return [
+      ...secrets,
+      { op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: injected } },
+    ];
   }
   if (!fitsInto(annotations, injected)) return secrets;
   const path = `/metadata/annotations/${escapePointer(INJECTED_ANNOTATION)}`;

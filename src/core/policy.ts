@@ -59,7 +59,11 @@ export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, inde
   return { kind: "inject", registries, secretNames, ...findings };
 }
 
-function find(image: PodImage, index: RegistryIndex, isPermitted: (registry: Registry) => boolean): ImageFinding {
+function find(
+  image: PodImage,
+  index: RegistryIndex,
+  isPermitted: (registry: Registry) => boolean,
+): ImageFinding {
   if (typeof image.image !== "string") return { kind: "invalid", image, reason: "it is not a text" };
   const lookup = index.lookUp(image.image);
   if (lookup.kind === "invalid") return { kind: "invalid", image, reason: lookup.reason };
@@ -81,7 +85,8 @@ function registriesNamedBy(
   const registries: Registry[] = [];
   const warnings: string[] = [];
   for (const name of listAnnotationOf(pod, REGISTRIES_ANNOTATION)) {
-    const named = name === "*" ? index.registries : [index.byName.get(name)].filter((registry) => registry !== undefined);
+    const named =
+      name === "*" ? index.registries : [index.byName.get(name)].filter((registry) => registry !== undefined);
     const permitted = named.filter(isPermitted);
     registries.push(...permitted);
     // One that is kept from this namespace is not told from one that does not exist: its name is not ours to confirm.

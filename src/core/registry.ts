@@ -97,5 +97,7 @@ export function selectRegistries(
  * registry away: naming a secret that the namespace does not have gives nothing away.
  */
 export function isPermittedIn(registry: Registry, labels: Labels | "unknown"): boolean {
-  return registry.namespaces === undefined || labels === "unknown" || selectorMatches(registry.namespaces, labels);
+  return (
+    registry.namespaces === undefined || labels === "unknown" || selectorMatches(registry.namespaces, labels)
+  );
 }

@@ -18,7 +18,6 @@ export function limitWarnings(warnings: readonly string[]): readonly string[] {
 }
 
 function limitWarning(warning: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   const line = warning.toWellFormed().replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
   return line.length <= MAX_LENGTH ? line : `${line.slice(0, MAX_LENGTH - 1).toWellFormed()}…`;
 }

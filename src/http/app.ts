@@ -29,7 +29,9 @@ export function admissionApp({ handle, onRejected }: AdmissionAppOptions): Expre
     requireJson(request);
     const review = decode(await readBody(request, MAX_REVIEW_BYTES));
     const body = encodeAnswer(review, handle(review).answer);
-    response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) }).end(body);
+    response
+      .writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) })
+      .end(body);
   });
   app.all(REVIEW_PATH, () => {
     throw new HttpError(405, "reviews are sent with POST", { allow: "POST" });
@@ -46,7 +48,8 @@ function requireJson(request: Request): void {
   const type = request.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
   if (type !== "application/json") throw new HttpError(415, "the content type has to be application/json");
   const encoding = request.headers["content-encoding"];
-  if (encoding !== undefined && encoding !== "identity") throw new HttpError(415, "the body has to be sent unpacked");
+  if (encoding !== undefined && encoding !== "identity")
+    throw new HttpError(415, "the body has to be sent unpacked");
 }
 
 function decode(body: string): Review {

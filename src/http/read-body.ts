@@ -25,7 +25,9 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
     });
     request.on("end", () => {
       const [only] = chunks;
-      resolve((chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, length)).toString("utf8"));
+      resolve(
+        (chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, length)).toString("utf8"),
+      );
     });
     // A body that breaks off ends with an error (ECONNRESET), and nobody is left to read the answer.
     request.on("error", () => {

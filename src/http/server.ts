@@ -52,7 +52,10 @@ export interface ServerOptions {
 }
 
 /** Starts a server. @throws the system's error if the address cannot be had. */
-export async function startServer(listener: http.RequestListener, serverOptions: ServerOptions): Promise<RunningServer> {
+export async function startServer(
+  listener: http.RequestListener,
+  serverOptions: ServerOptions,
+): Promise<RunningServer> {
   const { certificate, limits = DEFAULT_LIMITS } = serverOptions;
   let isDraining = false;
   const onRequest: http.RequestListener = (request, response) => {
@@ -99,7 +102,10 @@ export async function startServer(listener: http.RequestListener, serverOptions:
   };
 }
 
-function pem({ certificate, privateKey }: ServingCertificate): { readonly cert: string; readonly key: string } {
+function pem({ certificate, privateKey }: ServingCertificate): {
+  readonly cert: string;
+  readonly key: string;
+} {
   return { cert: certificate, key: privateKey };
 }
 
@@ -119,4 +125,3 @@ function urlOf(server: http.Server | https.Server, scheme: string): string {
   const host = isAny ? "localhost" : family === "IPv6" ? `[${address}]` : address;
   return `${scheme}://${host}:${port.toString()}`;
 }
-

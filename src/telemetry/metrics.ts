@@ -60,7 +60,8 @@ export function createMetrics(): Metrics {
     observeReview(_review, { decision }, durationSeconds) {
       reviews.inc({ decision: decision.kind, reason: decision.kind === "skip" ? decision.reason : "" });
       duration.observe(durationSeconds);
-      if (decision.kind === "inject") for (const { name } of decision.registries) injections.inc({ registry: name });
+      if (decision.kind === "inject")
+        for (const { name } of decision.registries) injections.inc({ registry: name });
     },
     countRejected(status) {
       rejected.inc({ status: status.toString() });

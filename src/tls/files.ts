@@ -29,9 +29,14 @@ export function readCertificate({ certificatePath, keyPath }: CertificateFiles):
   const certificate = attempt(() => readFileSync(certificatePath, "utf8"), "cannot read the certificate");
   const privateKey = attempt(() => readFileSync(keyPath, "utf8"), "cannot read the key");
   const leaf = attempt(() => new X509Certificate(certificate), `${certificatePath} holds no PEM certificate`);
-  const key = attempt(() => createPrivateKey(privateKey), `${keyPath} holds no PEM private key without a passphrase`);
+  const key = attempt(
+    () => createPrivateKey(privateKey),
+    `${keyPath} holds no PEM private key without a passphrase`,
+  );
   if (!leaf.checkPrivateKey(key)) {
-    throw new UnusableCertificateError(`the key in ${keyPath} is not that of the certificate in ${certificatePath}`);
+    throw new UnusableCertificateError(
+      `the key in ${keyPath} is not that of the certificate in ${certificatePath}`,
+    );
   }
   return { certificate, privateKey, notAfter: new Date(leaf.validTo) };
 }

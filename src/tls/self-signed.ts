@@ -23,7 +23,10 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
  * A certificate that signs itself, so that clients trust it by being given it: `curl --cacert`. It holds `names` (DNS
  * names and IP addresses) and lasts a year from `now`; the key never leaves the process.
  */
-export async function makeSelfSignedCertificate(names: readonly string[], now: Date): Promise<LoadedCertificate> {
+export async function makeSelfSignedCertificate(
+  names: readonly string[],
+  now: Date,
+): Promise<LoadedCertificate> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const notAfter = new Date(now.getTime() + LIFETIME_MS);
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -42,5 +45,9 @@ export async function makeSelfSignedCertificate(names: readonly string[], now: D
     ],
   });
   const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return { certificate: certificate.toString("pem"), privateKey: PemConverter.encode(key, "PRIVATE KEY"), notAfter };
+  return {
+    certificate: certificate.toString("pem"),
+    privateKey: PemConverter.encode(key, "PRIVATE KEY"),
+    notAfter,
+  };
 }

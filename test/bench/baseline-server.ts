@@ -11,7 +11,9 @@ createServer({ cert: readFileSync(certificatePath), key: readFileSync(keyPath) }
   const chunks: Buffer[] = [];
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
   request.on("end", () => {
-    const review = JSON.parse(Buffer.concat(chunks).toString()) as { readonly request: { readonly uid: string } };
+    const review = JSON.parse(Buffer.concat(chunks).toString()) as {
+      readonly request: { readonly uid: string };
+    };
     const body = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"${review.request.uid}","allowed":true}}`;
     response.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body);
   });

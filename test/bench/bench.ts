@@ -32,7 +32,10 @@ async function main(): Promise<void> {
   const directory = mkdtempSync(path.join(tmpdir(), "pullpass-bench-"));
   const children: ChildProcess[] = [];
   try {
-    const { certificate, privateKey } = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
+    const { certificate, privateKey } = await makeSelfSignedCertificate(
+      ["localhost", "127.0.0.1"],
+      new Date(),
+    );
     const files = { certificate: path.join(directory, "tls.crt"), key: path.join(directory, "tls.key") };
     writeFileSync(files.certificate, certificate);
     writeFileSync(files.key, privateKey, { mode: 0o600 });
@@ -46,8 +49,13 @@ async function main(): Promise<void> {
 
     const version = spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim();
     const cores = canPin ? "server and load on a core each" : "server and load share the cores";
-    console.log(`Node ${version}, ${cores}, ${ROUNDS.toString()} rounds of ${(MEASURED_MS / 1000).toString()} s a side; medians\n`);
-    for (const line of table(await measureAll(load, certificate, { pullpass: pullpass.pid, smallest: smallest.pid }))) console.log(line);
+    console.log(
+      `Node ${version}, ${cores}, ${ROUNDS.toString()} rounds of ${(MEASURED_MS / 1000).toString()} s a side; medians\n`,
+    );
+    for (const line of table(
+      await measureAll(load, certificate, { pullpass: pullpass.pid, smallest: smallest.pid }),
+    ))
+      console.log(line);
   } finally {
     for (const child of children) child.kill("SIGKILL");
     rmSync(directory, { recursive: true });
@@ -81,7 +89,10 @@ async function measureAll(
           const cpuBefore = cpuSeconds(pids[side]);
           const report = await runOrder(load, { ...order, durationMs: MEASURED_MS });
           const requests = (report.requestsPerSecond * MEASURED_MS) / 1000;
-          reports[side].push({ ...report, cpuMicros: ((cpuSeconds(pids[side]) - cpuBefore) / requests) * 1e6 });
+          reports[side].push({
+            ...report,
+            cpuMicros: ((cpuSeconds(pids[side]) - cpuBefore) / requests) * 1e6,
+          });
         }
       }
       rows.push({ body, connections, reports });
@@ -99,8 +110,12 @@ function table(rows: readonly Row[]): readonly string[] {
 }
 
 function tableRow({ body, connections, reports }: Row): string {
-  const medianOf = (side: Side, figure: keyof MeasuredReport): number => median(reports[side].map((report) => report[figure]));
-  const rate = { ours: medianOf("pullpass", "requestsPerSecond"), theirs: medianOf("smallest", "requestsPerSecond") };
+  const medianOf = (side: Side, figure: keyof MeasuredReport): number =>
+    median(reports[side].map((report) => report[figure]));
+  const rate = {
+    ours: medianOf("pullpass", "requestsPerSecond"),
+    theirs: medianOf("smallest", "requestsPerSecond"),
+  };
   const p99 = { ours: medianOf("pullpass", "p99"), theirs: medianOf("smallest", "p99") };
   const cpu = { ours: medianOf("pullpass", "cpuMicros"), theirs: medianOf("smallest", "cpuMicros") };
   const cells = [
@@ -123,7 +138,11 @@ function tableRow({ body, connections, reports }: Row): string {
 function cpuSeconds(pid: number | undefined): number {
   try {
     const stat = readFileSync(`/proc/${String(pid)}/stat`, "latin1");
-    const [user = NaN, system = NaN] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13).map(Number);
+    const [user = NaN, system = NaN] = stat
+      .slice(stat.lastIndexOf(")") + 2)
+      .split(" ")
+      .slice(11, 13)
+      .map(Number);
     return (user + system) / 100;
   } catch {
     return NaN;
@@ -144,7 +163,14 @@ function pullpassArguments(files: { readonly certificate: string; readonly key: 
 }
 
 function baselineArguments(files: { readonly certificate: string; readonly key: string }): readonly string[] {
-  return ["--import", "tsx", path.join(here, "baseline-server.ts"), files.certificate, files.key, PORTS.smallest.toString()];
+  return [
+    "--import",
+    "tsx",
+    path.join(here, "baseline-server.ts"),
+    files.certificate,
+    files.key,
+    PORTS.smallest.toString(),
+  ];
 }
 
 function startServer(args: readonly string[], log: number): ChildProcess {
@@ -155,7 +181,8 @@ function startServer(args: readonly string[], log: number): ChildProcess {
 function startLoad(): ChildProcess {
   const worker = path.join(here, "load-worker.ts");
   const child = fork(worker, { execPath: node, execArgv: ["--import", "tsx"], cwd: root });
-  if (canPin && child.pid !== undefined) spawnSync("taskset", ["-a", "-p", "-c", LOAD_CORE, child.pid.toString()]);
+  if (canPin && child.pid !== undefined)
+    spawnSync("taskset", ["-a", "-p", "-c", LOAD_CORE, child.pid.toString()]);
   return child;
 }
 

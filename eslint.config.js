@@ -1,0 +1,76 @@
+import tseslint from "typescript-eslint";
+
+/** Only these folders may load the libraries that cost much or that would tie the core to them. */
+const OWNED_PACKAGES = [
+  { name: "express", owner: "http" },
+  { name: "@kubernetes/client-node", owner: "kube" },
+  { name: "pino", owner: "telemetry" },
+  { name: "prom-client", owner: "telemetry" },
+  { name: "@peculiar/x509", owner: "tls" },
+  { name: "reflect-metadata", owner: "tls" },
+  { name: "zod", owner: "config" },
+];
+
+/** The arrows: folder -> the folders of src that it may import from, besides itself. */
+const ARROWS = {
+  core: [],
+  config: ["core"],
+  tls: ["core"],
+  telemetry: ["core", "admission"],
+  admission: ["core"],
+  http: ["core", "admission"],
+  cli: ["core", "config", "tls", "telemetry", "admission", "http"],
+};
+
+/** Types are free; at run time only the owner loads its library. */
+function folderRules(folder, allowed) {
+  const forbidden = Object.keys(ARROWS).filter((other) => other !== folder && !allowed.includes(other));
+  const packages = OWNED_PACKAGES.filter(({ owner }) => owner !== folder).map(({ name, owner }) => ({
+    name,
+    message: `Only src/${owner} imports it.`,
+    allowTypeImports: true,
+  }));
+  const patterns = [
+    ...forbidden.map((other) => ({
+      regex: `^\\.\\./${other}/`,
+      message: `${folder} does not know ${other}.`,
+    })),
+    { regex: "/main\\.ts$", message: "Nobody imports main." },
+    ...(folder === "core"
+      ? [{ regex: "^[^.]", message: "The core imports only itself: no I/O, no libraries." }]
+      : []),
+  ];
+  return {
+    files: [`src/${folder}/**/*.ts`],
+    rules: { "@typescript-eslint/no-restricted-imports": ["error", { paths: packages, patterns }] },
+  };
+}
+
+export default tseslint.config(
+  { ignores: ["dist", "coverage", "**/node_modules", "eslint.config.js", "certs", "deploy"] },
+  ...tseslint.configs.strictTypeChecked,
+  ...tseslint.configs.stylisticTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/no-non-null-assertion": "error",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "@typescript-eslint/consistent-type-definitions": "off",
+      "@typescript-eslint/dot-notation": "off",
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "MemberExpression[object.name='process'][property.name='exit']",
+          message: "Only main ends the process.",
+        },
+        {
+          selector: "MemberExpression[object.name='process'][property.name=/^(argv|env)$/]",
+          message: "Only main reads it.",
+        },
+      ],
+    },
+  },
+  ...Object.entries(ARROWS).map(([folder, allowed]) => folderRules(folder, allowed)),
+  { files: ["src/main.ts", "test/**/*.ts", "*.ts"], rules: { "no-restricted-syntax": "off" } },
+);

@@ -1,0 +1,37 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    coverage: {
+      provider: "v8",
+      include: ["src/core/**/*.ts", "src/admission/**/*.ts"],
+      thresholds: { branches: 100 },
+      reporter: ["text-summary", "json-summary"],
+    },
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/cluster/**"],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          // Several clusters at once are safe, but on a small machine only slow.
+          fileParallelism: false,
+          // The kernel ends the daemons with the process that started them, which a thread is not.
+          pool: "forks",
+          testTimeout: 60_000,
+          // Where nothing is built yet, the first hook builds it.
+          hookTimeout: 30 * 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});

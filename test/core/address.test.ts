@@ -68,6 +68,8 @@ describe("addressCovers", () => {
     ["*.example.com", "a.registry.example.com/app", false],
     ["reg*y.example.com", "registry.example.com/app", true],
     ["*r*e*y.example.com", "registry.example.com/app", true],
+    ["a*.example.com", "a.b.example.com/app", false],
+    ["*example.com", "a.example.com/app", false],
     ["*.exam*.com", "registry.sample.com/app", false],
     ["registry*.example.com", "registry.example.com/app", true],
     ["registry.example.com", "registry.example.com/app", true],
@@ -98,6 +100,21 @@ describe("addressCovers", () => {
     const row = keyring.match.find((candidate) => candidate.id === id);
     expect(row?.match).toBe(!match);
     expect(covers(row?.pattern ?? "", row?.image ?? "")).toBe(match);
+  });
+
+  it("lets a star stand for any run within a label", () => {
+    const host = fc.string({ unit: fc.constantFrom("a", "b", ".", "*"), maxLength: 8 });
+    const name = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 8 });
+    fc.assert(
+      fc.property(host, name, (pattern, text) => {
+        const address = { ...parseAddress("*.com"), host: pattern };
+        const expected = new RegExp(`^${pattern.replaceAll(".", "[.]").replaceAll("*", "[^.]*")}$`).test(
+          text,
+        );
+        expect(addressCovers(address, { authority: text, host: text, port: "", path: "app" })).toBe(expected);
+      }),
+      { numRuns: 5000 },
+    );
   });
 
   it("takes time that grows no faster than the product of the lengths, whatever the stars", () => {
@@ -209,6 +226,6 @@ const addressText = fc
 
 describe("splitRepository", () => {
   it("keeps a first component that is no host, as kubelet does", () => {
-    expect(splitRepository("a]b/app")).toEqual({ authority: "a]b", labels: ["a]b"], port: "", path: "app" });
+    expect(splitRepository("a]b/app")).toEqual({ authority: "a]b", host: "a]b", port: "", path: "app" });
   });
 });

@@ -72,6 +72,12 @@ describe("parseDockerConfig", () => {
     });
   });
 
+  it("does not lose the document for bytes that are no UTF-8", () => {
+    const auth = Buffer.from("u:\u00ff", "latin1").toString("base64");
+    const { entries } = parseDockerConfig(JSON.stringify({ "a.com": { auth } }), "dockercfg");
+    expect(entries.get("a.com")).toEqual({ username: "u", password: "\ufffd" });
+  });
+
   it("says what is kept elsewhere", () => {
     expect(
       parseDockerConfig('{"credsStore":"s","credHelpers":{"gcr.io":"gcloud"}}', "dockerconfigjson"),

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   formatImageReference,
+  IMAGE_REFERENCE_FAULTS,
   InvalidImageReferenceError,
   isRepositoryPath,
   parseImageReference,
@@ -92,10 +93,11 @@ describe("parseImageReference", () => {
     expect(faultOf(input)).toBe(fault);
   });
 
-  it("shows a long text shortened, and its reason without the text", () => {
+  it("shows a long text shortened", () => {
     const error = new InvalidImageReferenceError("x".repeat(1000), "format");
-    expect(error.message).toBe(`"${"x".repeat(120)}…" is not an image reference: ${error.reason}`);
-    expect(error.reason).not.toContain("x".repeat(3));
+    expect(error.message).toBe(
+      `"${"x".repeat(120)}…" is not an image reference: ${IMAGE_REFERENCE_FAULTS.format}`,
+    );
   });
 
   it("throws nothing but its own error", () => {

@@ -5,16 +5,12 @@ import { indexOf, makeRegistry } from "./make-registry.ts";
 function namesFor(
   image: string,
   registries: readonly (string | Registry)[],
-  isPermitted = always,
+  isPermitted: (registry: Registry) => boolean = () => true,
 ): readonly string[] {
   const lookup = indexOf(...registries).lookUp(image);
   return lookup.kind === "invalid"
     ? []
     : selectRegistries(lookup.covering, isPermitted).map(({ name }) => name);
-}
-
-function always(): boolean {
-  return true;
 }
 
 describe("which registries an image needs", () => {

@@ -38,7 +38,7 @@ function problemsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath
 
 /** In a flow mapping a forgotten quote makes a key of `user:password@host`, and a forgotten key one of a password. */
 function isPresentable(key: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9_.-]{0,40}$/.test(key);
+  return /^[A-Za-z][A-Za-z_.-]{0,40}$/.test(key);
 }
 
 function valueAt(value: unknown, path: KeyPath): unknown {

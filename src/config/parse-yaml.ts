@@ -35,13 +35,20 @@ export function parseYaml(
   lineCounter: LineCounter,
   options: ParseOptions & DocumentOptions & SchemaOptions = {},
 ): readonly Document.Parsed[] {
-  const tokens = [...new Parser(lineCounter.addNewLine).parse(text)];
-  checkDepth(tokens);
-  return [...new Composer({ merge: true, logLevel: "error", ...options }).compose(tokens)];
+  const composer = new Composer({ merge: true, logLevel: "error", ...options });
+  return [...composer.compose(shallow(new Parser(lineCounter.addNewLine).parse(text)))];
 }
 
-function checkDepth(tokens: readonly CST.Token[]): void {
-  const waiting: (readonly [token: CST.Token, depth: number])[] = tokens.map((token) => [token, 0]);
+/** A token is a whole document, or what stands between two. */
+function* shallow(tokens: Iterable<CST.Token>): Iterable<CST.Token> {
+  for (const token of tokens) {
+    checkDepth(token);
+    yield token;
+  }
+}
+
+function checkDepth(document: CST.Token): void {
+  const waiting: (readonly [token: CST.Token, depth: number])[] = [[document, 0]];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const [token, depth] = next;
     if (depth > MAX_DEPTH) throw new NestedTooDeeplyError(token.offset);

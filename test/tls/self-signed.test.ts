@@ -30,9 +30,12 @@ describe("makeSelfSignedCertificate", () => {
       ca: certificate,
       checkServerIdentity: (_host, peer) => checkServerIdentity(name, peer),
     });
-    const [error] = (await Promise.race([once(socket, "secureConnect"), once(socket, "error")])) as [Error?];
+    const reason = await once(socket, "secureConnect").then(
+      () => undefined,
+      (error: unknown) => String(error),
+    );
     socket.destroy();
-    return error?.message;
+    return reason;
   }
 
   it.each([
@@ -41,7 +44,7 @@ describe("makeSelfSignedCertificate", () => {
     ["::1", undefined],
     ["example.com", "Hostname/IP does not match certificate's altnames"],
   ])("makes one that a client which was given it trusts for %s", async (name, reason) => {
-    expect((await distrust(name))?.split(":")[0]).toBe(reason);
+    expect((await distrust(name))?.split(":")[1]?.trim()).toBe(reason);
   });
 
   it("makes one for a year from now, and a little before, for clocks that are late", async () => {

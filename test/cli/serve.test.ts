@@ -8,7 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { operationsIn, recordedReview, responseIn } from "../http/recorded-review.ts";
-import { sendRequest } from "../http/running-webhook.ts";
+import { sendRequest } from "../http/send-request.ts";
 
 const MAIN = path.join(import.meta.dirname, "../../dist/main.js");
 const REVIEW = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));

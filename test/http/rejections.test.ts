@@ -2,7 +2,8 @@ import { connect } from "node:tls";
 import { beforeAll, describe, expect, it } from "vitest";
 import { MAX_REVIEW_BYTES } from "../../src/http/review-endpoint.ts";
 import { recordedReview, responseIn } from "./recorded-review.ts";
-import { startWebhook, type RunningWebhook, type Sent } from "./running-webhook.ts";
+import { startWebhook, type RunningWebhook } from "./running-webhook.ts";
+import type { Sent } from "./send-request.ts";
 
 let webhook: RunningWebhook;
 beforeAll(async () => {

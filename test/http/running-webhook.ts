@@ -1,5 +1,4 @@
 /** A webhook for tests: the real handler behind the real server, on a free port of loopback. */
-import { request, type Agent } from "node:https";
 import { afterAll } from "vitest";
 import { reviewHandler } from "../../src/admission/handler.ts";
 import type { AdmissionPorts } from "../../src/admission/ports.ts";
@@ -8,20 +7,7 @@ import { loadConfiguration } from "../../src/config/load.ts";
 import { admissionListener } from "../../src/http/app.ts";
 import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
-}
-
-export interface Sent {
-  readonly method?: string;
-  readonly path?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Buffer;
-  readonly agent?: Agent;
-}
+import { sendRequest, type Answer, type Sent } from "./send-request.ts";
 
 export interface RunningWebhook {
   readonly server: RunningServer;
@@ -61,31 +47,4 @@ export async function startWebhook(
   afterAll(() => server.close(0));
   const send = (sent: Sent): Promise<Answer> => sendRequest(server.url, certificate.certificate, sent);
   return { server, ca: certificate.certificate, rejected, send };
-}
-
-/** A POST of JSON to /mutate, as the API server sends it, unless `sent` says otherwise. */
-export function sendRequest(url: string, ca: string, sent: Sent): Promise<Answer> {
-  const { method = "POST", path = "/mutate?timeout=10s", body = "", agent } = sent;
-  const headers = {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body).toString(),
-    ...sent.headers,
-  };
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      new URL(path, url),
-      { method, headers, ca, ...(agent && { agent }) },
-      (incoming) => {
-        const chunks: Buffer[] = [];
-        incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-        incoming.on("error", reject);
-        incoming.on("end", () => {
-          const text = Buffer.concat(chunks).toString("utf8");
-          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
-        });
-      },
-    );
-    outgoing.on("error", reject);
-    outgoing.end(body);
-  });
 }

@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-import { sendRequest } from "./running-webhook.ts";
+import { sendRequest } from "./send-request.ts";
 
 let server: RunningServer | undefined;
 afterEach(async () => {

@@ -13,19 +13,20 @@
  */
 import { skip, SKIP_REASONS, type Decision } from "../core/decision.ts";
 import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../core/kubernetes.ts";
-import { patchPod } from "../core/patch.ts";
 import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
+import { patchEncoder } from "./patch-encoder.ts";
 import type { AdmissionPorts, ReviewHandler } from "./ports.ts";
 
 /** The handler over what is known of the cluster and the configuration. It does not throw, whatever the request holds. */
 export function reviewHandler(ports: AdmissionPorts): ReviewHandler {
+  const encode = patchEncoder();
   return ({ request }) => {
     const namespace = textOf(request, "namespace") ?? "";
     const pod = asPod(request["object"]);
     const owner = pod === undefined ? undefined : ownerOf(pod);
     const decision = decideRequest(request, pod, namespace, ports);
-    const patch = pod !== undefined && decision.kind === "inject" ? patchPod(pod, decision) : [];
+    const patch = pod !== undefined && decision.kind === "inject" ? encode(pod, decision) : undefined;
     return { answer: { patch, warnings: decision.warnings }, decision, namespace, owner };
   };
 }

@@ -1,16 +1,33 @@
 /** Wraps the handler for those who want to know what it did and how long it took. */
-import type { HandledReview, ReviewHandler } from "./ports.ts";
-import type { Review } from "./review.ts";
+import type { Decision } from "../core/decision.ts";
+import type { ReviewHandler } from "./ports.ts";
 
-/** Told of every review once it is handled. */
-export type ReviewObserver = (review: Review, handled: HandledReview, durationSeconds: number) => void;
+/** What is told of a review once it is handled. */
+export interface ReviewEvent {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly durationSeconds: number;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly owner: string | undefined;
+  readonly decision: Decision;
+}
 
-/** `now` is a clock in milliseconds that never goes back. */
-export function measured(handle: ReviewHandler, now: () => number, observe: ReviewObserver): ReviewHandler {
+export type ReviewObserver = (event: ReviewEvent) => void;
+
+/** Clocks in milliseconds: `now` says the time of day, `elapsed` never goes back. */
+export interface Clocks {
+  readonly now: () => number;
+  readonly elapsed: () => number;
+}
+
+export function measured(handle: ReviewHandler, clocks: Clocks, observe: ReviewObserver): ReviewHandler {
   return (review) => {
-    const start = now();
+    const start = clocks.elapsed();
     const handled = handle(review);
-    observe(review, handled, (now() - start) / 1000);
+    const { decision, namespace, owner } = handled;
+    const durationSeconds = (clocks.elapsed() - start) / 1000;
+    observe({ time: clocks.now(), durationSeconds, uid: review.uid, namespace, owner, decision });
     return handled;
   };
 }

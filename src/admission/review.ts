@@ -1,6 +1,5 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
-import type { AddOperation } from "../core/patch.ts";
 
 /** A review that can be answered: it says to whom the answer goes. */
 export interface Review {
@@ -13,8 +12,8 @@ export interface Review {
 
 /** The answer to a review. There is none that refuses: Pullpass never keeps a pod out. */
 export interface Answer {
-  /** Empty for none. */
-  readonly patch: readonly AddOperation[];
+  /** A JSON patch in base64, or undefined for none. */
+  readonly patch: string | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -48,13 +47,9 @@ export function encodeAnswer({ apiVersion, uid }: Review, { patch, warnings }: A
     allowed: true,
     ...(warnings.length > 0 && { warnings }),
     // Both or none of them: the API server counts one alone as a failed call.
-    ...(patch.length > 0 && { patchType: "JSONPatch", patch: base64(JSON.stringify(patch)) }),
+    ...(patch !== undefined && { patchType: "JSONPatch", patch }),
   };
   return JSON.stringify({ apiVersion, kind: "AdmissionReview", response });
-}
-
-function base64(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
 }
 
 function parseJson(body: string): unknown {

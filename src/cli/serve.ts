@@ -13,9 +13,10 @@ import { readConfiguration, watchConfiguration } from "../config/read.ts";
 import { watchFiles, type FileWatch } from "../config/watch.ts";
 import { indexRegistries } from "../core/registry.ts";
 import { adminApp } from "../http/admin-app.ts";
-import { admissionApp } from "../http/app.ts";
+import { admissionListener } from "../http/app.ts";
 import { startServer, type ListenAddress } from "../http/server.ts";
-import { logReviews, openLogger } from "../telemetry/logger.ts";
+import { batchReviews } from "../telemetry/batch.ts";
+import { openLog } from "../telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import {
   readCertificate,
@@ -47,9 +48,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   const certificate = await loadCertificate(options);
   const stopSignal = nextSignal();
 
-  const log = openLogger();
+  const log = openLog();
   const { logger } = log;
   const metrics = createMetrics();
+  const events = batchReviews([log.logReview, metrics.observeReview]);
 
   let registries = indexRegistries(configuration.registries);
   // Without a cluster nothing is known of namespaces and accounts: all of them count as opted in.
@@ -58,23 +60,22 @@ export async function serve(options: ServeOptions): Promise<void> {
     namespace: () => ({ isOptedIn: true, labels: "unknown" }),
     serviceAccount: () => undefined,
   };
-  const logReview = logReviews(logger);
-  const handle = measured(
-    reviewHandler(ports),
-    () => performance.now(),
-    (...review) => {
-      logReview(...review);
-      metrics.observeReview(...review);
-    },
-  );
+  const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
+  const handle = measured(reviewHandler(ports), clocks, events.observe);
 
   let isStopping = false;
-  const server = await startServer(admissionApp({ handle, onRejected: rejections(logger, metrics) }), {
+  const server = await startServer(admissionListener({ handle, onRejected: rejections(logger, metrics) }), {
     ...options,
     certificate,
   });
   const adminServer = await startServer(
-    adminApp(() => (isStopping ? ["shutting down"] : []), metrics),
+    adminApp(() => (isStopping ? ["shutting down"] : []), {
+      contentType: metrics.contentType,
+      render() {
+        events.flush();
+        return metrics.render();
+      },
+    }),
     { listen: options.adminListen },
   );
 
@@ -118,6 +119,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   configurationWatch.close();
   await server.close(DRAIN_TIMEOUT_MS);
   await adminServer.close(0);
+  events.flush();
   logger.info("stopped");
   log.close();
 }

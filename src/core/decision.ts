@@ -1,6 +1,4 @@
 /** What the core decides, as values that carry their reason. */
-import type { ImageReference } from "./image-reference.ts";
-import type { PodImage } from "./pod.ts";
 import type { Registry } from "./registry.ts";
 
 /** Why nothing is injected. The key is the metric's label and the log's reason, the sentence is for people. */
@@ -18,40 +16,26 @@ export const SKIP_REASONS = {
 
 export type SkipReason = keyof typeof SKIP_REASONS;
 
-/** One image and what was found for it. */
-export type ImageFinding =
-  | {
-      readonly kind: "parsed";
-      readonly image: PodImage;
-      readonly reference: ImageReference;
-      /** Empty if no registry covers the image. */
-      readonly registries: readonly Registry[];
-    }
-  | { readonly kind: "invalid"; readonly image: PodImage; readonly reason: string };
-
-interface Findings {
-  readonly images: readonly ImageFinding[];
-  /** For the person who creates the pod: one line each, at most 120 characters, nothing secret. */
-  readonly warnings: readonly string[];
-}
-
 /** Secrets to append to the pod. */
-export interface Injection extends Findings {
+export interface Injection {
   readonly kind: "inject";
   /** The registries whose secrets the pod lacked, in configuration order; at least one. */
   readonly registries: readonly Registry[];
   /** The secrets to append, each once, in the order of the registries; at least one. */
   readonly secretNames: readonly string[];
+  /** For the person who creates the pod: one line each, at most 120 characters, nothing secret. */
+  readonly warnings: readonly string[];
 }
 
-export interface Skip extends Findings {
+export interface Skip {
   readonly kind: "skip";
   readonly reason: SkipReason;
+  /** As those of an injection. */
+  readonly warnings: readonly string[];
 }
 
 export type Decision = Injection | Skip;
 
-/** A decision to do nothing that is taken before any image is looked at. */
 export function skip(reason: SkipReason, warnings: readonly string[] = []): Skip {
-  return { kind: "skip", reason, images: [], warnings };
+  return { kind: "skip", reason, warnings };
 }

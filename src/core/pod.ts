@@ -18,38 +18,33 @@ function isAbsent(value: unknown): boolean {
   return value === undefined || value === null;
 }
 
-/** One image of a pod and where it stands there. */
-export interface PodImage {
-  readonly image: unknown;
-  readonly field: "spec.initContainers" | "spec.containers" | "spec.volumes";
-  readonly index: number;
-}
-
-/** A JSON path to the image, for people. */
-export function describeLocation({ field, index }: PodImage): string {
-  return `${field}[${index.toString()}].image${field === "spec.volumes" ? ".reference" : ""}`;
-}
+/** Where an image stands in a pod. */
+export type ImageField = "spec.initContainers" | "spec.containers" | "spec.volumes";
 
 /**
- * Every image that kubelet will pull when the pod starts: init containers (sidecars are among them), containers and
- * image volumes. An image that is absent is left out: a template may leave it to somebody else, a volume's is optional.
+ * Visits every image that kubelet will pull when the pod starts: init containers (sidecars are among them), containers
+ * and image volumes. One that is absent is passed over: a template may leave it to somebody else, a volume's is optional.
  */
-export function imagesOf(pod: Pod): readonly PodImage[] {
-  const images: PodImage[] = [];
+export function visitImages(
+  pod: Pod,
+  visit: (image: unknown, field: ImageField, index: number) => void,
+): void {
   for (const key of ["initContainers", "containers"] as const) {
     elementsOf(pod.spec[key]).forEach((container, index) => {
-      if (isObject(container) && container["image"] !== undefined) {
-        images.push({ image: container["image"], field: `spec.${key}`, index });
-      }
+      if (isObject(container) && container["image"] !== undefined)
+        visit(container["image"], `spec.${key}`, index);
     });
   }
   elementsOf(pod.spec["volumes"]).forEach((volume, index) => {
     const source = isObject(volume) ? volume["image"] : undefined;
-    if (isObject(source) && source["reference"] !== undefined) {
-      images.push({ image: source["reference"], field: "spec.volumes", index });
-    }
+    if (isObject(source) && source["reference"] !== undefined)
+      visit(source["reference"], "spec.volumes", index);
   });
-  return images;
+}
+
+/** A JSON path to an image, for people. */
+export function describeLocation(field: ImageField, index: number): string {
+  return `${field}[${index.toString()}].image${field === "spec.volumes" ? ".reference" : ""}`;
 }
 
 /** The names in `imagePullSecrets`. Entries without a name are legal, do nothing, and are passed over. */

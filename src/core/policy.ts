@@ -1,15 +1,14 @@
 /** Decides what a new pod gets. */
-import { skip, type Decision, type ImageFinding } from "./decision.ts";
+import { skip, type Decision } from "./decision.ts";
 import type { NamespaceFacts, Pod, ServiceAccountFacts } from "./kubernetes.ts";
 import { INJECT_LABEL, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "./labels.ts";
 import {
   annotationOf,
   describeLocation,
-  imagesOf,
   labelOf,
   listAnnotationOf,
   pullSecretNamesOf,
-  type PodImage,
+  visitImages,
 } from "./pod.ts";
 import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
 import { limitWarnings } from "./warning.ts";
@@ -39,75 +38,64 @@ export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, inde
   if (labelOf(pod, INJECT_LABEL) === "disabled") return skip("pod-opted-out");
 
   const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, namespace.labels);
-  const images = imagesOf(pod).map((image) => find(image, index, isPermitted));
-  const { wanted, warnings } = gather(images, registriesNamedBy(pod, index, isPermitted));
-  const needed = index.registries.filter((registry) => wanted.has(registry));
+  const warnings: string[] = [];
+  const wanted = new Set<Registry>();
+  wantRegistriesOfImages(pod, index, isPermitted, wanted, warnings);
+  wantNamedRegistries(pod, index, isPermitted, wanted, warnings);
+  if (wanted.size === 0) return skip("no-registry", limitWarnings(warnings));
 
   const present = pullSecretNamesOf(pod);
-  const lacking = needed.filter((registry) => !present.includes(registry.secretName));
-  const forbidden = lacking.filter((registry) => !allows(serviceAccount, registry));
-  for (const { secretName } of forbidden) {
+  const lacking = index.registries.filter(
+    (registry) => wanted.has(registry) && !present.includes(registry.secretName),
+  );
+  if (lacking.length === 0) return skip("already-present", limitWarnings(warnings));
+
+  const registries = lacking.filter((registry) => allows(serviceAccount, registry));
+  for (const { secretName } of lacking.filter((registry) => !registries.includes(registry))) {
     warnings.push(`the service account does not list pull secret ${secretName}, so the pod may not name it`);
   }
-  const registries = lacking.filter((registry) => !forbidden.includes(registry));
-  const findings = { images, warnings: limitWarnings(warnings) };
-
-  if (needed.length === 0) return { kind: "skip", reason: "no-registry", ...findings };
-  if (lacking.length === 0) return { kind: "skip", reason: "already-present", ...findings };
-  if (registries.length === 0) return { kind: "skip", reason: "mountable-secrets-enforced", ...findings };
+  if (registries.length === 0) return skip("mountable-secrets-enforced", limitWarnings(warnings));
   const secretNames = [...new Set(registries.map((registry) => registry.secretName))];
-  return { kind: "inject", registries, secretNames, ...findings };
+  return { kind: "inject", registries, secretNames, warnings: limitWarnings(warnings) };
 }
 
-function find(
-  image: PodImage,
-  index: RegistryIndex,
-  isPermitted: (registry: Registry) => boolean,
-): ImageFinding {
-  if (typeof image.image !== "string") return { kind: "invalid", image, reason: "it is not a text" };
-  const lookup = index.lookUp(image.image);
-  if (lookup.kind === "invalid") return { kind: "invalid", image, reason: lookup.reason };
-  const registries = selectRegistries(lookup.covering, isPermitted);
-  return { kind: "parsed", image, reference: lookup.reference, registries };
-}
-
-interface NamedRegistries {
-  readonly registries: readonly Registry[];
-  readonly warnings: readonly string[];
-}
-
-/** The registries that the pod's annotation asks for by name, or all that its namespace may have for `*`. */
-function registriesNamedBy(
+function wantRegistriesOfImages(
   pod: Pod,
   index: RegistryIndex,
   isPermitted: (registry: Registry) => boolean,
-): NamedRegistries {
-  const registries: Registry[] = [];
-  const warnings: string[] = [];
+  wanted: Set<Registry>,
+  warnings: string[],
+): void {
+  visitImages(pod, (image, field, position) => {
+    const lookup = typeof image === "string" ? index.lookUp(image) : NOT_A_TEXT;
+    if (lookup.kind === "invalid") {
+      warnings.push(`${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
+      return;
+    }
+    for (const registry of selectRegistries(lookup.covering, isPermitted)) wanted.add(registry);
+  });
+}
+
+const NOT_A_TEXT = { kind: "invalid", reason: "it is not a text" } as const;
+
+/** The registries that the pod's annotation asks for by name, or all that its namespace may have for `*`. */
+function wantNamedRegistries(
+  pod: Pod,
+  index: RegistryIndex,
+  isPermitted: (registry: Registry) => boolean,
+  wanted: Set<Registry>,
+  warnings: string[],
+): void {
   for (const name of listAnnotationOf(pod, REGISTRIES_ANNOTATION)) {
-    const named =
-      name === "*" ? index.registries : [index.byName.get(name)].filter((registry) => registry !== undefined);
-    const permitted = named.filter(isPermitted);
-    registries.push(...permitted);
+    const named = index.byName.get(name);
+    const candidates = name === "*" ? index.registries : named === undefined ? [] : [named];
+    const permitted = candidates.filter(isPermitted);
+    for (const registry of permitted) wanted.add(registry);
     // One that is kept from this namespace is not told from one that does not exist: its name is not ours to confirm.
     if (permitted.length === 0 && name !== "*") {
       warnings.push(`${REGISTRIES_ANNOTATION}: this namespace has no registry ${JSON.stringify(name)}`);
     }
   }
-  return { registries, warnings };
-}
-
-function gather(
-  images: readonly ImageFinding[],
-  named: NamedRegistries,
-): { readonly wanted: ReadonlySet<Registry>; readonly warnings: string[] } {
-  const wanted = new Set(named.registries);
-  const warnings = [...named.warnings];
-  for (const finding of images) {
-    if (finding.kind === "parsed") for (const registry of finding.registries) wanted.add(registry);
-    else warnings.push(`${describeLocation(finding.image)}: not an image reference: ${finding.reason}`);
-  }
-  return { wanted, warnings };
 }
 
 /** An account that enforces its list allows only what is on it (kubernetes.io/enforce-mountable-secrets). */

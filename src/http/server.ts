@@ -33,6 +33,9 @@ const DEFAULT_LIMITS: ServerLimits = {
 /** How often the time limits are looked at. */
 const LIMIT_CHECK_INTERVAL_MS = 1_000;
 
+/** How often a closing server looks for connections that have become idle. */
+const IDLE_SWEEP_INTERVAL_MS = 50;
+
 export interface RunningServer {
   readonly url: string;
   /** New connections are served with this certificate; those that are open go on. @throws if key and certificate do not fit. */
@@ -92,11 +95,15 @@ export async function startServer(
           resolve();
         });
       });
-      server.closeIdleConnections();
+      // A connection whose last request is answered is idle, and clients would keep it.
+      const sweep = setInterval(() => {
+        server.closeIdleConnections();
+      }, IDLE_SWEEP_INTERVAL_MS);
       const cutOff = setTimeout(() => {
         server.closeAllConnections();
       }, timeoutMs);
       await closed;
+      clearInterval(sweep);
       clearTimeout(cutOff);
     },
   };

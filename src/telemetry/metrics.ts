@@ -57,8 +57,8 @@ export function createMetrics(): Metrics {
   return {
     contentType: registry.contentType,
     render: () => registry.metrics(),
-    observeReview(_review, { decision }, durationSeconds) {
-      reviews.inc({ decision: decision.kind, reason: decision.kind === "skip" ? decision.reason : "" });
+    observeReview({ decision, durationSeconds }) {
+      reviews.inc({ decision: decision.kind, reason: decision.kind === "skip" ? decision.reason : "needed" });
       duration.observe(durationSeconds);
       if (decision.kind === "inject")
         for (const { name } of decision.registries) injections.inc({ registry: name });

@@ -1,0 +1,243 @@
+/** The program as a process: what it does with files, signals and ports. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { operationsIn, recordedReview, responseIn } from "../http/recorded-review.ts";
+import { sendRequest } from "../http/send-request.ts";
+
+const MAIN = path.join(import.meta.dirname, "../../dist/main.js");
+const REVIEW = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));
+
+let directory: string;
+let process_: RunningProgram | undefined;
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), "pullpass-serve-"));
+});
+afterEach(() => {
+  process_?.child.kill("SIGKILL");
+  rmSync(directory, { recursive: true });
+});
+
+interface RunningProgram {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly lines: Readonly<Record<string, unknown>>[];
+  readonly exit: Promise<number | null>;
+}
+
+/** Starts `serve --standalone` and waits for its "ready". */
+async function start(...flags: readonly string[]): Promise<RunningProgram> {
+  const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+  const child = spawn(process.execPath, [MAIN, "serve", "--standalone", ...ports, ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines: Record<string, unknown>[] = [];
+  let rest = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    const parts = (rest + chunk).split("\n");
+    rest = parts.pop() ?? "";
+    lines.push(...parts.map((line) => JSON.parse(line) as Record<string, unknown>));
+  });
+  const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const ready = await until(() => lines.find((line) => line["msg"] === "ready"));
+  process_ = { child, url: String(ready["url"]), adminUrl: String(ready["adminUrl"]), lines, exit };
+  return process_;
+}
+
+async function until<T>(look: () => T | undefined): Promise<T> {
+  for (let tries = 0; tries < 200; tries++) {
+    const found = look();
+    if (found !== undefined) return found;
+    await setTimeout(50);
+  }
+  throw new Error("it did not happen in 10 s");
+}
+
+function configuration(secretName: string): string {
+  return `registries:\n  - { name: local, address: "127.0.0.1:5000", secretName: ${secretName} }\n`;
+}
+
+function write(name: string, text: string): string {
+  const file = path.join(directory, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** As kubelet swaps the files of a mounted ConfigMap or Secret: a new directory, and a link renamed over the old one. */
+function swapMount(mount: string, version: string, files: Readonly<Record<string, string>>): void {
+  const data = path.join(mount, `..${version}`);
+  mkdirSync(data, { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(path.join(data, name), text);
+    const link = path.join(mount, name);
+    if (version === "1") symlinkSync(path.join("..data", name), link);
+  }
+  symlinkSync(`..${version}`, path.join(mount, "..data_tmp"));
+  renameSync(path.join(mount, "..data_tmp"), path.join(mount, "..data"));
+}
+
+async function certificateFiles(): Promise<Readonly<Record<"tls.crt" | "tls.key", string>>> {
+  const { certificate, privateKey } = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
+  return { "tls.crt": certificate, "tls.key": privateKey };
+}
+
+async function injectedSecret(url: string, ca: string): Promise<unknown> {
+  const answer = await sendRequest(url, ca, { body: REVIEW });
+  const [operation] = operationsIn(responseIn(answer.text));
+  return operation !== undefined && "value" in operation ? operation.value : undefined;
+}
+
+async function metric(adminUrl: string, pattern: RegExp): Promise<string | undefined> {
+  const response = await fetch(new URL("/metrics", adminUrl));
+  return pattern.exec(await response.text())?.[0];
+}
+
+describe("pullpass serve --standalone", () => {
+  it("answers reviews, logs a line for each, and counts them", async () => {
+    const { "tls.crt": ca, "tls.key": key } = await certificateFiles();
+    const tls = ["--tls-cert", write("tls.crt", ca), "--tls-key", write("tls.key", key)];
+    const { url, adminUrl, lines } = await start(
+      "--config",
+      write("pullpass.yaml", configuration("regcred")),
+      ...tls,
+    );
+
+    expect(await injectedSecret(url, ca)).toEqual([{ name: "regcred" }]);
+    const line = await until(() => lines.find(({ msg }) => msg === "review"));
+    expect(line).toMatchObject({
+      uid: "63df8efa-f7e4-4bd9-8385-52e0c61edcc9",
+      namespace: "probe",
+      decision: "inject",
+      reason: "needed",
+      registries: ["local"],
+    });
+    expect(line["durationMs"]).toBeTypeOf("number");
+    expect(await metric(adminUrl, /pullpass_reviews_total\{.*/)).toBe(
+      'pullpass_reviews_total{decision="inject",reason="needed"} 1',
+    );
+    expect((await fetch(new URL("/healthz", adminUrl))).status).toBe(200);
+    expect((await fetch(new URL("/readyz", adminUrl))).status).toBe(200);
+  });
+
+  it("takes over a configuration that kubelet swaps, and keeps the last good one when the new one is wrong", async () => {
+    const tls = await certificateFiles();
+    const mount = path.join(directory, "config");
+    swapMount(mount, "1", { "pullpass.yaml": configuration("first") });
+    const ca = tls["tls.crt"];
+    const flags = ["--tls-cert", write("tls.crt", ca), "--tls-key", write("tls.key", tls["tls.key"])];
+    const { url, adminUrl, lines } = await start("--config", path.join(mount, "pullpass.yaml"), ...flags);
+    expect(await injectedSecret(url, ca)).toEqual([{ name: "first" }]);
+
+    swapMount(mount, "2", { "pullpass.yaml": configuration("second") });
+    await until(() => lines.find(({ msg }) => msg === "configuration reloaded"));
+    expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
+
+    swapMount(mount, "3", { "pullpass.yaml": "registries: [{ name: local, password: made-up-by-a-test }]" });
+    const failure = await until(() => lines.find(({ level }) => level === "error"));
+    expect(failure["error"]).toContain("pullpass.yaml:1: registries[0].password: unknown key");
+    expect(JSON.stringify(lines)).not.toContain("made-up-by-a-test");
+    expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
+    expect(await metric(adminUrl, /pullpass_configuration_reloads_total\{result="bad"\} \d/)).toMatch(/ 1$/);
+  });
+
+  it("serves a certificate that is swapped on disk to the next connection, and finishes what is under way", async () => {
+    const [old, next] = await Promise.all([certificateFiles(), certificateFiles()]);
+    const mount = path.join(directory, "tls");
+    swapMount(mount, "1", old);
+    const tls = ["--tls-cert", path.join(mount, "tls.crt"), "--tls-key", path.join(mount, "tls.key")];
+    const { url, lines } = await start("--config", write("pullpass.yaml", configuration("regcred")), ...tls);
+
+    const underWay = openRequest(url, old["tls.crt"]);
+    await underWay.isOpen;
+    swapMount(mount, "2", next);
+    await until(() => lines.find(({ msg }) => msg === "certificate swapped"));
+    expect(await injectedSecret(url, next["tls.crt"])).toEqual([{ name: "regcred" }]);
+    expect(await underWay.finish(REVIEW)).toBe(200);
+  });
+
+  it("keeps the old certificate while the new key is not there yet", async () => {
+    const [old, next] = await Promise.all([certificateFiles(), certificateFiles()]);
+    const tls = [
+      "--tls-cert",
+      write("tls.crt", old["tls.crt"]),
+      "--tls-key",
+      write("tls.key", old["tls.key"]),
+    ];
+    const { url, lines } = await start("--config", write("pullpass.yaml", configuration("regcred")), ...tls);
+    write("tls.crt", next["tls.crt"]);
+    const failure = await until(() => lines.find(({ level }) => level === "error"));
+    expect(failure["error"]).toMatch(/is not that of the certificate/);
+    expect(await injectedSecret(url, old["tls.crt"])).toBeDefined();
+    write("tls.key", next["tls.key"]);
+    await until(() => lines.find(({ msg }) => msg === "certificate swapped"));
+    expect(await injectedSecret(url, next["tls.crt"])).toBeDefined();
+  });
+
+  it("on SIGTERM is no longer ready at once, goes on answering for the delay, finishes what is under way, and ends with 0", async () => {
+    const { "tls.crt": ca, "tls.key": key } = await certificateFiles();
+    const tls = ["--tls-cert", write("tls.crt", ca), "--tls-key", write("tls.key", key)];
+    const config = write("pullpass.yaml", configuration("regcred"));
+    const { url, adminUrl, child, exit } = await start("--config", config, ...tls, "--shutdown-delay", "1.5");
+    const underWay = openRequest(url, ca);
+    await underWay.isOpen;
+
+    child.kill("SIGTERM");
+    await setTimeout(200);
+    const readiness = await fetch(new URL("/readyz", adminUrl));
+    expect([readiness.status, await readiness.text()]).toEqual([503, "shutting down\n"]);
+    const answer = await sendRequest(url, ca, { body: REVIEW });
+    expect(answer).toMatchObject({ status: 200, headers: { connection: "close" } });
+
+    await setTimeout(2_000);
+    await expect(sendRequest(url, ca, { body: REVIEW })).rejects.toThrow(/ECONNREFUSED/);
+    expect(await underWay.finish(REVIEW)).toBe(200);
+    expect(await exit).toBe(0);
+  });
+
+  it("on SIGINT ends without the delay", async () => {
+    const config = write("pullpass.yaml", configuration("regcred"));
+    const { child, exit, lines } = await start("--config", config, "--tls-self-signed");
+    const start_ = Date.now();
+    child.kill("SIGINT");
+    expect(await exit).toBe(0);
+    expect(Date.now() - start_).toBeLessThan(4_000);
+    expect(lines.at(-1)).toMatchObject({ msg: "stopped" });
+  });
+});
+
+interface OpenRequest {
+  readonly isOpen: Promise<void>;
+  /** Sends the body; the answer's status. */
+  finish(body: string): Promise<number>;
+}
+
+function openRequest(url: string, ca: string): OpenRequest {
+  const headers = {
+    "content-type": "application/json",
+    expect: "100-continue",
+    "transfer-encoding": "chunked",
+  };
+  const outgoing = request(new URL("/mutate", url), { method: "POST", ca, headers });
+  const isOpen = new Promise<void>((resolve) => outgoing.once("continue", resolve));
+  const status = new Promise<number>((resolve, reject) => {
+    outgoing.on("error", reject);
+    outgoing.on("response", (incoming) => {
+      incoming.resume();
+      resolve(incoming.statusCode ?? 0);
+    });
+  });
+  outgoing.flushHeaders();
+  return {
+    isOpen,
+    finish(body) {
+      outgoing.end(body);
+      return status;
+    },
+  };
+}

@@ -1,0 +1,147 @@
+import type { RequestListener } from "node:http";
+import { Agent, request } from "node:https";
+import { setTimeout } from "node:timers/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { sendRequest } from "./send-request.ts";
+
+let server: RunningServer | undefined;
+afterEach(async () => {
+  await server?.close(0);
+});
+
+async function start(
+  listener: RequestListener,
+  limits?: ServerLimits,
+): Promise<{ readonly ca: string; readonly url: string }> {
+  const certificate = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
+  server = await startServer(listener, {
+    listen: { host: "127.0.0.1", port: 0 },
+    certificate,
+    ...(limits && { limits }),
+  });
+  return { ca: certificate.certificate, url: server.url };
+}
+
+/** Answers with the request's body. */
+const echo: RequestListener = (incoming, response) => {
+  incoming.pipe(response);
+};
+
+describe("connections", () => {
+  it("are kept for longer than the API server keeps them, and outlive the limit for a request's head", async () => {
+    const { ca, url } = await start(echo, {
+      keepAliveTimeoutMs: 60_000,
+      headersTimeoutMs: 500,
+      requestTimeoutMs: 1_000,
+    });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
+    const first = await sendRequest(url, ca, { body: "1", agent });
+    await setTimeout(2_500);
+    const second = await sendRequest(url, ca, { body: "2", agent });
+    agent.destroy();
+    expect([first.text, second.text]).toEqual(["1", "2"]);
+    expect(second.headers["keep-alive"]).toBe("timeout=60");
+  });
+
+  it("speak HTTP/1.1 also to clients that offer HTTP/2", async () => {
+    const { ca, url } = await start((incoming, response) => {
+      response.end("alpnProtocol" in incoming.socket ? incoming.socket.alpnProtocol : "none");
+    });
+    const agent = new Agent({ ca, ALPNProtocols: ["h2", "http/1.1"] });
+    expect((await sendRequest(url, ca, { agent })).text).toBe("http/1.1");
+  });
+});
+
+describe("a certificate that is swapped", () => {
+  it("is served to the next connection while requests are under way, none of which is dropped", async () => {
+    const { ca, url } = await start(echo);
+    const next = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
+    const underWay = Array.from({ length: 20 }, (_, index) => slowRequest(url, ca, index.toString()));
+    await Promise.all(underWay.map(({ isOpen }) => isOpen));
+
+    server?.setCertificate(next);
+    const answer = await sendRequest(url, next.certificate, { body: "new" });
+    expect(answer.text).toBe("new");
+    await expect(sendRequest(url, ca, { body: "old" })).rejects.toThrow(/certificate/);
+
+    for (const { finish } of underWay) finish();
+    expect(await Promise.all(underWay.map(({ text }) => text))).toEqual(
+      underWay.map((_, index) => index.toString()),
+    );
+  });
+
+  it("is left out if its key is another's", async () => {
+    const { ca, url } = await start(echo);
+    const [one, two] = await Promise.all(
+      [1, 2].map(() => makeSelfSignedCertificate(["localhost"], new Date())),
+    );
+    expect(() =>
+      server?.setCertificate({ certificate: one?.certificate ?? "", privateKey: two?.privateKey ?? "" }),
+    ).toThrow();
+    expect((await sendRequest(url, ca, { body: "as before" })).text).toBe("as before");
+  });
+});
+
+describe("the end", () => {
+  it("tells clients not to use their connections again while it drains", async () => {
+    const { ca, url } = await start(echo);
+    server?.startDraining();
+    const answer = await sendRequest(url, ca, {
+      body: "still here",
+      agent: new Agent({ keepAlive: true, ca }),
+    });
+    expect(answer).toMatchObject({ status: 200, text: "still here", headers: { connection: "close" } });
+  });
+
+  it("waits for requests that are under way and takes no new ones", async () => {
+    const { ca, url } = await start(echo);
+    const slow = slowRequest(url, ca, "late");
+    await slow.isOpen;
+    const closed = server?.close(10_000);
+    await expect(sendRequest(url, ca, { body: "too late" })).rejects.toThrow(/ECONNREFUSED/);
+    slow.finish();
+    expect(await slow.text).toBe("late");
+    await closed;
+  });
+
+  it("cuts off those that do not end in time", async () => {
+    const { ca, url } = await start(echo);
+    const slow = slowRequest(url, ca, "never");
+    await slow.isOpen;
+    const cutOff = expect(slow.text).rejects.toThrow(/hang up|ECONNRESET/);
+    await server?.close(100);
+    await cutOff;
+  });
+});
+
+interface SlowRequest {
+  /** The server has the head and waits for the body. */
+  readonly isOpen: Promise<void>;
+  readonly text: Promise<string>;
+  readonly finish: () => void;
+}
+
+function slowRequest(url: string, ca: string, body: string): SlowRequest {
+  const outgoing = request(url, {
+    method: "POST",
+    ca,
+    headers: { expect: "100-continue", "transfer-encoding": "chunked" },
+  });
+  const isOpen = new Promise<void>((resolve) => outgoing.once("continue", resolve));
+  const text = new Promise<string>((resolve, reject) => {
+    outgoing.on("error", reject);
+    outgoing.on("response", (incoming) => {
+      let received = "";
+      incoming.setEncoding("utf8");
+      incoming.on("data", (chunk: string) => (received += chunk));
+      incoming.on("error", reject);
+      incoming.on("end", () => {
+        resolve(received);
+      });
+    });
+  });
+  outgoing.flushHeaders();
+  return { isOpen, text, finish: () => void outgoing.end(body) };
+}

@@ -92,20 +92,17 @@ export function buildProgram(io: ProgramIo): Command {
       "-f, --filename <file>",
       "manifests, YAML or JSON; again for more; - is standard input, the default",
       append,
-      [],
     )
     .action(
       async ({
         config,
-        filename,
+        filename = ["-"],
       }: {
         readonly config: readonly string[];
-        readonly filename: readonly string[];
+        readonly filename?: readonly string[];
       }) => {
         const index = readIndex(config);
-        const files = await Promise.all(
-          (filename.length === 0 ? ["-"] : filename).map((name) => readManifests(name, io)),
-        );
+        const files = await Promise.all(filename.map((name) => readManifests(name, io)));
         const injected = injectFiles(files, index);
         io.writeOut(joinFiles(injected.map((file) => file.text)));
         io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
@@ -156,7 +153,6 @@ function withConfig(command: Command): Command {
     "--config <file>",
     "configuration, YAML; again for more, which are joined",
     append,
-    [],
   );
 }
 
@@ -209,7 +205,8 @@ function joinFiles(texts: readonly string[]): string {
   }, "");
 }
 
-function append(value: string, before: readonly string[]): readonly string[] {
+/** No list to begin with: it would pass for a flag that was given. */
+function append(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 

@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import { runPullpass, type ProgramResult } from "./run-pullpass.ts";
 
 const GOLDEN = fileURLToPath(new URL("../golden", import.meta.url));
+const REPOSITORY = path.resolve(GOLDEN, "../..");
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
 const cases = readdirSync(GOLDEN, { withFileTypes: true }).flatMap((entry) =>
   entry.isDirectory() ? entry.name : [],
@@ -24,7 +25,8 @@ function linesOf(text: string): readonly string[] {
 
 function run(directory: string): ProgramResult {
   const args = linesOf(readOr(path.join(directory, "args"), ""));
-  return runPullpass(args, directory, readOr(path.join(directory, "stdin"), ""));
+  const { stdout, stderr, status } = runPullpass(args, directory, readOr(path.join(directory, "stdin"), ""));
+  return { stdout: stdout.replaceAll(REPOSITORY, "REPOSITORY"), stderr, status };
 }
 
 function update(directory: string, { stdout, stderr, status }: ProgramResult): void {

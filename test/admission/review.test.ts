@@ -1,5 +1,4 @@
 import fc from "fast-check";
-import jsonpatch, { type Operation } from "fast-json-patch";
 import { describe, expect, it } from "vitest";
 import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../../src/admission/review.ts";
 import { readReview } from "./read-review.ts";
@@ -51,7 +50,7 @@ describe("encodeAnswer", () => {
   const review = { apiVersion: "admission.k8s.io/v1", uid: "some-uid", request: {} };
 
   it("says nothing more than that the pod is allowed", () => {
-    expect(JSON.parse(encodeAnswer(review, { patch: [], warnings: [] }))).toEqual({
+    expect(JSON.parse(encodeAnswer(review, { patch: undefined, warnings: [] }))).toEqual({
       apiVersion: "admission.k8s.io/v1",
       kind: "AdmissionReview",
       response: { uid: "some-uid", allowed: true },
@@ -61,24 +60,20 @@ describe("encodeAnswer", () => {
   it("answers in the version that was asked in", () => {
     const answer = encodeAnswer(
       { ...review, apiVersion: "admission.k8s.io/v1beta1" },
-      { patch: [], warnings: [] },
+      { patch: undefined, warnings: [] },
     );
     expect(JSON.parse(answer)).toMatchObject({ apiVersion: "admission.k8s.io/v1beta1" });
   });
 
-  it("sends the patch in base64, with its type", () => {
-    const patch = [{ op: "add", path: "/a", value: "é" }] as const;
-    const { response } = JSON.parse(encodeAnswer(review, { patch, warnings: ["careful"] })) as {
-      response: { patch: string };
-    };
-    expect(response).toEqual({
-      uid: "some-uid",
-      allowed: true,
-      warnings: ["careful"],
-      patchType: "JSONPatch",
-      patch: "W3sib3AiOiJhZGQiLCJwYXRoIjoiL2EiLCJ2YWx1ZSI6IsOpIn1d",
+  it("sends a patch with its type", () => {
+    expect(JSON.parse(encodeAnswer(review, { patch: "W10=", warnings: ["careful"] }))).toMatchObject({
+      response: {
+        uid: "some-uid",
+        allowed: true,
+        warnings: ["careful"],
+        patchType: "JSONPatch",
+        patch: "W10=",
+      },
     });
-    const decoded = JSON.parse(Buffer.from(response.patch, "base64").toString()) as Operation[];
-    expect(jsonpatch.applyPatch({}, decoded).newDocument).toEqual({ a: "é" });
   });
 });

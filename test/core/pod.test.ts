@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import type { Pod } from "../../src/core/kubernetes.ts";
 import {
   asPod,
   describeLocation,
-  imagesOf,
   labelOf,
   listAnnotationOf,
   pullSecretNamesOf,
+  visitImages,
 } from "../../src/core/pod.ts";
 import { minimalPod, tweak } from "./minimal-pod.ts";
 
@@ -29,14 +30,20 @@ describe("asPod", () => {
   });
 });
 
-describe("imagesOf", () => {
+describe("visitImages", () => {
+  function imagesOf(pod: Pod): readonly (readonly [location: string, image: unknown])[] {
+    const images: (readonly [string, unknown])[] = [];
+    visitImages(pod, (image, field, index) => void images.push([describeLocation(field, index), image]));
+    return images;
+  }
+
   it("finds init containers, containers and image volumes, and says where they stand", () => {
     const pod = tweak(minimalPod(), ({ spec }) => {
       spec.initContainers = [{ image: "init" }, { image: "sidecar", restartPolicy: "Always" }];
       spec.containers = [{ name: "left to somebody else" }, { image: "app" }];
       spec.volumes = [{ emptyDir: {} }, { image: { reference: "data" } }, { image: {} }];
     });
-    expect(imagesOf(pod).map((image) => [describeLocation(image), image.image])).toEqual([
+    expect(imagesOf(pod)).toEqual([
       ["spec.initContainers[0].image", "init"],
       ["spec.initContainers[1].image", "sidecar"],
       ["spec.containers[1].image", "app"],

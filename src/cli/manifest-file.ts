@@ -4,7 +4,7 @@ import jsonpatch from "fast-json-patch";
 import { isAlias, isNode, LineCounter, visit, type Document } from "yaml";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../config/parse-yaml.ts";
 import type { AddOperation } from "../core/patch.ts";
-import { applyEdits, editFor, type Addition, type TextEdit } from "./yaml-edit.ts";
+import { applyEdits, editFor, layoutOf, type Addition, type TextEdit } from "./yaml-edit.ts";
 
 /** Manifests as they came from one file or from standard input. */
 export interface ManifestFile {
@@ -57,11 +57,12 @@ export function parseManifests({ name, text }: ManifestFile): readonly ManifestD
  * @throws UnreadableManifestError if that fails as well.
  */
 export function editManifests({ name, text }: ManifestFile, changes: readonly ManifestChange[]): string {
+  const layout = layoutOf(text);
   const edits = changes.flatMap(({ document, operations }): readonly TextEdit[] => {
     if (operations.length === 0) return [];
     const wanted = patched(document.value, operations);
     const additions = additionsFor(wanted, operations);
-    const small = additions.map((addition) => editFor(text, document.yaml, addition));
+    const small = additions.map((addition) => editFor(layout, document.yaml, addition));
     if (small.every((edit) => edit !== undefined) && makes(text, document, small, wanted)) return small;
     const whole = rewrite(document.yaml, additions);
     if (whole !== undefined && makes(text, document, [whole], wanted)) return [whole];
@@ -81,19 +82,29 @@ function patched(value: unknown, operations: readonly AddOperation[]): unknown {
 
 /** Elements for the same list go in one addition; what is new as a whole takes the value that all operations give it. */
 function additionsFor(wanted: unknown, operations: readonly AddOperation[]): readonly Addition[] {
-  const additions = new Map<string, Addition>();
+  const members = new Map<string, Addition>();
+  const elements = new Map<string, { readonly path: readonly string[]; readonly value: unknown[] }>();
   for (const { path, value } of operations) {
-    const target = path.endsWith("/-") ? "elements" : "member";
-    const pointer = target === "elements" ? path.slice(0, -2) : path;
-    const isWithinAnother = [...additions.keys()].some((other) => pointer.startsWith(`${other}/`));
-    if (isWithinAnother) continue;
-    const keys = pointer.split("/").slice(1).map(jsonpatch.unescapePathComponent);
-    const before = additions.get(pointer);
-    const elements = before === undefined ? [value] : [...(before.value as readonly unknown[]), value];
-    const whole: unknown = jsonpatch.getValueByPointer(wanted, pointer);
-    additions.set(pointer, { path: keys, target, value: target === "elements" ? elements : whole });
+    const keys = path.split("/").slice(1).map(jsonpatch.unescapePathComponent);
+    if (keys.at(-1) === "-") {
+      const list = path.slice(0, -2);
+      const before = elements.get(list);
+      if (before === undefined) elements.set(list, { path: keys.slice(0, -1), value: [value] });
+      else before.value.push(value);
+    } else if (!isWithin(path, members)) {
+      members.set(path, { path: keys, target: "member", value: jsonpatch.getValueByPointer(wanted, path) });
+    }
   }
-  return [...additions.values()];
+  const lists = [...elements.values()].map((list): Addition => ({ ...list, target: "elements" }));
+  return [...members.values(), ...lists];
+}
+
+/** Whether a pointer leads into something that is added as a whole. */
+function isWithin(pointer: string, members: ReadonlyMap<string, Addition>): boolean {
+  for (let end = pointer.lastIndexOf("/"); end > 0; end = pointer.lastIndexOf("/", end - 1)) {
+    if (members.has(pointer.slice(0, end))) return true;
+  }
+  return false;
 }
 
 function makes(

@@ -24,6 +24,16 @@ export interface TextEdit {
   readonly text: string;
 }
 
+/** The text of a file, and how its lines end. */
+export interface Layout {
+  readonly source: string;
+  readonly newline: string;
+}
+
+export function layoutOf(source: string): Layout {
+  return { source, newline: source.includes("\r\n") ? "\r\n" : "\n" };
+}
+
 /** One member to add to a mapping (or to put in the place of an empty one), or elements to add to a list. */
 export interface Addition {
   readonly path: ManifestPath;
@@ -31,12 +41,15 @@ export interface Addition {
   readonly target: "member" | "elements";
 }
 
+/** Edits do not overlap. At one place the later goes first: what is added to a part ends before what is added to the whole. */
 export function applyEdits(text: string, edits: readonly TextEdit[]): string {
-  const lastFirst = edits.toSorted((a, b) => b.start - a.start || b.end - a.end);
-  return lastFirst.reduce(
-    (result, { start, end, text: inserted }) => result.slice(0, start) + inserted + result.slice(end),
-    text,
-  );
+  const pieces: string[] = [];
+  let position = 0;
+  for (const { start, end, text: inserted } of edits.toReversed().toSorted((a, b) => a.start - b.start)) {
+    pieces.push(text.slice(position, start), inserted);
+    position = end;
+  }
+  return [...pieces, text.slice(position)].join("");
 }
 
 /**
@@ -44,11 +57,10 @@ export function applyEdits(text: string, edits: readonly TextEdit[]): string {
  * key, or in a form that is not foreseen here. Callers check what comes out by reading it again.
  */
 export function editFor(
-  source: string,
+  layout: Layout,
   document: Document,
   { path, value, target }: Addition,
 ): TextEdit | undefined {
-  const layout = { source, newline: source.includes("\r\n") ? "\r\n" : "\n" };
   if (target === "elements") {
     const list = nodeAt(document, path);
     if (!isSeq(list) || !Array.isArray(value)) return undefined;
@@ -60,11 +72,6 @@ export function editFor(
   const existing = map.items.find((pair) => isScalar(pair.key) && pair.key.value === key);
   if (existing !== undefined) return replaceScalar(layout, existing, value);
   return map.flow === true ? addFlowMember(layout, map, key, value) : addBlockMember(layout, map, key, value);
-}
-
-interface Layout {
-  readonly source: string;
-  readonly newline: string;
 }
 
 /** Aliases are not followed: what stands behind one belongs to others, too. */
@@ -154,9 +161,11 @@ function addFlow(
   if (lastStart === undefined || lastEnd === undefined) {
     return { start: open + 1, end: close - 1, text: write(" ", undefined) };
   }
-  const lineStart = source.lastIndexOf("\n", lastStart - 1) + 1;
-  const outer = source.slice(lineStart, lastStart);
-  const isOnItsOwnLine = lineStart > open && outer.trim() === "";
+  // Not further back than the bracket: a file of one line may be long.
+  const before = source.slice(open, lastStart);
+  const lineBreak = before.lastIndexOf("\n");
+  const outer = before.slice(lineBreak + 1);
+  const isOnItsOwnLine = lineBreak >= 0 && outer.trim() === "";
   const comma = /^\s*,/.exec(source.slice(lastEnd, close - 1))?.[0] ?? "";
   const start = lastEnd + comma.length;
   const lead = comma === "" ? "," : "";

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The process: its arguments, its environment, its streams and its exit status, and nothing else. */
 import { readFileSync } from "node:fs";
-import { text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 import { CommanderError } from "commander";
 import { buildProgram, ReportedError, UsageError, type ProgramIo } from "./cli/program.ts";
 import { InvalidConfigurationError } from "./config/place.ts";
@@ -13,7 +13,7 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 const io: ProgramIo = {
   version,
   environment: process.env,
-  readStdin: () => text(process.stdin),
+  readStdin: () => buffer(process.stdin),
   writeOut: (output) => void process.stdout.write(output),
   writeError: (output) => void process.stderr.write(output),
 };

@@ -1,7 +1,8 @@
 /** Reads files of manifests and writes them out with changes. */
 import { isDeepStrictEqual } from "node:util";
 import jsonpatch from "fast-json-patch";
-import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from "yaml";
+import { isAlias, isNode, LineCounter, visit, type Document } from "yaml";
+import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../config/parse-yaml.ts";
 import type { AddOperation } from "../core/patch.ts";
 import { applyEdits, editFor, type Addition, type TextEdit } from "./yaml-edit.ts";
 
@@ -34,14 +35,11 @@ export class UnreadableManifestError extends Error {
   }
 }
 
-/** kubectl reads merge keys (`<<`), too. */
-const PARSE_OPTIONS = { merge: true, prettyErrors: false, logLevel: "error" } as const;
-
 /** @throws UnreadableManifestError for the first syntax error. */
 export function parseManifests({ name, text }: ManifestFile): readonly ManifestDocument[] {
   const lineCounter = new LineCounter();
   const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
-  return documentsIn(text, lineCounter).map((yaml) => {
+  return readDocuments(name, text, lineCounter).map((yaml) => {
     const [error] = yaml.errors;
     if (error !== undefined)
       throw new UnreadableManifestError(name, lineOf(error.pos[0]), `not YAML: ${error.message}`);
@@ -106,9 +104,9 @@ function makes(
 ): boolean {
   const [start, , end] = yaml.range;
   const shifted = edits.map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
-  const [document, ...others] = documentsIn(applyEdits(text.slice(start, end), shifted));
+  const [document, ...others] = documentsIn(applyEdits(text.slice(start, end), shifted), new LineCounter());
   if (document === undefined || others.length > 0 || document.errors.length > 0) return false;
-  return isDeepStrictEqual(document.toJS(), wanted);
+  return isDeepStrictEqual(plainValue(document), wanted);
 }
 
 /** The document's content, written anew with its comments. Aliases on the way to an addition become copies. */
@@ -144,14 +142,27 @@ function withoutAnchors(node: unknown): unknown {
   return node;
 }
 
-function documentsIn(text: string, lineCounter?: LineCounter): readonly Document.Parsed[] {
-  const documents = parseAllDocuments(text, { ...PARSE_OPTIONS, ...(lineCounter && { lineCounter }) });
-  return Array.isArray(documents) ? documents : [];
+function readDocuments(name: string, text: string, lineCounter: LineCounter): readonly Document.Parsed[] {
+  try {
+    return documentsIn(text, lineCounter);
+  } catch (error) {
+    if (!(error instanceof NestedTooDeeplyError)) throw error;
+    throw new UnreadableManifestError(name, lineCounter.linePos(error.offset).line, error.message);
+  }
+}
+
+/** Whole numbers of any size, so that a document that is written anew keeps them. */
+function documentsIn(text: string, lineCounter: LineCounter): readonly Document.Parsed[] {
+  return parseYaml(text, lineCounter, { intAsBigInt: true });
+}
+
+function plainValue(document: Document): unknown {
+  return document.toJS({ maxAliasCount: MAX_ALIASES });
 }
 
 function valueOf(yaml: Document, file: string, line: number): unknown {
   try {
-    return yaml.toJS();
+    return plainValue(yaml);
   } catch (error) {
     const fault = error instanceof Error ? error.message : String(error);
     throw new UnreadableManifestError(file, line, `not YAML: ${fault}`);

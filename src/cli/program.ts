@@ -1,4 +1,5 @@
 /** The command line: commands, flags and help. */
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { InvalidConfigurationError } from "../config/place.ts";
@@ -16,7 +17,7 @@ export interface ProgramIo {
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** All of standard input. */
-  readStdin(): Promise<string>;
+  readStdin(): Promise<Buffer>;
   writeOut(text: string): void;
   writeError(text: string): void;
 }
@@ -91,20 +92,17 @@ export function buildProgram(io: ProgramIo): Command {
       "-f, --filename <file>",
       "manifests, YAML or JSON; again for more; - is standard input, the default",
       append,
-      [],
     )
     .action(
       async ({
         config,
-        filename,
+        filename = ["-"],
       }: {
         readonly config: readonly string[];
-        readonly filename: readonly string[];
+        readonly filename?: readonly string[];
       }) => {
         const index = readIndex(config);
-        const files = await Promise.all(
-          (filename.length === 0 ? ["-"] : filename).map((name) => readManifests(name, io)),
-        );
+        const files = await Promise.all(filename.map((name) => readManifests(name, io)));
         const injected = injectFiles(files, index);
         io.writeOut(joinFiles(injected.map((file) => file.text)));
         io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
@@ -155,7 +153,6 @@ function withConfig(command: Command): Command {
     "--config <file>",
     "configuration, YAML; again for more, which are joined",
     append,
-    [],
   );
 }
 
@@ -181,14 +178,22 @@ function readForCheck(configPaths: readonly string[], io: ProgramIo): ReturnType
   }
 }
 
+const STANDARD_INPUT = "(standard input)";
+
 async function readManifests(name: string, io: ProgramIo): Promise<ManifestFile> {
-  if (name === "-") return { name: "(standard input)", text: await io.readStdin() };
-  return { name, text: readFileSync(name, "utf8") };
+  if (name === "-") return { name: STANDARD_INPUT, text: decode(STANDARD_INPUT, await io.readStdin()) };
+  return { name, text: decode(name, readFileSync(name)) };
+}
+
+/** Other bytes than UTF-8 would come out as others than went in. A byte order mark is kept. */
+function decode(name: string, bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new Error(`${name}: not UTF-8`);
+  return bytes.toString("utf8");
 }
 
 /** The last line break ends the last line; it does not begin another. White space is kept: it makes an image invalid. */
 async function readLines(io: ProgramIo): Promise<readonly string[]> {
-  const text = await io.readStdin();
+  const text = decode(STANDARD_INPUT, await io.readStdin());
   return text === "" ? [] : text.replace(/\n$/, "").split("\n");
 }
 
@@ -200,7 +205,8 @@ function joinFiles(texts: readonly string[]): string {
   }, "");
 }
 
-function append(value: string, before: readonly string[]): readonly string[] {
+/** No list to begin with: it would pass for a flag that was given. */
+function append(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 

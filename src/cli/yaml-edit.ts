@@ -58,7 +58,7 @@ export function editFor(
   const map = nodeAt(document, path.slice(0, -1));
   if (!isMap(map) || typeof key !== "string") return undefined;
   const existing = map.items.find((pair) => isScalar(pair.key) && pair.key.value === key);
-  if (existing !== undefined) return replaceScalar(existing, value);
+  if (existing !== undefined) return replaceScalar(layout, existing, value);
   return map.flow === true ? addFlowMember(layout, map, key, value) : addBlockMember(layout, map, key, value);
 }
 
@@ -79,11 +79,14 @@ function nodeAt(document: Document, path: ManifestPath): unknown {
 }
 
 /** Only a text on one line, or nothing at all, has such a simple place. */
-function replaceScalar({ value: node }: Pair, value: unknown): TextEdit | undefined {
+function replaceScalar({ source }: Layout, { key, value: node }: Pair, value: unknown): TextEdit | undefined {
   const isSimple = isScalar(node) && node.type !== Scalar.BLOCK_FOLDED && node.type !== Scalar.BLOCK_LITERAL;
   if (!isSimple || !node.range) return undefined;
   const [start, end] = node.range;
-  return { start, end, text: (start === end ? " " : "") + JSON.stringify(value) };
+  if (start < end) return { start, end, text: JSON.stringify(value) };
+  // Nothing stands behind a comment, too; what is put there goes before it.
+  const colon = source.indexOf(":", endOf(key));
+  return { start: colon + 1, end: colon + 1, text: ` ${JSON.stringify(value)}` };
 }
 
 function addBlockMember(layout: Layout, map: YAMLMap, key: string, value: unknown): TextEdit | undefined {

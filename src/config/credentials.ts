@@ -41,8 +41,8 @@ export function readCredentials(
       return [{ address, username: source.username, password: readText(source.password, environment) }];
     case "token": {
       const token = readText(source.token, environment);
-      const host = address.labels.join(".");
-      return [{ address, username: source.username ?? usernameForToken(host, token), password: token }];
+      const username = source.username ?? usernameForToken(address.host, token);
+      return [{ address, username, password: token }];
     }
     case "docker-config":
       return credentialsIn(readFile(source.path), source.path, address);
@@ -77,6 +77,11 @@ function credentialsIn(text: string, file: string, address: Address): readonly A
     if (entry.username === "" || entry.password === "") {
       throw new UnusableCredentialsError(
         `file ${file}: the entry for ${entry.address.text} has no user name and password; kubelet knows no identity or registry token`,
+      );
+    }
+    if ((entry.username + entry.password).includes("\uFFFD")) {
+      throw new UnusableCredentialsError(
+        `file ${file}: the entry for ${entry.address.text} is not UTF-8, which the container runtime would refuse`,
       );
     }
   }

@@ -52,7 +52,7 @@ function doubtsOfAddress(address: Address): string[] {
   if (/^v[12]$/.test(address.path)) {
     doubts.push(`/${address.path} is read as a repository's path; add a slash to have it taken off`);
   }
-  if (address.labels.join(".") === "*") {
+  if (address.host === "*") {
     doubts.push("a * alone covers only hosts without a dot, such as localhost");
   }
   if (address.port === "443" || address.port === "80") {

@@ -1,11 +1,13 @@
 /** Reads the configuration from the texts of its files: everything that is wrong with it at once, or all of it. */
 import path from "node:path";
 import { Sensitive } from "../core/credential.ts";
+import { elementsOf, isObject } from "../core/kubernetes.ts";
 import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
 import { formatPlace, InvalidConfigurationError, type Place, type Problem } from "./place.ts";
-import { readConnection, readPrivateRegistry, RegistryNames, type PolyaxonResult } from "./polyaxon.ts";
+import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
 import {
   documentSchema,
+  registrySchema,
   type AuthEntry,
   type BuilderEntry,
   type RegistryEntry,
@@ -31,72 +33,65 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
   const registries: ConfiguredRegistry[] = [];
   const builders: BuilderEntry[] = [];
   const attachedServiceAccounts: string[] = [];
-  const polyaxonLists: { readonly document: ParsedDocument; readonly lists: PolyaxonLists }[] = [];
 
   for (const { file, documents } of parsed) {
+    const directory = path.dirname(file.path);
     for (const document of documents) {
       const result = documentSchema.safeParse(document.value);
-      if (!result.success) {
+      if (result.success) {
+        builders.push(...(result.data.builders ?? []));
+        attachedServiceAccounts.push(...(result.data.serviceAccounts?.attach ?? []));
+      } else {
         problems.push(...problemsOf(result.error, document));
-        // The lists that Polyaxon owns are checked all the same, so that every problem comes at once.
-        polyaxonLists.push({ document, lists: listsOf(document.value) });
-        continue;
       }
-      const { data } = result;
-      for (const [index, entry] of (data.registries ?? []).entries()) {
-        registries.push(
-          configuredRegistry(entry, path.dirname(file.path), document.placeOf(["registries", index])),
-        );
-      }
-      builders.push(...(data.builders ?? []));
-      attachedServiceAccounts.push(...(data.serviceAccounts?.attach ?? []));
-      polyaxonLists.push({ document, lists: data });
+      const results = readList(document, "registries", (...entry) => readRegistry(...entry, directory));
+      registries.push(...results.flatMap((entry) => entry.registry ?? []));
+      problems.push(...results.flatMap((entry) => entry.problems));
     }
   }
 
   const names = new RegistryNames(registries.map((registry) => registry.name));
-  for (const { document, lists } of polyaxonLists) {
+  for (const document of parsed.flatMap((file) => file.documents)) {
     const results = [
-      ...readList(lists.privateRegistries, "privateRegistries", document, names, readPrivateRegistry),
-      ...readList(lists.connections, "connections", document, names, readConnection),
+      ...readList(document, "privateRegistries", (...entry) => readPrivateRegistry(...entry, names)),
+      ...readList(document, "connections", (...entry) => readConnection(...entry, names)),
     ];
     registries.push(...results.flatMap((result) => result.registry ?? []));
     problems.push(...results.flatMap((result) => result.problems));
   }
 
   problems.push(...conflictsAmong(registries));
-  if (problems.length > 0) throw new InvalidConfigurationError(problems);
+  if (problems.length > 0) throw new InvalidConfigurationError(inReadingOrder(problems, files));
   return { registries, builders, attachedServiceAccounts };
 }
 
-interface PolyaxonLists {
-  readonly privateRegistries?: readonly unknown[] | undefined;
-  readonly connections?: readonly unknown[] | undefined;
+type ReadEntry = (entry: unknown, place: Place, document: ParsedDocument) => RegistryResult;
+
+/** Reads the entries of a list one by one, also in a document that has faults elsewhere: every problem comes at once. */
+function readList(document: ParsedDocument, list: string, read: ReadEntry): readonly RegistryResult[] {
+  const entries = isObject(document.value) ? document.value[list] : undefined;
+  return elementsOf(entries).map((entry, index) => read(entry, document.placeOf([list, index]), document));
 }
 
-type ReadEntry = (
-  entry: unknown,
+function inReadingOrder(
+  problems: readonly Problem[],
+  files: readonly ConfigurationFile[],
+): readonly Problem[] {
+  const order = new Map(files.map((file, index) => [file.path, index]));
+  const fileOf = ({ place }: Problem): number => order.get(place.file) ?? 0;
+  const lineOf = ({ place }: Problem): number => place.line ?? 0;
+  return problems.toSorted((a, b) => fileOf(a) - fileOf(b) || lineOf(a) - lineOf(b));
+}
+
+function readRegistry(
+  value: unknown,
   place: Place,
   document: ParsedDocument,
-  names: RegistryNames,
-) => PolyaxonResult;
-
-function readList(
-  entries: readonly unknown[] | undefined,
-  list: string,
-  document: ParsedDocument,
-  names: RegistryNames,
-  read: ReadEntry,
-): readonly PolyaxonResult[] {
-  return (entries ?? []).map((entry, index) => read(entry, document.placeOf([list, index]), document, names));
-}
-
-function listsOf(value: unknown): PolyaxonLists {
-  const { privateRegistries, connections } = Object(value) as Readonly<Record<string, unknown>>;
-  return {
-    privateRegistries: Array.isArray(privateRegistries) ? privateRegistries : undefined,
-    connections: Array.isArray(connections) ? connections : undefined,
-  };
+  directory: string,
+): RegistryResult {
+  const result = registrySchema.safeParse(value);
+  if (!result.success) return { problems: problemsOf(result.error, document, place.path) };
+  return { registry: configuredRegistry(result.data, directory, place), problems: [] };
 }
 
 function configuredRegistry(entry: RegistryEntry, directory: string, place: Place): ConfiguredRegistry {

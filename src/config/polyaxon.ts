@@ -12,7 +12,8 @@ import { connectionSchema, privateRegistrySchema } from "./schema.ts";
 import type { ParsedDocument } from "./yaml-document.ts";
 import { problemsOf } from "./zod-problems.ts";
 
-export interface PolyaxonResult {
+/** What comes of one entry of a list of registries. */
+export interface RegistryResult {
   /** Undefined if something is wrong, or if the entry is none of ours. */
   readonly registry?: ConfiguredRegistry;
   readonly problems: readonly Problem[];
@@ -47,7 +48,7 @@ export function readPrivateRegistry(
   place: Place,
   document: ParsedDocument,
   names: RegistryNames,
-): PolyaxonResult {
+): RegistryResult {
   const value = typeof entry === "string" && entry.trimStart().startsWith("{") ? parseJson(entry) : entry;
   if (typeof value === "string") {
     const uri = parseUri(value);
@@ -71,7 +72,7 @@ export function readConnection(
   place: Place,
   document: ParsedDocument,
   names: RegistryNames,
-): PolyaxonResult {
+): RegistryResult {
   if (!isObject(entry)) return { problems: [{ place, message: "must be a mapping" }] };
   if (entry["kind"] !== "registry") return { problems: [] };
   const result = connectionSchema.safeParse(entry);

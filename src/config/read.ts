@@ -7,7 +7,7 @@ import { watchFiles, type FileWatch } from "./watch.ts";
 
 /** @throws InvalidConfigurationError with everything that is wrong, files that cannot be read included. */
 export function readConfiguration(paths: readonly string[]): Configuration {
-  return loadConfiguration(readFiles(paths));
+  return load(readFiles(paths));
 }
 
 /** What happens as the files change. */
@@ -17,15 +17,19 @@ export interface ReloadListener {
   onFailure(error: InvalidConfigurationError): void;
 }
 
-/** Reads the configuration again whenever its files hold something other than the last time; reports each fault once. */
+/**
+ * Reads the configuration again whenever its files hold something other than the last time; reports each fault once. What
+ * is compared is what is loaded: a file may change between two readings.
+ */
 export function watchConfiguration(paths: readonly string[], listener: ReloadListener): FileWatch {
-  let lastText = textOf(paths);
+  let lastText = textOf(readFiles(paths));
   return watchFiles(paths, () => {
-    const text = textOf(paths);
+    const next = readFiles(paths);
+    const text = textOf(next);
     if (text === lastText) return;
     lastText = text;
     try {
-      listener.onReload(readConfiguration(paths));
+      listener.onReload(load(next));
     } catch (error) {
       if (!(error instanceof InvalidConfigurationError)) throw error;
       listener.onFailure(error);
@@ -33,7 +37,13 @@ export function watchConfiguration(paths: readonly string[], listener: ReloadLis
   });
 }
 
-function readFiles(paths: readonly string[]): readonly ConfigurationFile[] {
+interface ReadFiles {
+  readonly files: readonly ConfigurationFile[];
+  /** Files that cannot be read. */
+  readonly problems: readonly Problem[];
+}
+
+function readFiles(paths: readonly string[]): ReadFiles {
   const files: ConfigurationFile[] = [];
   const problems: Problem[] = [];
   for (const path of paths) {
@@ -43,17 +53,17 @@ function readFiles(paths: readonly string[]): readonly ConfigurationFile[] {
       problems.push({ place: { file: path, line: undefined, path: [] }, message: reasonOf(error) });
     }
   }
+  return { files, problems };
+}
+
+function load({ files, problems }: ReadFiles): Configuration {
   if (problems.length > 0) throw new InvalidConfigurationError(problems);
-  return files;
+  return loadConfiguration(files);
 }
 
 /** What the files hold, or why they cannot be read. */
-function textOf(paths: readonly string[]): string {
-  try {
-    return JSON.stringify(readFiles(paths));
-  } catch (error) {
-    return String(error);
-  }
+function textOf(read: ReadFiles): string {
+  return JSON.stringify(read);
 }
 
 /** Node's own words name what was tried and the file: `ENOENT: no such file or directory, open 'pullpass.yaml'`. */

@@ -142,7 +142,8 @@ const builder = z.strictObject({
 
 /** One document of the configuration. */
 export const documentSchema = z.strictObject({
-  registries: z.array(registrySchema).optional(),
+  /** Each is a {@link registrySchema}; they are read one by one, as the lists of Polyaxon are. */
+  registries: z.array(z.unknown()).optional(),
   /** Added before the built-in table. */
   builders: z.array(builder).optional(),
   /** Service accounts that get the pull secrets, too, in every opted-in namespace. */

@@ -6,11 +6,11 @@ import {
   isScalar,
   isSeq,
   LineCounter,
-  parseAllDocuments,
   type Document,
   type ErrorCode,
   type Node,
 } from "yaml";
+import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "./parse-yaml.ts";
 import type { KeyPath, Place, Problem } from "./place.ts";
 
 /** One document of a file, as plain values, with the places of its parts. */
@@ -26,18 +26,23 @@ export interface ParsedFile {
 }
 
 export function parseYamlFile(file: string, text: string): ParsedFile {
+  // A file that is being written is empty for a moment, and an editor that failed leaves it so.
+  if (text.trim() === "") {
+    const place = { file, line: undefined, path: [] };
+    return {
+      documents: [],
+      problems: [{ place, message: "is empty; `registries: []` says that there are none" }],
+    };
+  }
   const lineCounter = new LineCounter();
-  // Pretty errors quote the line, which may hold a password.
-  const parsed = parseAllDocuments(text, {
-    lineCounter,
-    prettyErrors: false,
-    merge: true,
-    logLevel: "error",
-  });
-  const documents = Array.isArray(parsed) ? parsed : [];
   const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
+  const parsed = parse(text, lineCounter);
+  if (parsed instanceof NestedTooDeeplyError) {
+    const place = { file, line: lineOf(parsed.offset), path: [] };
+    return { documents: [], problems: [{ place, message: `YAML: ${parsed.message}` }] };
+  }
 
-  const problems: Problem[] = documents.flatMap((document) =>
+  const problems: Problem[] = parsed.flatMap((document) =>
     [...document.errors, ...document.warnings].map(({ code, pos }) => ({
       place: { file, line: lineOf(pos[0]), path: [] },
       message: `YAML: ${SYNTAX_ERRORS[code] ?? "it cannot be read"}`,
@@ -46,10 +51,10 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
   if (problems.length > 0) return { documents: [], problems };
 
   const results: ParsedDocument[] = [];
-  for (const document of documents) {
+  for (const document of parsed) {
     const placeOf = (path: KeyPath): Place => ({ file, line: lineOf(offsetOf(document, path)), path });
     try {
-      const value: unknown = document.toJS();
+      const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
       if (value !== null && value !== undefined) results.push({ value, placeOf });
     } catch {
       problems.push({
@@ -59,6 +64,15 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
     }
   }
   return { documents: results, problems };
+}
+
+function parse(text: string, lineCounter: LineCounter): readonly Document.Parsed[] | NestedTooDeeplyError {
+  try {
+    return parseYaml(text, lineCounter);
+  } catch (error) {
+    if (error instanceof NestedTooDeeplyError) return error;
+    throw error;
+  }
 }
 
 /** The library's own messages quote the file. */

@@ -19,10 +19,11 @@ function problemsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const place = document.placeOf([...path, key]);
-      if (isPresentable(key)) return { place, message: "unknown key" };
+      const isPerhapsAValue = valueAt(document.value, place.path) === null;
+      if (isPresentable(key) && !isPerhapsAValue) return { place, message: "unknown key" };
       return {
         place: { ...place, path },
-        message: "unknown key, not shown because it does not look like one",
+        message: "unknown key, not shown because it may be a value: it has none, or does not look like a key",
       };
     });
   }
@@ -35,9 +36,16 @@ function problemsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath
   return [{ place: document.placeOf(path), message: messageOf(issue) }];
 }
 
-/** In a flow mapping a forgotten quote makes a key of `user:password@host`. */
+/** In a flow mapping a forgotten quote makes a key of `user:password@host`, and a forgotten key one of a password. */
 function isPresentable(key: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9_.-]{0,40}$/.test(key);
+  return /^[A-Za-z][A-Za-z_.-]{0,40}$/.test(key);
+}
+
+function valueAt(value: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>(
+    (current, key) => (Object(current) as Readonly<Record<string | number, unknown>>)[key],
+    value,
+  );
 }
 
 /** The library's messages name types, never values. */

@@ -13,8 +13,8 @@ export interface Address {
   readonly text: string;
   /** Host and port as an image writes them, possibly with `*` in the labels of the host. */
   readonly authority: string;
-  /** The labels of the host. A bracketed IPv6 address is one label, without its brackets. */
-  readonly labels: readonly string[];
+  /** The host alone; an IPv6 address without its brackets. */
+  readonly host: string;
   /** The digits after the host's colon, or the empty string: no port is a port of its own, and not 443. */
   readonly port: string;
   /** Leading components of the repository, or the empty string for all of the host. */
@@ -63,13 +63,11 @@ export function parseAddress(input: string): Address {
   const path = writtenPath.replace(API_VERSION, "/").replace(/\/$/, "").slice(1);
   if (path !== "") checkPath(path);
 
-  const { labels, port } = parseAuthority(authority);
   const canonicalAuthority = authority === "index.docker.io" ? "docker.io" : authority;
   return {
     text: path === "" ? canonicalAuthority : `${canonicalAuthority}/${path}`,
     authority: canonicalAuthority,
-    labels: canonicalAuthority === authority ? labels : canonicalAuthority.split("."),
-    port,
+    ...parseAuthority(canonicalAuthority),
     path,
     isWildcard: authority.includes("*"),
   };
@@ -78,7 +76,7 @@ export function parseAddress(input: string): Address {
 /** A repository's name cut where addresses are compared: see {@link splitRepository}. */
 export interface Repository {
   readonly authority: string;
-  readonly labels: readonly string[];
+  readonly host: string;
   readonly port: string;
   readonly path: string;
 }
@@ -88,10 +86,9 @@ export function splitRepository(repositoryName: string): Repository {
   const slash = repositoryName.indexOf("/");
   const authority = repositoryName.slice(0, slash);
   const match = AUTHORITY.exec(authority);
-  const host = match?.[1] ?? match?.[2] ?? authority;
   return {
     authority,
-    labels: match?.[1] === undefined ? host.split(".") : [host],
+    host: match?.[1] ?? match?.[2] ?? authority,
     port: match?.[3] ?? "",
     path: repositoryName.slice(slash + 1),
   };
@@ -110,11 +107,7 @@ export function addressCovers(address: Address, repository: Repository): boolean
 
 function coversHost(address: Address, repository: Repository): boolean {
   if (!address.isWildcard) return address.authority === repository.authority;
-  return (
-    address.port === repository.port &&
-    address.labels.length === repository.labels.length &&
-    address.labels.every((label, index) => globMatches(label, repository.labels[index] ?? ""))
-  );
+  return address.port === repository.port && globMatches(address.host, repository.host);
 }
 
 function coversPath(prefix: string, path: string): boolean {
@@ -134,7 +127,10 @@ export function compareSpecificity(a: Address, b: Address): number {
   );
 }
 
-/** `*` stands for any run of characters, also for none. Greedy with one point of return, so the time is bounded by the product of both lengths. */
+/**
+ * `*` stands for any run of characters without a dot, also for none, so that only hosts with as many labels match.
+ * Greedy with one point of return, so the time is bounded by the product of both lengths.
+ */
 function globMatches(glob: string, text: string): boolean {
   let globIndex = 0;
   let textIndex = 0;
@@ -144,10 +140,10 @@ function globMatches(glob: string, text: string): boolean {
     if (glob[globIndex] === "*") {
       starIndex = globIndex++;
       resumeIndex = textIndex;
-    } else if (globIndex < glob.length && glob[globIndex] === text[textIndex]) {
+    } else if (glob[globIndex] === text[textIndex]) {
       globIndex++;
       textIndex++;
-    } else if (starIndex >= 0) {
+    } else if (starIndex >= 0 && text[resumeIndex] !== ".") {
       globIndex = starIndex + 1;
       textIndex = ++resumeIndex;
     } else {
@@ -158,7 +154,7 @@ function globMatches(glob: string, text: string): boolean {
   return globIndex === glob.length;
 }
 
-function parseAuthority(authority: string): { readonly labels: readonly string[]; readonly port: string } {
+function parseAuthority(authority: string): Pick<Address, "host" | "port"> {
   const match = AUTHORITY.exec(authority);
   if (match === null) throw new InvalidAddressError("the host is not a DNS name or an IP address");
   const [, ipv6, dnsName = "", port] = match;
@@ -169,13 +165,12 @@ function parseAuthority(authority: string): { readonly labels: readonly string[]
     if (port === undefined) {
       throw new InvalidAddressError("kubelet never matches an IPv6 address without a port; add the port");
     }
-    return { labels: [ipv6], port };
+    return { host: ipv6, port };
   }
-  const labels = dnsName.split(".");
-  if (!labels.every((label) => LABEL.test(label))) {
+  if (!dnsName.split(".").every((label) => LABEL.test(label))) {
     throw new InvalidAddressError("each label of the host has to be letters, digits, - and *, not empty");
   }
-  return { labels, port: port ?? "" };
+  return { host: dnsName, port: port ?? "" };
 }
 
 function checkPath(path: string): void {

@@ -5,13 +5,7 @@
  * decode fails every pull of a pod: member names match in any case, `auth` wins over `username` and `password` and may be
  * padded or not, one entry that cannot be decoded loses the whole document, and what else is in there does not matter.
  */
-import {
-  addressCovers,
-  InvalidAddressError,
-  parseAddress,
-  splitRepository,
-  type Address,
-} from "./address.ts";
+import { addressCovers, parseAddress, splitRepository, type Address } from "./address.ts";
 import type { Credential } from "./credential.ts";
 import { isObject, type JsonObject } from "./kubernetes.ts";
 
@@ -74,9 +68,8 @@ function covers(wider: Address, narrower: Address): boolean {
 function addressOfKey(key: string): Address | undefined {
   try {
     return parseAddress(key);
-  } catch (error) {
-    if (error instanceof InvalidAddressError) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }
 
@@ -107,18 +100,17 @@ function decodeAuth(auth: string, where: string): Credential {
 const PADDED = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const UNPADDED = /^[A-Za-z0-9+/]*$/;
 
-/** Go's base64 as kubelet calls it: line breaks are passed over, padding is all there or not there at all. */
+/**
+ * Go's base64 as kubelet calls it: line breaks are passed over, padding is all there or not there at all. Bytes that are
+ * no UTF-8 do not lose the document; U+FFFD stands for them.
+ */
 function decodeBase64(auth: string): string | undefined {
   const digits = auth.replace(/[\r\n]/g, "");
   const isPadded = auth.trim().endsWith("=");
   const isValid = isPadded ? PADDED.test(digits) : UNPADDED.test(digits) && digits.length % 4 !== 1;
   if (!isValid) return undefined;
   const bytes = Uint8Array.from(atob(digits), (character) => character.charCodeAt(0));
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 function parseJson(text: string): unknown {

@@ -41,7 +41,8 @@ export type ImageReferenceFault =
   | "digest-length"
   | "digest-format";
 
-const FAULTS: Readonly<Record<ImageReferenceFault, string>> = {
+/** The faults in words, which follow the text that has them. */
+export const IMAGE_REFERENCE_FAULTS: Readonly<Record<ImageReferenceFault, string>> = {
   empty: "it is empty",
   identifier: "64 hexadecimal digits are an image ID, not a name",
   uppercase: "the repository has to be lower case",
@@ -52,17 +53,15 @@ const FAULTS: Readonly<Record<ImageReferenceFault, string>> = {
   "digest-format": "the digest has to be lower-case hexadecimal",
 };
 
-/** Thrown by {@link parseImageReference}; `reason` says why without repeating the text. */
+/** Thrown by {@link parseImageReference}. */
 export class InvalidImageReferenceError extends Error {
   override readonly name = "InvalidImageReferenceError";
-  readonly reason: string;
 
   constructor(
     readonly input: string,
     readonly fault: ImageReferenceFault,
   ) {
-    super(`${quote(input)} is not an image reference: ${FAULTS[fault]}`);
-    this.reason = FAULTS[fault];
+    super(`${quote(input)} is not an image reference: ${IMAGE_REFERENCE_FAULTS[fault]}`);
   }
 }
 
@@ -95,15 +94,22 @@ const DIGEST_LENGTHS: ReadonlyMap<string, number> = new Map([
  * @throws InvalidImageReferenceError if kubelet would report `InvalidImageName`.
  */
 export function parseImageReference(input: string): ImageReference {
-  if (input === "") throw new InvalidImageReferenceError(input, "empty");
-  if (IDENTIFIER.test(input)) throw new InvalidImageReferenceError(input, "identifier");
+  const reference = readImageReference(input);
+  if (typeof reference === "string") throw new InvalidImageReferenceError(input, reference);
+  return reference;
+}
+
+/** Like {@link parseImageReference}, for those to whom a text that is no reference is nothing out of the ordinary. */
+export function readImageReference(input: string): ImageReference | ImageReferenceFault {
+  if (input === "") return "empty";
+  if (IDENTIFIER.test(input)) return "identifier";
 
   const [domain, remainder] = splitDomain(input);
 
   // The case is checked up to the first colon, which takes an upper-case digest algorithm in, as upstream does.
   const colon = remainder.indexOf(":");
   const beforeColon = colon < 0 ? remainder : remainder.slice(0, colon);
-  if (beforeColon !== beforeColon.toLowerCase()) throw new InvalidImageReferenceError(input, "uppercase");
+  if (beforeColon !== beforeColon.toLowerCase()) return "uppercase";
 
   const at = remainder.indexOf("@");
   const digest = at < 0 ? undefined : remainder.slice(at + 1);
@@ -116,12 +122,11 @@ export function parseImageReference(input: string): ImageReference {
   const hasDomain = isDomain(domain);
   const path = hasDomain ? remotePath : `${domain}/${remotePath}`;
 
-  if (path.length > MAX_PATH_LENGTH) throw new InvalidImageReferenceError(input, "too-long");
-  if (!isRepositoryPath(path)) throw new InvalidImageReferenceError(input, "format");
-  if (tag !== undefined && !TAG.test(tag)) throw new InvalidImageReferenceError(input, "format");
-  if (digest !== undefined) checkDigest(input, digest);
-
-  return { domain: hasDomain ? domain : "", path, tag, digest };
+  if (path.length > MAX_PATH_LENGTH) return "too-long";
+  if (!isRepositoryPath(path)) return "format";
+  if (tag !== undefined && !TAG.test(tag)) return "format";
+  const fault = digest === undefined ? undefined : faultOfDigest(digest);
+  return fault ?? { domain: hasDomain ? domain : "", path, tag, digest };
 }
 
 /** The reference in full; parsing the result gives an equal reference. */
@@ -172,18 +177,18 @@ function isDomain(text: string): boolean {
   return BRACKETED.test(host) || (HOST_CHARACTERS.test(host) && !LABEL_EDGE.test(host));
 }
 
-function checkDigest(input: string, digest: string): void {
+function faultOfDigest(digest: string): ImageReferenceFault | undefined {
   const colon = digest.indexOf(":");
   const algorithm = digest.slice(0, Math.max(colon, 0));
   const value = digest.slice(colon + 1);
-  if (!DIGEST_VALUE.test(value)) throw new InvalidImageReferenceError(input, "format");
+  if (!DIGEST_VALUE.test(value)) return "format";
   const length = DIGEST_LENGTHS.get(algorithm);
   // No algorithm is longer than a few characters; the bound keeps the pattern's work small on hostile input.
   const isAlgorithm = algorithm.length <= MAX_PATH_LENGTH && DIGEST_ALGORITHM.test(algorithm);
-  if (!isAlgorithm) throw new InvalidImageReferenceError(input, "format");
-  if (length === undefined) throw new InvalidImageReferenceError(input, "digest-unsupported");
-  if (value.length !== length) throw new InvalidImageReferenceError(input, "digest-length");
-  if (UPPERCASE_HEX.test(value)) throw new InvalidImageReferenceError(input, "digest-format");
+  if (!isAlgorithm) return "format";
+  if (length === undefined) return "digest-unsupported";
+  if (value.length !== length) return "digest-length";
+  return UPPERCASE_HEX.test(value) ? "digest-format" : undefined;
 }
 
 function quote(input: string): string {

@@ -62,12 +62,10 @@ export function annotationOf(pod: Pod, key: string): string | undefined {
   return textOf(pod.metadata["annotations"], key);
 }
 
-/** The entries of an annotation that holds a list, separated by commas; blanks around them do not count. */
+/** The entries of an annotation that holds a list, separated by commas, each once; blanks around them do not count. */
 export function listAnnotationOf(pod: Pod, key: string): readonly string[] {
   const text = annotationOf(pod, key);
   if (text === undefined) return [];
-  return text
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
+  const entries = text.split(",").map((entry) => entry.trim());
+  return [...new Set(entries)].filter((entry) => entry !== "");
 }

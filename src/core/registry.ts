@@ -1,8 +1,8 @@
 /** Registries, and which of them an image needs. */
 import { addressCovers, compareSpecificity, splitRepository, type Address } from "./address.ts";
 import {
-  InvalidImageReferenceError,
-  parseImageReference,
+  IMAGE_REFERENCE_FAULTS,
+  readImageReference,
   repositoryName,
   type ImageReference,
 } from "./image-reference.ts";
@@ -68,15 +68,11 @@ export function indexRegistries(configured: readonly Registry[]): RegistryIndex 
 }
 
 function lookUpImage(image: string, mostSpecificFirst: readonly Registry[]): ImageLookup {
-  try {
-    const reference = parseImageReference(image);
-    const repository = splitRepository(repositoryName(reference));
-    const covering = mostSpecificFirst.filter((registry) => addressCovers(registry.address, repository));
-    return { kind: "parsed", reference, covering };
-  } catch (error) {
-    if (!(error instanceof InvalidImageReferenceError)) throw error;
-    return { kind: "invalid", reason: error.reason };
-  }
+  const reference = readImageReference(image);
+  if (typeof reference === "string") return { kind: "invalid", reason: IMAGE_REFERENCE_FAULTS[reference] };
+  const repository = splitRepository(repositoryName(reference));
+  const covering = mostSpecificFirst.filter((registry) => addressCovers(registry.address, repository));
+  return { kind: "parsed", reference, covering };
 }
 
 /**

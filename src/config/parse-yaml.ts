@@ -1,0 +1,63 @@
+/** Parses YAML as kubectl reads it: merge keys (`<<`) count, too. */
+import {
+  Composer,
+  Parser,
+  type CST,
+  type Document,
+  type DocumentOptions,
+  type LineCounter,
+  type ParseOptions,
+  type SchemaOptions,
+} from "yaml";
+
+/** A pod's deepest field is at about 20. The library calls itself for each level, and beyond some 800 ends the process. */
+const MAX_DEPTH = 200;
+
+/** More than any file of ours or of others names an anchor, and far too few to use up memory. */
+export const MAX_ALIASES = 10_000;
+
+/** Thrown by {@link parseYaml}. */
+export class NestedTooDeeplyError extends Error {
+  override readonly name = "NestedTooDeeplyError";
+
+  constructor(readonly offset: number) {
+    super(`nested more than ${MAX_DEPTH.toString()} levels deep`);
+  }
+}
+
+/**
+ * All documents of a text; what is wrong with the syntax is in their `errors`.
+ *
+ * @throws NestedTooDeeplyError
+ */
+export function parseYaml(
+  text: string,
+  lineCounter: LineCounter,
+  options: ParseOptions & DocumentOptions & SchemaOptions = {},
+): readonly Document.Parsed[] {
+  const composer = new Composer({ merge: true, logLevel: "error", ...options });
+  return [...composer.compose(shallow(new Parser(lineCounter.addNewLine).parse(text)))];
+}
+
+/** A token is a whole document, or what stands between two. */
+function* shallow(tokens: Iterable<CST.Token>): Iterable<CST.Token> {
+  for (const token of tokens) {
+    checkDepth(token);
+    yield token;
+  }
+}
+
+function checkDepth(document: CST.Token): void {
+  const waiting: (readonly [token: CST.Token, depth: number])[] = [[document, 0]];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const [token, depth] = next;
+    if (depth > MAX_DEPTH) throw new NestedTooDeeplyError(token.offset);
+    for (const child of childrenOf(token)) waiting.push([child, depth + 1]);
+  }
+}
+
+function childrenOf(token: CST.Token): readonly CST.Token[] {
+  if (token.type === "document") return token.value === undefined ? [] : [token.value];
+  if (!("items" in token)) return [];
+  return token.items.flatMap(({ key, value }) => [key, value]).filter((child) => child != null);
+}

@@ -1,0 +1,115 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import jsonpatch, { type Operation } from "fast-json-patch";
+import { expect, it } from "vitest";
+import { reviewHandler } from "../../src/admission/handler.ts";
+import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../../src/admission/review.ts";
+import { indexOf, makeRegistry } from "../core/make-registry.ts";
+import { mutateReview, pick, randomFrom } from "./mutate-review.ts";
+import { readReview, reviewNames } from "./read-review.ts";
+
+const REVIEWS = 100_000;
+/** Resident memory may grow by so much between the tenth and the last part of the run: noise of the collector, no leak. */
+const MAX_GROWTH_BYTES = 48 * 1024 * 1024;
+
+const REGISTRIES = indexOf(
+  makeRegistry("local", "127.0.0.1:5000/private"),
+  makeRegistry("hub", "docker.io"),
+  makeRegistry("team-a", "registry.example.com/team-a", { namespaces: { matchLabels: { team: "a" } } }),
+);
+const OUR_SECRETS = new Set(
+  REGISTRIES.registries.map(({ secretName }) => JSON.stringify({ name: secretName })),
+);
+const OUR_PATHS = new Set([
+  "/spec/imagePullSecrets",
+  "/spec/imagePullSecrets/-",
+  "/metadata/annotations",
+  "/metadata/annotations/pullpass.dev~1injected",
+]);
+const handle = reviewHandler({
+  registries: () => REGISTRIES,
+  namespace: (name) => ({
+    isOptedIn: name !== "",
+    labels: name.length % 2 === 0 ? { team: "a" } : "unknown",
+  }),
+  serviceAccount: () => undefined,
+});
+
+/** What an API server takes of an answer; `allowed` is ours, because nothing may keep a pod out. */
+interface Answer {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly response: {
+    readonly uid: string;
+    readonly allowed: boolean;
+    readonly patchType?: string;
+    readonly patch?: string;
+    readonly warnings?: readonly string[];
+  };
+}
+
+/** Undefined if nothing can be answered. Whatever else is thrown fails the test. */
+function answerTo(body: string): string | undefined {
+  try {
+    const review = decodeReview(body);
+    return encodeAnswer(review, handle(review).answer);
+  } catch (error) {
+    if (error instanceof NotAnAdmissionReviewError) return undefined;
+    throw error;
+  }
+}
+
+/** What is wrong with an answer; undefined if nothing is. */
+function faultOf(body: string, text: string): string | undefined {
+  const { request } = JSON.parse(body) as { request: { uid: string; object: unknown } };
+  const { kind, response } = JSON.parse(text) as Answer;
+  const { uid, allowed, patch, patchType, warnings = [] } = response;
+  if (kind !== "AdmissionReview" || uid !== request.uid || !allowed) return "envelope";
+  if ((patch === undefined) !== (patchType === undefined)) return "patch without type, or type without patch";
+  if (warnings.some((warning) => warning.length > 120 || /\p{Cc}/u.test(warning))) return "warning";
+  if (patch === undefined) return undefined;
+  if (patchType !== "JSONPatch" || Buffer.from(patch, "base64").toString("base64") !== patch) return "base64";
+  const operations = JSON.parse(Buffer.from(patch, "base64").toString("utf8")) as Operation[];
+  if (operations.some(({ op, path }) => op !== "add" || !OUR_PATHS.has(path)))
+    return "another change than ours";
+  const { newDocument } = jsonpatch.applyPatch(request.object, operations, true, true);
+  const { spec } = newDocument as { spec: { imagePullSecrets: readonly unknown[] } };
+  return OUR_SECRETS.has(JSON.stringify(spec.imagePullSecrets.at(-1))) ? undefined : "no secret was added";
+}
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+function residentBytes(): number {
+  collectGarbage();
+  return process.memoryUsage.rss();
+}
+
+it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it, in memory that does not grow`, () => {
+  const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
+  const random = randomFrom(seed);
+  const bodies = reviewNames().map(readReview);
+  const counts = { answered: 0, refused: 0, patched: 0 };
+  let residentBefore = 0;
+  for (let number = 0; number < REVIEWS; number++) {
+    if (number === REVIEWS / 10) residentBefore = residentBytes();
+    const body = mutateReview(pick(random, bodies), random);
+    const answer = answerTo(body);
+    if (answer === undefined) {
+      counts.refused++;
+      continue;
+    }
+    counts.answered++;
+    if (answer.includes('"patch"')) counts.patched++;
+    const fault = faultOf(body, answer);
+    if (fault !== undefined)
+      expect.fail(`seed ${seed.toString()}, review ${number.toString()}: ${fault}: ${answer}`);
+  }
+  const growth = residentBytes() - residentBefore;
+  console.log(
+    `seed ${seed.toString()}: ${JSON.stringify(counts)}, resident memory ${(growth / 2 ** 20).toFixed(1)} MiB more`,
+  );
+  expect(counts.patched).toBeGreaterThan(REVIEWS / 10);
+  expect(counts.refused).toBeGreaterThan(REVIEWS / 100);
+  expect(growth).toBeLessThan(MAX_GROWTH_BYTES);
+}, 120_000);

@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { patchEncoder } from "../../src/admission/patch-encoder.ts";
+import { patchPod } from "../../src/core/patch.ts";
+import { makeRegistry } from "../core/make-registry.ts";
+import { minimalPod, tweak } from "../core/minimal-pod.ts";
+
+it("encodes what patchPod writes, also the second time, and after thousands of others", () => {
+  const encode = patchEncoder();
+  const registries = [makeRegistry("é", "docker.io")];
+  const injection = { kind: "inject", registries, secretNames: ["hub-creds"], warnings: [] } as const;
+  for (let round = 0; round < 2; round++) {
+    for (let number = 0; number < 2500; number++) {
+      const pod = tweak(minimalPod(), ({ metadata, spec }) => {
+        if (number % 3 > 0) metadata.annotations = { "pullpass.dev/injected": number.toString() };
+        if (number % 2 > 0) spec.imagePullSecrets = [];
+      });
+      const expected = JSON.stringify(patchPod(pod, injection));
+      for (const encoded of [encode(pod, injection), encode(pod, injection)]) {
+        expect(Buffer.from(encoded, "base64").toString("utf8")).toBe(expected);
+      }
+    }
+  }
+});

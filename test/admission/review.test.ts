@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../../src/admission/review.ts";
+import { readReview } from "./read-review.ts";
+
+describe("decodeReview", () => {
+  it("README example", () => {
+    expect(decodeReview(readReview("01-create-bare-pod-kubectl-apply"))).toMatchObject({
+      apiVersion: "admission.k8s.io/v1",
+      uid: "63df8efa-f7e4-4bd9-8385-52e0c61edcc9",
+      request: { operation: "CREATE", namespace: "probe" },
+    });
+  });
+
+  it.each([
+    ["", "the body is not JSON"],
+    ["null", "the body is not an AdmissionReview"],
+    ['{"kind":"Pod"}', "the body is not an AdmissionReview"],
+    ['{"kind":"AdmissionReview"}', "the AdmissionReview is not of the group admission.k8s.io"],
+    [
+      '{"kind":"AdmissionReview","apiVersion":"v1"}',
+      "the AdmissionReview is not of the group admission.k8s.io",
+    ],
+    [
+      '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}',
+      "the AdmissionReview has no request with a uid",
+    ],
+    [
+      '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":""}}',
+      "the AdmissionReview has no request with a uid",
+    ],
+    [
+      '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":1}}',
+      "the AdmissionReview has no request with a uid",
+    ],
+  ])("refuses %s", (body, message) => {
+    expect(() => decodeReview(body)).toThrow(new NotAnAdmissionReviewError(message));
+  });
+
+  it("throws nothing but its own error", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (body) => {
+        expect(() => decodeReview(body)).toThrow(NotAnAdmissionReviewError);
+      }),
+    );
+  });
+});
+
+describe("encodeAnswer", () => {
+  const review = { apiVersion: "admission.k8s.io/v1", uid: "some-uid", request: {} };
+
+  it("says nothing more than that the pod is allowed", () => {
+    expect(JSON.parse(encodeAnswer(review, { patch: undefined, warnings: [] }))).toEqual({
+      apiVersion: "admission.k8s.io/v1",
+      kind: "AdmissionReview",
+      response: { uid: "some-uid", allowed: true },
+    });
+  });
+
+  it("answers in the version that was asked in", () => {
+    const answer = encodeAnswer(
+      { ...review, apiVersion: "admission.k8s.io/v1beta1" },
+      { patch: undefined, warnings: [] },
+    );
+    expect(JSON.parse(answer)).toMatchObject({ apiVersion: "admission.k8s.io/v1beta1" });
+  });
+
+  it("sends a patch with its type", () => {
+    expect(JSON.parse(encodeAnswer(review, { patch: "W10=", warnings: ["careful"] }))).toMatchObject({
+      response: {
+        uid: "some-uid",
+        allowed: true,
+        warnings: ["careful"],
+        patchType: "JSONPatch",
+        patch: "W10=",
+      },
+    });
+  });
+});

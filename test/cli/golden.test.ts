@@ -1,0 +1,58 @@
+/**
+ * Each directory of test/golden is one call of the program, which runs in it: `args`, one a line, perhaps `stdin`, and
+ * what has to come of it: `stdout`, `stderr` and `status`. UPDATE_GOLDEN=1 writes those anew; read the diff.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { runPullpass, type ProgramResult } from "./run-pullpass.ts";
+
+const GOLDEN = fileURLToPath(new URL("../golden", import.meta.url));
+const REPOSITORY = path.resolve(GOLDEN, "../..");
+const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
+const cases = readdirSync(GOLDEN, { withFileTypes: true }).flatMap((entry) =>
+  entry.isDirectory() ? entry.name : [],
+);
+
+function readOr(file: string, otherwise: string): string {
+  return existsSync(file) ? readFileSync(file, "utf8") : otherwise;
+}
+
+function linesOf(text: string): readonly string[] {
+  return text === "" ? [] : text.trimEnd().split("\n");
+}
+
+function run(directory: string): ProgramResult {
+  const args = linesOf(readOr(path.join(directory, "args"), ""));
+  const { stdout, stderr, status } = runPullpass(args, directory, readOr(path.join(directory, "stdin"), ""));
+  return { stdout: stdout.replaceAll(REPOSITORY, "REPOSITORY"), stderr, status };
+}
+
+function update(directory: string, { stdout, stderr, status }: ProgramResult): void {
+  writeFileSync(path.join(directory, "stdout"), stdout);
+  writeFileSync(path.join(directory, "stderr"), stderr);
+  writeFileSync(path.join(directory, "status"), `${String(status)}\n`);
+}
+
+describe("the program says what it always said", () => {
+  it.each(cases)("%s", (name) => {
+    const directory = path.join(GOLDEN, name);
+    const result = run(directory);
+    if (isUpdate) update(directory, result);
+    expect(result).toEqual({
+      stdout: readOr(path.join(directory, "stdout"), "no file"),
+      stderr: readOr(path.join(directory, "stderr"), "no file"),
+      status: Number(readOr(path.join(directory, "status"), "NaN")),
+    });
+    expect(result.stdout + result.stderr).not.toContain("made-up");
+  });
+});
+
+describe("injecting into what was injected changes nothing", () => {
+  it.each(cases.filter((name) => name.startsWith("inject-")))("%s", (name) => {
+    const stdout = readOr(path.join(GOLDEN, name, "stdout"), "");
+    const again = runPullpass(["inject", "--config", "../pullpass.yaml"], path.join(GOLDEN, name), stdout);
+    expect(again).toMatchObject({ stdout, status: 0 });
+  });
+});

@@ -1,0 +1,134 @@
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { InvalidConfigurationError } from "../../src/config/place.ts";
+import { readConfiguration, watchConfiguration } from "../../src/config/read.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
+
+function registryNamed(name: string): string {
+  return `registries: [{ name: ${name}, address: a.com }]\n`;
+}
+
+/** What a server would have in force, and what it would have logged. */
+function watched(...files: readonly string[]): { readonly seen: readonly string[] } {
+  const seen: string[] = [];
+  const watch = watchConfiguration(files, {
+    onReload: ({ registries }) => void seen.push(registries.map(({ name }) => name).join(",")),
+    onFailure: (error) => void seen.push(error.message),
+  });
+  onTestFinished(() => {
+    watch.close();
+  });
+  return { seen };
+}
+
+function waitFor(assertion: () => void): Promise<void> {
+  return vi.waitFor(assertion, { timeout: 5000, interval: 20 });
+}
+
+/** As kubelet fills a mounted ConfigMap: a directory of its own, which one link is renamed to. */
+function mount(directory: string, generation: string, text: string): void {
+  mkdirSync(path.join(directory, generation));
+  writeFileSync(path.join(directory, generation, "pullpass.yaml"), text);
+  symlinkSync(generation, path.join(directory, "..data_tmp"));
+  renameSync(path.join(directory, "..data_tmp"), path.join(directory, "..data"));
+}
+
+describe("readConfiguration", () => {
+  it("reads files, and names all that it cannot read", () => {
+    const directory = temporaryDirectory({ "a.yaml": registryNamed("a") });
+    expect(readConfiguration([path.join(directory, "a.yaml")]).registries).toHaveLength(1);
+    const absent = ["b.yaml", "c.yaml"].map((file) => path.join(directory, file));
+    const message = absent
+      .map((file) => `${file}: ENOENT: no such file or directory, open '${file}'`)
+      .join("\n");
+    expect(() => readConfiguration(absent)).toThrow(InvalidConfigurationError);
+    expect(() => readConfiguration(absent)).toThrow(message);
+  });
+});
+
+describe("watchConfiguration", () => {
+  it("sees a file that is written, and one that is put in its place", async () => {
+    const directory = temporaryDirectory({ "pullpass.yaml": registryNamed("one") });
+    const file = path.join(directory, "pullpass.yaml");
+    const { seen } = watched(file);
+    writeFileSync(file, registryNamed("two"));
+    await waitFor(() => {
+      expect(seen).toEqual(["two"]);
+    });
+    writeFileSync(`${file}.new`, registryNamed("three"));
+    renameSync(`${file}.new`, file);
+    await waitFor(() => {
+      expect(seen).toEqual(["two", "three"]);
+    });
+  });
+
+  it("sees every swap of a mounted ConfigMap", async () => {
+    const directory = temporaryDirectory();
+    mount(directory, "..1", registryNamed("one"));
+    symlinkSync(path.join("..data", "pullpass.yaml"), path.join(directory, "pullpass.yaml"));
+    const { seen } = watched(path.join(directory, "pullpass.yaml"));
+    for (const [generation, name] of [
+      ["..2", "two"],
+      ["..3", "three"],
+      ["..4", "four"],
+    ] as const) {
+      mount(directory, generation, registryNamed(name));
+      await waitFor(() => {
+        expect(seen.at(-1)).toBe(name);
+      });
+    }
+    expect(seen).toEqual(["two", "three", "four"]);
+  });
+
+  it("reports a wrong file once, and goes on with the next good one", async () => {
+    const directory = temporaryDirectory({ "pullpass.yaml": registryNamed("one") });
+    const file = path.join(directory, "pullpass.yaml");
+    const { seen } = watched(file);
+    writeFileSync(file, "registries: [");
+    await waitFor(() => {
+      expect(seen).toHaveLength(1);
+    });
+    writeFileSync(path.join(directory, "unrelated"), "");
+    writeFileSync(file, registryNamed("two"));
+    await waitFor(() => {
+      expect(seen).toHaveLength(2);
+    });
+    rmSync(file);
+    await waitFor(() => {
+      expect(seen).toHaveLength(3);
+    });
+    writeFileSync(file, "");
+    await waitFor(() => {
+      expect(seen).toHaveLength(4);
+    });
+    expect(seen.map((text) => text.replace(file, "FILE"))).toEqual([
+      expect.stringMatching(/^FILE:1: YAML: /),
+      "two",
+      expect.stringMatching(/^FILE: ENOENT/),
+      "FILE: is empty; `registries: []` says that there are none",
+    ]);
+  });
+
+  it("says nothing while the files hold the same", async () => {
+    const directory = temporaryDirectory({ "pullpass.yaml": registryNamed("one") });
+    const file = path.join(directory, "pullpass.yaml");
+    const { seen } = watched(file, file);
+    writeFileSync(file, registryNamed("one"));
+    writeFileSync(path.join(directory, "unrelated"), "");
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(seen).toEqual([]);
+  });
+
+  it("looks without being told where a directory cannot be watched", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const directory = temporaryDirectory();
+    const file = path.join(directory, "later", "pullpass.yaml");
+    const { seen } = watched(file);
+    mkdirSync(path.dirname(file));
+    writeFileSync(file, registryNamed("one"));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(seen).toEqual(["one"]);
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { selectorMatches, type LabelExpression } from "../../src/core/labels.ts";
+
+const ABSENT = {};
+const AMONG = { team: "a" };
+const NOT_AMONG = { team: "c" };
+
+describe("selectorMatches", () => {
+  it.each([
+    ["In", [false, true, false]],
+    ["NotIn", [true, false, true]],
+    ["Exists", [false, true, true]],
+    ["DoesNotExist", [true, false, false]],
+  ] as const)("%s: absent, among the values, not among them: %s", (operator, expected) => {
+    const expression: LabelExpression = {
+      key: "team",
+      operator,
+      ...(operator.endsWith("In") && { values: ["a", "b"] }),
+    };
+    const found = [ABSENT, AMONG, NOT_AMONG].map((labels) =>
+      selectorMatches({ matchExpressions: [expression] }, labels),
+    );
+    expect(found).toEqual(expected);
+  });
+
+  it("selects everything with an empty selector", () => {
+    expect(selectorMatches({}, ABSENT)).toBe(true);
+  });
+
+  it("asks for every label and every expression", () => {
+    const selector = {
+      matchLabels: { team: "a", tier: "web" },
+      matchExpressions: [{ key: "frozen", operator: "DoesNotExist" }],
+    } as const;
+    expect(selectorMatches(selector, { team: "a", tier: "web" })).toBe(true);
+    expect(selectorMatches(selector, { team: "a" })).toBe(false);
+    expect(selectorMatches(selector, { team: "a", tier: "web", frozen: "" })).toBe(false);
+  });
+
+  it("finds no label on the prototype", () => {
+    expect(selectorMatches({ matchExpressions: [{ key: "constructor", operator: "Exists" }] }, {})).toBe(
+      false,
+    );
+  });
+});

@@ -1,0 +1,151 @@
+import fc from "fast-check";
+import jsonpatch from "fast-json-patch";
+import { describe, expect, it } from "vitest";
+import type { Pod } from "../../src/core/kubernetes.ts";
+import { patchPod, type AddOperation } from "../../src/core/patch.ts";
+import { asPod } from "../../src/core/pod.ts";
+import { decide } from "../../src/core/policy.ts";
+import { anyPod } from "./any-pod.ts";
+import { indexOf, makeRegistry } from "./make-registry.ts";
+import { minimalPod, tweak, type PodDraft } from "./minimal-pod.ts";
+
+const INDEX = indexOf(
+  makeRegistry("team-a", "registry.example.com/team-a", { secretName: "regcred" }),
+  makeRegistry("hub", "docker.io", { secretName: "hub-creds" }),
+);
+
+function patchFor(pod: Pod): readonly AddOperation[] {
+  const context = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined } as const;
+  const decision = decide(pod, context, INDEX);
+  return decision.kind === "inject" ? patchPod(pod, decision) : [];
+}
+
+/** As the API server does, which refuses a pod whose patch does not apply. */
+function apply<T>(document: T, patch: readonly AddOperation[]): T {
+  return jsonpatch.applyPatch(structuredClone(document), structuredClone(patch), true).newDocument;
+}
+
+const useTwo = ({ spec }: PodDraft): void =>
+  void (spec.containers = [{ image: "nginx" }, { image: "registry.example.com/team-a/app" }]);
+
+describe("patchPod", () => {
+  it("README example", () => {
+    expect(patchFor(minimalPod())).toEqual([
+      { op: "add", path: "/spec/imagePullSecrets", value: [{ name: "regcred" }] },
+      { op: "add", path: "/metadata/annotations", value: { "pullpass.dev/injected": "team-a" } },
+    ]);
+    expect(apply<Pod>(minimalPod(), patchFor(minimalPod()))).toEqual(
+      tweak(minimalPod(), ({ metadata, spec }) => {
+        metadata.annotations = { "pullpass.dev/injected": "team-a" };
+        spec.imagePullSecrets = [{ name: "regcred" }];
+      }),
+    );
+  });
+
+  it.each([
+    [
+      "no pull secrets, two needed",
+      useTwo,
+      "/spec/imagePullSecrets",
+      [[{ name: "regcred" }, { name: "hub-creds" }]],
+    ],
+    [
+      "null",
+      ({ spec }: PodDraft): void => void (spec.imagePullSecrets = null),
+      "/spec/imagePullSecrets",
+      [[{ name: "regcred" }]],
+    ],
+    [
+      "an empty list",
+      ({ spec }: PodDraft): void => void (spec.imagePullSecrets = []),
+      "/spec/imagePullSecrets/-",
+      [{ name: "regcred" }],
+    ],
+    [
+      "entries of others",
+      (pod: PodDraft): void => {
+        useTwo(pod);
+        pod.spec.imagePullSecrets = [{ name: "mine" }, {}];
+      },
+      "/spec/imagePullSecrets/-",
+      [{ name: "regcred" }, { name: "hub-creds" }],
+    ],
+  ])("appends to %s", (_title, change, path, values) => {
+    const pod = tweak(minimalPod(), change);
+    const patch = patchFor(pod);
+    expect(patch.slice(0, -1)).toEqual(values.map((value) => ({ op: "add", path, value })));
+    expect(patchFor(apply(pod, patch))).toEqual([]);
+  });
+
+  it.each([
+    ["null", null, "/metadata/annotations", { "pullpass.dev/injected": "team-a" }],
+    ["none", {}, "/metadata/annotations/pullpass.dev~1injected", "team-a"],
+    ["some of others", { a: "b" }, "/metadata/annotations/pullpass.dev~1injected", "team-a"],
+    [
+      "what an earlier call wrote",
+      { "pullpass.dev/injected": "hub,team-a" },
+      "/metadata/annotations/pullpass.dev~1injected",
+      "hub,team-a",
+    ],
+    [
+      "what is no text",
+      { "pullpass.dev/injected": 5 },
+      "/metadata/annotations/pullpass.dev~1injected",
+      "team-a",
+    ],
+  ])("annotates a pod whose annotations are %s", (_title, annotations, path, value) => {
+    const pod = tweak(minimalPod(), ({ metadata }) => void (metadata.annotations = annotations));
+    const patch = patchFor(pod);
+    expect(patch.slice(1)).toEqual([{ op: "add", path, value }]);
+    expect(apply(pod, patch).metadata["annotations"]).toMatchObject({
+      "pullpass.dev/injected": expect.any(String) as string,
+    });
+  });
+
+  it("leaves the annotation out where all of them would come close to the limit of the API server", () => {
+    const pod = tweak(
+      minimalPod(),
+      ({ metadata }) => void (metadata.annotations = { big: "x".repeat(90_000), no: 1 }),
+    );
+    expect(patchFor(pod)).toEqual([
+      { op: "add", path: "/spec/imagePullSecrets", value: [{ name: "regcred" }] },
+    ]);
+  });
+});
+
+describe("for any pod", () => {
+  const stripped = (pod: Pod): unknown => {
+    const annotations = { ...(pod.metadata["annotations"] as object | null | undefined) };
+    const { "pullpass.dev/injected": _injected, ...others } = annotations as Record<string, unknown>;
+    return {
+      metadata: { ...pod.metadata, annotations: others },
+      spec: { ...pod.spec, imagePullSecrets: undefined },
+    };
+  };
+
+  it("the patch applies, and changes only the pull secrets and our annotation", () => {
+    fc.assert(
+      fc.property(anyPod, (value) => {
+        const pod = asPod(value);
+        if (pod === undefined) return;
+        const patched = apply(pod, patchFor(pod));
+        expect(stripped(patched)).toEqual(stripped(pod));
+        const before = (pod.spec["imagePullSecrets"] ?? []) as readonly unknown[];
+        const after = (patched.spec["imagePullSecrets"] ?? []) as readonly unknown[];
+        expect(after.slice(0, before.length)).toEqual(before);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("patching twice is patching once", () => {
+    fc.assert(
+      fc.property(anyPod, (value) => {
+        const pod = asPod(value);
+        if (pod === undefined) return;
+        expect(patchFor(apply(pod, patchFor(pod)))).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

@@ -1,0 +1,43 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { limitWarnings } from "../../src/core/warning.ts";
+
+describe("limitWarnings", () => {
+  it("leaves good warnings as they are", () => {
+    expect(limitWarnings([])).toEqual([]);
+    expect(limitWarnings(["one", "two"])).toEqual(["one", "two"]);
+  });
+
+  it("puts a blank for line breaks and other control characters, and says a thing once", () => {
+    expect(limitWarnings(["a\r\nb\u0085c", "a b c"])).toEqual(["a b c"]);
+  });
+
+  it("cuts a long one at 120 characters", () => {
+    expect(limitWarnings(["x".repeat(120), "y".repeat(121)])).toEqual([
+      "x".repeat(120),
+      `${"y".repeat(119)}…`,
+    ]);
+  });
+
+  it("sends eight, the last of which counts the rest", () => {
+    const nine = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    expect(limitWarnings(nine.slice(0, 8))).toEqual(nine.slice(0, 8));
+    expect(limitWarnings(nine)).toEqual([...nine.slice(0, 7), "and 2 more warnings like these"]);
+  });
+
+  it("makes whatever it is given fit for a header of the API server", () => {
+    const warnings = fc.array(fc.string({ unit: "binary", maxLength: 300 }), { maxLength: 20 });
+    fc.assert(
+      fc.property(warnings, (texts) => {
+        const limited = limitWarnings(texts);
+        expect(limited.length).toBeLessThanOrEqual(8);
+        expect(new Set(limited).size).toBe(limited.length);
+        for (const line of limited) {
+          expect(line.length).toBeLessThanOrEqual(120);
+          expect(line).not.toMatch(/\p{Cc}/u);
+          expect(line.isWellFormed()).toBe(true);
+        }
+      }),
+    );
+  });
+});

@@ -50,7 +50,8 @@ export function webhookConfiguration(options: WebhookConfigurationOptions): Webh
     metadata: { name },
     webhooks: [
       {
-        name: `${name}.pullpass.dev`,
+        // People see it in the message of a refused pod.
+        name: "inject.pullpass.dev",
         admissionReviewVersions: ["v1"],
         clientConfig: {
           service: { ...service, path },
@@ -63,7 +64,11 @@ export function webhookConfiguration(options: WebhookConfigurationOptions): Webh
           matchLabels: { "pullpass.dev/inject": "enabled" },
           // Nobody can opt these in by mistake: the cluster and Pullpass itself must start without Pullpass.
           matchExpressions: [
-            { key: "kubernetes.io/metadata.name", operator: "NotIn", values: ["kube-system", "pullpass"] },
+            {
+              key: "kubernetes.io/metadata.name",
+              operator: "NotIn",
+              values: ["kube-system", service.namespace],
+            },
           ],
         },
         objectSelector: {

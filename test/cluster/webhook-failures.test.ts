@@ -100,7 +100,7 @@ await describeLevel("control-plane", "a pod, while the webhook does not work,", 
   it.each(FAILURES)("is refused if it %s (Fail)", async (_title, fault, message) => {
     const refusal = await createPod("Fail", fault).catch((error: unknown) => error);
     if (!(refusal instanceof CommandError)) throw new Error("the pod was created");
-    expect(refusal.stderr).toContain('failed calling webhook "pullpass.pullpass.dev"');
+    expect(refusal.stderr).toContain('failed calling webhook "inject.pullpass.dev"');
     expect(refusal.stderr).toMatch(message);
   });
 });

@@ -2,12 +2,13 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { awaitWebhooks } from "./await-webhooks.ts";
-import { writeKeyPair } from "./certificates.ts";
+import { writeKeyPair, type Authority } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { createService } from "./create-service.ts";
 import { runDaemon, type Daemon } from "./run-daemon.ts";
 import { sendRequest } from "./send-request.ts";
+import { waitUntil } from "./wait-until.ts";
 import {
   webhookConfiguration,
   type WebhookConfiguration,
@@ -37,9 +38,16 @@ export interface ReviewLine {
   readonly reason?: string;
 }
 
+/** Only lines with the message `review` have what a review has. */
+interface LogLine extends ReviewLine {
+  readonly msg: string;
+}
+
 export interface RunningWebhook {
   /** What other configurations for the same webhook are made from. */
   readonly registration: WebhookConfigurationOptions;
+  /** Replaces the serving certificate by one of that authority, and waits until the process has taken it over. */
+  swapCertificate(authority: Authority): Promise<void>;
   /** The reviews of the requests in a namespace so far, oldest first; the log is a fraction of a second behind. */
   reviews(namespace: string): Promise<readonly ReviewLine[]>;
   /** Sends SIGTERM and waits for the end of the process, which stays registered. */
@@ -63,8 +71,11 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
   const configFile = join(directory, "pullpass.yaml");
   // JSON is YAML.
   await writeFile(configFile, JSON.stringify({ registries: options.registries }));
-  const serving = await authority.issue({ commonName: "pullpass", hosts: service.dnsNames });
-  const { certificateFile, keyFile } = await writeKeyPair(directory, "serving", serving);
+  const writeCertificate = async (issuer: Authority) => {
+    const serving = await issuer.issue({ commonName: "pullpass", hosts: service.dnsNames });
+    return writeKeyPair(directory, "serving", serving);
+  };
+  const { certificateFile, keyFile } = await writeCertificate(authority);
 
   const readyUrl = `http://${service.host}:${String(ADMIN_PORT)}/readyz`;
   const run = () =>
@@ -91,10 +102,20 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
   const register = options.register ?? ((configuration) => configuration);
   await kubectl.apply(register(webhookConfiguration(registration)));
   await awaitWebhooks(kubectl);
+  const logged = async (message: string) =>
+    (await readLog(daemon.logFile)).filter(({ msg }) => msg === message);
   return {
     registration,
     async reviews(namespace) {
-      return (await readReviews(daemon.logFile)).filter((review) => review.namespace === namespace);
+      return (await logged("review")).filter((review) => review.namespace === namespace);
+    },
+    async swapCertificate(issuer) {
+      const before = (await logged("certificate swapped")).length;
+      await writeCertificate(issuer);
+      await waitUntil(
+        "the certificate to be swapped",
+        async () => (await logged("certificate swapped")).length > before,
+      );
     },
     stop: () => daemon.stop(),
     async start() {
@@ -103,11 +124,8 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
   };
 }
 
-async function readReviews(logFile: string): Promise<readonly ReviewLine[]> {
+async function readLog(logFile: string): Promise<readonly LogLine[]> {
   const lines = (await readFile(logFile, "utf8")).split("\n");
   // The last one may not be whole yet.
-  return lines.slice(0, -1).flatMap((line) => {
-    const entry = JSON.parse(line) as ReviewLine & { readonly msg: string };
-    return entry.msg === "review" ? [entry] : [];
-  });
+  return lines.slice(0, -1).map((line) => JSON.parse(line) as LogLine);
 }

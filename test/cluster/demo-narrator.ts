@@ -17,7 +17,7 @@ export function startNarrator(): Narrator {
   const write = (text: string) => process.stdout.write(`${text}\n`);
   return {
     title(text) {
-      write(`\n${text}\n`);
+      write(`\n${text}`);
     },
     step(text) {
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -31,7 +31,10 @@ export function startNarrator(): Narrator {
       write(lines.map((line) => `${INDENT}${line}`).join("\n"));
     },
     progress(line) {
-      if (!hasProgress) write(`${INDENT}Some parts are not on this machine yet; they are made now, once:`);
+      if (!hasProgress)
+        write(
+          `${INDENT}Some parts are not on this machine yet; they are made now, once, which takes minutes:`,
+        );
       hasProgress = true;
       write(`${INDENT}${line}`);
     },

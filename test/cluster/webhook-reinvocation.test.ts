@@ -46,30 +46,39 @@ await describeLevel("control-plane", "another webhook that adds a container with
   it.each([
     ["before", "a-mesh", [{ registries: ["team-a", "mesh"] }, { reason: "already-present" }]],
     ["after", "z-mesh", [{ registries: ["team-a"] }, { registries: ["mesh"] }]],
-  ])("may be called %s Pullpass: each secret is there once", async (_order, name, reviews) => {
-    const { kubectl, authority } = cluster;
-    await kubectl.apply(
-      webhookConfiguration({
-        name,
-        path: "/inject",
-        service: { namespace: "mesh", name: "mesh", port: mesh.service.port },
-        authorityPem: authority.pem,
-        failurePolicy: "Fail",
-      }),
-    );
-    await awaitWebhooks(kubectl);
-    await createNamespace(kubectl, `with-${name}`, { "pullpass.dev/inject": "enabled" });
-    const pod = await kubectl.create<PodObject>(
-      podWith("registry.example.com/team-a/app:v1", { name: "app", namespace: `with-${name}` }),
-    );
-    expect(pod.spec.containers.map((container) => container.name)).toEqual(["main", "proxy"]);
-    expect(pullSecretsOf(pod)).toEqual(["pullpass-team-a", "pullpass-mesh"]);
-    expect(pod.metadata.annotations).toHaveProperty(["pullpass.dev/injected"], "team-a,mesh");
-    await waitUntil("the log to be written", async () => {
-      expect(await webhook.reviews(`with-${name}`)).toMatchObject(reviews);
-      return true;
-    });
-    await kubectl.run(["delete", "mutatingwebhookconfiguration", name]);
-    await awaitWebhooks(kubectl);
-  });
+  ])(
+    "may be called %s Pullpass: each secret, and each warning, is there once",
+    async (_order, name, reviews) => {
+      const { kubectl, authority } = cluster;
+      await kubectl.apply(
+        webhookConfiguration({
+          name,
+          path: "/inject",
+          service: { namespace: "mesh", name: "mesh", port: mesh.service.port },
+          authorityPem: authority.pem,
+          failurePolicy: "Fail",
+        }),
+      );
+      await awaitWebhooks(kubectl);
+      await createNamespace(kubectl, `with-${name}`, { "pullpass.dev/inject": "enabled" });
+      const pod = await kubectl.create<PodObject>(
+        podWith("registry.example.com/team-a/app:v1", { name: "app", namespace: `with-${name}` }),
+      );
+      expect(pod.spec.containers.map((container) => container.name)).toEqual(["main", "proxy"]);
+      expect(pullSecretsOf(pod)).toEqual(["pullpass-team-a", "pullpass-mesh"]);
+      expect(pod.metadata.annotations).toHaveProperty(["pullpass.dev/injected"], "team-a,mesh");
+      await waitUntil("the log to be written", async () => {
+        expect(await webhook.reviews(`with-${name}`)).toMatchObject(reviews);
+        return true;
+      });
+      // Asked twice, we warn twice, and the person sees it once.
+      const odd = podWith("NO/IMAGE", { name: "odd", namespace: `with-${name}` });
+      const { stderr } = await kubectl.run(["create", "--filename=-"], JSON.stringify(odd));
+      expect(stderr.match(/Warning: .*/g)).toEqual([
+        "Warning: spec.containers[0].image: not an image reference: the repository has to be lower case",
+      ]);
+      await kubectl.run(["delete", "mutatingwebhookconfiguration", name]);
+      await awaitWebhooks(kubectl);
+    },
+  );
 });

@@ -118,6 +118,21 @@ await describeLevel("control-plane", "the namespaces that opted in, and no other
       return podsOf("cron", namespace, 2);
     }));
 
+  it("are asked for anew for every pod: the label counts when it comes and when it goes", async () => {
+    const { kubectl } = cluster;
+    await createNamespace(kubectl, "undecided");
+    const secrets = async () => {
+      const pod = podWith(IMAGE, { name: "asks", namespace: "undecided" });
+      return pullSecretsOf(await kubectl.create<PodObject>(pod, "--dry-run=server"));
+    };
+    expect(await secrets()).toEqual([]);
+    // The API server learns of a label a moment after it has stored it.
+    await kubectl.run(["label", "namespace", "undecided", "pullpass.dev/inject=enabled"]);
+    await waitUntil("the label to count", async () => (await secrets()).join() === "regcred");
+    await kubectl.run(["label", "namespace", "undecided", "pullpass.dev/inject-"]);
+    await waitUntil("the label not to count", async () => (await secrets()).length === 0);
+  });
+
   it("are the only ones whose pods the webhook is asked about", async () => {
     // The log is in order, and this pod was the last but one.
     await waitUntil("the log to be written", async () =>

@@ -13,7 +13,9 @@ interface Example {
 
 /** Every block of a console with one command. */
 function examplesIn(markdown: string): readonly Example[] {
-  return [...markdown.matchAll(/^```console\n\$ (.+)\n([^]*?)^```/gm)].map(([, command = "", output = ""]) => ({ command, output }));
+  return [...markdown.matchAll(/^```console\n\$ (.+)\n([^]*?)^```/gm)].map(
+    ([, command = "", output = ""]) => ({ command, output }),
+  );
 }
 
 /** A pattern for the output, in which `...` stands for anything, and times and free ports for any other. */
@@ -30,14 +32,20 @@ describe("the README", () => {
   const examples = examplesIn(readFileSync(path.join(ROOT, "README.md"), "utf8"));
 
   it("opens with the demo and the tests", () => {
-    expect(examples.slice(0, 2).map(({ command }) => command)).toEqual(["npm ci && npm run demo", "npm ci && npm test"]);
+    expect(examples.slice(0, 2).map(({ command }) => command)).toEqual([
+      "npm ci && npm run demo",
+      "npm ci && npm test",
+    ]);
   });
 
   // This very run is the second example.
-  it.each(examples.filter(({ command }) => command !== "npm ci && npm test"))("shows what $command prints", ({ command, output }) => {
-    // `--silent` leaves out npm's own lines; what is installed and built stays as it is while the tests run.
-    const shell = command.replace("npm ci && npm run demo", "npx --no-install tsx test/demo/demo.ts");
-    const { stdout } = spawnSync("bash", ["-c", `{ ${shell}; } 2>&1`], { cwd: ROOT, encoding: "utf8" });
-    expect(stdout).toMatch(patternFor(output));
-  });
+  it.each(examples.filter(({ command }) => command !== "npm ci && npm test"))(
+    "shows what $command prints",
+    ({ command, output }) => {
+      // `--silent` leaves out npm's own lines; what is installed and built stays as it is while the tests run.
+      const shell = command.replace("npm ci && npm run demo", "node_modules/.bin/tsx test/demo/demo.ts");
+      const { stdout } = spawnSync("bash", ["-c", `{ ${shell}; } 2>&1`], { cwd: ROOT, encoding: "utf8" });
+      expect(stdout).toMatch(patternFor(output));
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /** The command line: commands, flags and help. */
 import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { InvalidConfigurationError } from "../config/place.ts";
 import { readConfiguration } from "../config/read.ts";
 import { indexRegistries, type RegistryIndex } from "../core/registry.ts";
@@ -47,16 +47,8 @@ export function buildProgram(io: ProgramIo): Command {
 
   withConfig(program.command("serve"))
     .description("run the webhook")
-    .option("--listen <host:port>", "where reviews are answered, over HTTPS", listenAddress, {
-      host: undefined,
-      port: 8443,
-    })
-    .option(
-      "--admin-listen <host:port>",
-      "where /healthz, /readyz and /metrics are, over HTTP",
-      listenAddress,
-      { host: undefined, port: 8080 },
-    )
+    .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", 8443))
+    .addOption(addressOption("--admin-listen", "where /healthz, /readyz and /metrics are, over HTTP", 8080))
     .option("--tls-cert <file>", "serving certificate with its chain, PEM; a change is taken over")
     .option("--tls-key <file>", "its key, PEM")
     .option("--tls-self-signed", "make a certificate on the spot, for a machine without a cluster")
@@ -208,6 +200,12 @@ function joinFiles(texts: readonly string[]): string {
 /** No list to begin with: it would pass for a flag that was given. */
 function append(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
+}
+
+function addressOption(flag: string, description: string, port: number): Option {
+  return new Option(`${flag} <host:port>`, description)
+    .argParser(listenAddress)
+    .default({ host: undefined, port }, `:${port.toString()}`);
 }
 
 /** `:8443`, `127.0.0.1:8443`, `[::1]:8443`. */

@@ -104,8 +104,16 @@ function addBlockMember(layout: Layout, map: YAMLMap, key: string, value: unknow
     layout,
     lastEnd,
     columnOf(layout, firstKey),
-    stringify({ [key]: value }, { lineWidth: 0, indentSeq: false }),
+    stringify({ [key]: value }, { lineWidth: 0, indentSeq: indentsLists(layout, map) }),
   );
+}
+
+/** Whether the lists beside are indented more than their keys, as some write them and others do not. */
+function indentsLists(layout: Layout, map: YAMLMap): boolean {
+  return map.items.some(({ key, value }) => {
+    if (!isSeq(value) || value.flow === true || !value.range) return false;
+    return columnOf(layout, value.range[0]) > columnOf(layout, startOf(key) ?? 0);
+  });
 }
 
 function addBlockElements(layout: Layout, list: YAMLSeq, values: readonly unknown[]): TextEdit | undefined {

@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { createServer } from "node:https";
 import { TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { clusterAvailability } from "./availability.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { createService } from "./create-service.ts";
+import { describeLevel } from "./describe-level.ts";
 import type { KubernetesObject } from "./kubectl.ts";
 import { readMachineState } from "./machine-state.ts";
 import { assetsDirectory } from "./parts.ts";
@@ -13,14 +13,11 @@ import { startInChild } from "./start-in-child.ts";
 import { KUBERNETES, pinnedVersion } from "./tools.ts";
 import { waitUntil } from "./wait-until.ts";
 
-const availability = await clusterAvailability("control-plane");
-const skipReason = availability.available ? "" : ` (skipped: ${availability.reason})`;
-
 interface VersionAnswer {
   readonly serverVersion: { readonly gitVersion: string };
 }
 
-describe.skipIf(!availability.available)(`a control plane${skipReason}`, () => {
+await describeLevel("control-plane", "a control plane", () => {
   let cluster: Cluster;
 
   beforeAll(async () => {
@@ -98,7 +95,7 @@ describe.skipIf(!availability.available)(`a control plane${skipReason}`, () => {
   });
 });
 
-describe.skipIf(!availability.available)(`each supported end of Kubernetes' releases${skipReason}`, () => {
+await describeLevel("control-plane", "each supported end of Kubernetes' releases", () => {
   // envtest's directory holds one release, whichever it is.
   it.skipIf(assetsDirectory() !== undefined).each(["newest", "oldest"] as const)(
     "has the version that is pinned for the %s",
@@ -115,7 +112,7 @@ describe.skipIf(!availability.available)(`each supported end of Kubernetes' rele
   );
 });
 
-describe.skipIf(!availability.available)(`what a control plane leaves behind${skipReason}`, () => {
+await describeLevel("control-plane", "what a control plane leaves behind", () => {
   it("is nothing after a stop, also of two at once", async () => {
     const before = await readMachineState();
     const clusters = await Promise.all([startCluster(), startCluster()]);

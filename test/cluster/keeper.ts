@@ -32,7 +32,7 @@ export async function findKeepers(): Promise<readonly Keeper[]> {
 /** A number may meanwhile be that of another process, which must not be ended. */
 export async function isKeeper(pid: number): Promise<boolean> {
   try {
-    return (await readFile(`/proc/${String(pid)}/cmdline`, "utf8")).includes("keep.ts");
+    return /\b(keep|demo)\.ts\b/.test(await readFile(`/proc/${String(pid)}/cmdline`, "utf8"));
   } catch {
     return false;
   }

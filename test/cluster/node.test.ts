@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { clusterAvailability } from "./availability.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createPullSecret } from "./create-pull-secret.ts";
+import { describeLevel } from "./describe-level.ts";
 import type { Kubectl, KubernetesObject } from "./kubectl.ts";
 import { readMachineState } from "./machine-state.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
@@ -9,10 +10,7 @@ import { sendRequest } from "./send-request.ts";
 import { startInChild } from "./start-in-child.ts";
 import { waitUntil } from "./wait-until.ts";
 
-const availability = await clusterAvailability("node");
-const skipReason = availability.available ? "" : ` (skipped: ${availability.reason})`;
-
-describe.skipIf(!availability.available)(`a node${skipReason}`, () => {
+await describeLevel("node", "a node", () => {
   let cluster: NodeCluster;
 
   beforeAll(async () => {
@@ -25,7 +23,11 @@ describe.skipIf(!availability.available)(`a node${skipReason}`, () => {
     const started = Date.now();
     cluster = await startNodeCluster();
     const image = await cluster.passwordRegistry.push("team-a/app:v1", REGISTRY_USER);
-    await createPullSecret(cluster.kubectl, "password", cluster.passwordRegistry.host);
+    await createPullSecret(cluster.kubectl, {
+      name: "password",
+      server: cluster.passwordRegistry.host,
+      ...REGISTRY_USER,
+    });
     await cluster.kubectl.create(podWith("private", image, { imagePullSecrets: [{ name: "password" }] }));
     await waitForRunning(cluster.kubectl, "private");
     expect(Date.now() - started).toBeLessThan(20_000);
@@ -34,7 +36,11 @@ describe.skipIf(!availability.available)(`a node${skipReason}`, () => {
 
   it("takes the registry with tokens for Docker Hub", async () => {
     await cluster.tokenRegistry.push("library/tool:v1", REGISTRY_USER);
-    await createPullSecret(cluster.kubectl, "hub", "https://index.docker.io/v1/");
+    await createPullSecret(cluster.kubectl, {
+      name: "hub",
+      server: "https://index.docker.io/v1/",
+      ...REGISTRY_USER,
+    });
     await cluster.kubectl.create(podWith("hub", "tool:v1", { imagePullSecrets: [{ name: "hub" }] }));
     await waitForRunning(cluster.kubectl, "hub");
     expect((await cluster.tokenRegistry.pullStatuses("library/tool")).slice(0, 2)).toEqual([401, 200]);
@@ -108,7 +114,7 @@ describe.skipIf(!availability.available)(`a node${skipReason}`, () => {
   });
 });
 
-describe.skipIf(!availability.available)(`what a node leaves behind${skipReason}`, () => {
+await describeLevel("node", "what a node leaves behind", () => {
   it("is nothing after a stop", async () => {
     const before = await readMachineState();
     const cluster = await startNodeCluster();
@@ -139,7 +145,11 @@ interface PodObject extends KubernetesObject {
 
 async function runAPod(cluster: NodeCluster): Promise<void> {
   const image = await cluster.passwordRegistry.push("app:v1", REGISTRY_USER);
-  await createPullSecret(cluster.kubectl, "password", cluster.passwordRegistry.host);
+  await createPullSecret(cluster.kubectl, {
+    name: "password",
+    server: cluster.passwordRegistry.host,
+    ...REGISTRY_USER,
+  });
   await cluster.kubectl.create(podWith("app", image, { imagePullSecrets: [{ name: "password" }] }));
   await waitForRunning(cluster.kubectl, "app");
 }
@@ -151,16 +161,6 @@ function podWith(name: string, image: string, spec: object = {}): object {
     metadata: { name },
     spec: { containers: [{ name: "main", image }], ...spec },
   };
-}
-
-async function createPullSecret(kubectl: Kubectl, name: string, server: string): Promise<void> {
-  const { username, password } = REGISTRY_USER;
-  const credentials = [
-    `--docker-server=${server}`,
-    `--docker-username=${username}`,
-    `--docker-password=${password}`,
-  ];
-  await kubectl.run(["create", "secret", "docker-registry", name, ...credentials]);
 }
 
 async function waitForRunning(kubectl: Kubectl, name: string): Promise<void> {

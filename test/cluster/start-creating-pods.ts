@@ -1,0 +1,35 @@
+import type { Post } from "./api-client.ts";
+import { podWith } from "./pods.ts";
+
+/** What became of one pod. */
+export interface Creation {
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** Of HTTP: 201 if the pod was created. */
+  readonly status: number;
+  readonly body: string;
+}
+
+const AT_A_TIME = 8;
+
+/** Creates one pod after the other, several at a time, until it is told to stop. */
+export function startCreatingPods(post: Post, namespace: string): { stop(): Promise<readonly Creation[]> } {
+  const creations: Creation[] = [];
+  const pod = podWith("registry.example.com/team-a/app:v1", { generateName: "created-" });
+  let shouldStop = false;
+  const createOneByOne = async () => {
+    while (!shouldStop) {
+      const startedAt = Date.now();
+      const { status, body } = await post(`/api/v1/namespaces/${namespace}/pods`, pod);
+      creations.push({ startedAt, endedAt: Date.now(), status, body });
+    }
+  };
+  const workers = Array.from({ length: AT_A_TIME }, createOneByOne);
+  return {
+    async stop() {
+      shouldStop = true;
+      await Promise.all(workers);
+      return creations;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { apiClient } from "./api-client.ts";
+import { awaitWebhooks } from "./await-webhooks.ts";
+import { createAuthority } from "./certificates.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { pullSecretsOf, type PodObject } from "./pods.ts";
+import { startCreatingPods, type Creation } from "./start-creating-pods.ts";
+import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { webhookConfiguration } from "./webhook-configuration.ts";
+
+await describeLevel(
+  "control-plane",
+  "a change of the serving certificate, under Fail, refuses no pod",
+  () => {
+    let cluster: Cluster;
+    let webhook: RunningWebhook;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      webhook = await startWebhook(cluster, {
+        registries: [{ name: "team-a", address: "registry.example.com/team-a" }],
+        failurePolicy: "Fail",
+      });
+      await createNamespace(cluster.kubectl, "team-a", { "pullpass.dev/inject": "enabled" });
+    });
+    afterAll(async () => {
+      await webhook.stop();
+      await cluster.stop();
+    });
+
+    async function trust(authorityPem: string): Promise<void> {
+      await cluster.kubectl.apply(webhookConfiguration({ ...webhook.registration, authorityPem }));
+      await awaitWebhooks(cluster.kubectl);
+    }
+
+    function expectAllInjected(creations: readonly Creation[]): void {
+      expect(creations.length).toBeGreaterThan(10);
+      for (const { status, body } of creations) {
+        expect({ status, body }).toMatchObject({ status: 201 });
+        expect(pullSecretsOf(JSON.parse(body) as PodObject)).toEqual(["pullpass-team-a"]);
+      }
+    }
+
+    it("if the same authority issued the new one", async () => {
+      const creating = startCreatingPods(await apiClient(cluster), "team-a");
+      await sleep(200);
+      await webhook.swapCertificate(cluster.authority);
+      await sleep(200);
+      expectAllInjected(await creating.stop());
+    });
+
+    it("if both authorities are trusted while one replaces the other", async () => {
+      const next = await createAuthority("the next authority");
+      const creating = startCreatingPods(await apiClient(cluster), "team-a");
+      await trust(cluster.authority.pem + next.pem);
+      await webhook.swapCertificate(next);
+      await trust(next.pem);
+      await sleep(200);
+      expectAllInjected(await creating.stop());
+    });
+  },
+);

@@ -1,0 +1,51 @@
+/** What the README shows is what the commands print. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+const ROOT = path.join(import.meta.dirname, "..");
+
+interface Example {
+  readonly command: string;
+  readonly output: string;
+}
+
+/** Every block of a console with one command. */
+function examplesIn(markdown: string): readonly Example[] {
+  return [...markdown.matchAll(/^```console\n\$ (.+)\n([^]*?)^```/gm)].map(
+    ([, command = "", output = ""]) => ({ command, output }),
+  );
+}
+
+/** A pattern for the output, in which `...` stands for anything, and times and free ports for any other. */
+function patternFor(output: string): RegExp {
+  const escaped = output.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+  const loose = escaped
+    .replaceAll(String.raw`\.\.\.`, "[^]*?")
+    .replaceAll(/\d+\\\.\d+ ms/g, String.raw`\d+\.\d+ ms`)
+    .replaceAll(/127\\\.0\\\.0\\\.1:\d{5}\b/g, String.raw`127\.0\.0\.1:\d+`);
+  return new RegExp(`^${loose}$`);
+}
+
+describe("the README", () => {
+  const examples = examplesIn(readFileSync(path.join(ROOT, "README.md"), "utf8"));
+
+  it("opens with the demo and the tests", () => {
+    expect(examples.slice(0, 2).map(({ command }) => command)).toEqual([
+      "npm ci && npm run demo",
+      "npm ci && npm test",
+    ]);
+  });
+
+  // This very run is the second example.
+  it.each(examples.filter(({ command }) => command !== "npm ci && npm test"))(
+    "shows what $command prints",
+    ({ command, output }) => {
+      // `--silent` leaves out npm's own lines; what is installed and built stays as it is while the tests run.
+      const shell = command.replace("npm ci && npm run demo", "node_modules/.bin/tsx test/demo/demo.ts");
+      const { stdout } = spawnSync("bash", ["-c", `{ ${shell}; } 2>&1`], { cwd: ROOT, encoding: "utf8" });
+      expect(stdout).toMatch(patternFor(output));
+    },
+  );
+});

@@ -77,7 +77,8 @@ function injectSite(site: PodSite, namespace: NamespaceFacts, index: RegistryInd
 }
 
 function title({ owner, namespace }: PodSite): string {
-  return namespace === undefined ? owner : `${owner} in ${namespace}`;
+  // Names are not checked yet: a line break in one must not make a line of its own.
+  return JSON.stringify(namespace === undefined ? owner : `${owner} in ${namespace}`).slice(1, -1);
 }
 
 function describe(decision: Decision): string {

@@ -193,8 +193,16 @@ function joinFiles(texts: readonly string[]): string {
   return texts.reduce((joined, text) => {
     if (joined === "" || text === "") return joined + text;
     const lineBreak = joined.endsWith("\n") ? "" : "\n";
-    return joined + lineBreak + (text.startsWith("---") ? "" : "---\n") + text;
+    // A byte order mark stands only where a stream begins.
+    const next = text.replace(/^\ufeff/, "");
+    return joined + lineBreak + separatorBefore(next) + next;
   }, "");
+}
+
+/** Directives (`%YAML 1.2`) follow only the end of a document. */
+function separatorBefore(text: string): string {
+  if (text.startsWith("---")) return "";
+  return text.startsWith("%") ? "...\n" : "---\n";
 }
 
 /** No list to begin with: it would pass for a flag that was given. */

@@ -5,6 +5,8 @@ import { planPatch, writePatch, type PatchPlan } from "../core/patch.ts";
 
 /** A few registries give a few combinations; more than this is somebody's own annotations. */
 const MAX_REMEMBERED = 1024;
+/** Keys hold what a pod's creator wrote into our annotation; longer ones would be a way to fill our memory. */
+const MAX_KEY_LENGTH = 512;
 
 /** The patch for a pod as JSON in standard base64 with padding, which is how the API server reads bytes. */
 export type PatchEncoder = (pod: Pod, injection: Injection) => string;
@@ -18,8 +20,10 @@ export function patchEncoder(): PatchEncoder {
     const known = remembered.get(key);
     if (known !== undefined) return known;
     const encoded = Buffer.from(JSON.stringify(writePatch(plan)), "utf8").toString("base64");
-    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-    remembered.set(key, encoded);
+    if (key.length <= MAX_KEY_LENGTH) {
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+      remembered.set(key, encoded);
+    }
     return encoded;
   };
 }

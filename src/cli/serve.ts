@@ -51,7 +51,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = openLog();
   const { logger } = log;
   const metrics = createMetrics();
-  const events = batchReviews([log.logReview, metrics.observeReview]);
+  const events = batchReviews([log.logReviews, metrics.observeReviews]);
 
   let registries = indexRegistries(configuration.registries);
   // Without a cluster nothing is known of namespaces and accounts: all of them count as opted in.

@@ -77,7 +77,8 @@ export function patchPod(pod: Pod, injection: Injection): readonly AddOperation[
 /** A reinvocation adds to what the first call wrote. */
 function listInjected(pod: Pod, registries: readonly Registry[]): string {
   const before = listAnnotationOf(pod, INJECTED_ANNOTATION);
-  return [...new Set([...before, ...registries.map((registry) => registry.name)])].join(",");
+  const now = registries.map((registry) => registry.name);
+  return before.length === 0 ? now.join(",") : [...new Set([...before, ...now])].join(",");
 }
 
 /** All annotations together may have 256 KiB, checked after us (k8s.io/apimachinery `TotalAnnotationSizeLimitB`). */

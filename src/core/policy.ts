@@ -11,7 +11,7 @@ import {
   visitImages,
 } from "./pod.ts";
 import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
-import { limitWarnings } from "./warning.ts";
+import { WarningList } from "./warning.ts";
 
 /** What the cluster says about the surroundings of a pod. */
 export interface PodContext {
@@ -38,67 +38,79 @@ export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, inde
   if (labelOf(pod, INJECT_LABEL) === "disabled") return skip("pod-opted-out");
 
   const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, namespace.labels);
-  const warnings: string[] = [];
-  const wanted = new Set<Registry>();
-  wantRegistriesOfImages(pod, index, isPermitted, wanted, warnings);
-  wantNamedRegistries(pod, index, isPermitted, wanted, warnings);
-  if (wanted.size === 0) return skip("no-registry", limitWarnings(warnings));
+  const warnings = new WarningList();
+  const needed = new Set<Registry>();
+  addRegistriesOfImages(pod, index, isPermitted, needed, warnings);
+  addNamedRegistries(pod, index, isPermitted, needed, warnings);
+  if (needed.size === 0) return skip("no-registry", warnings.texts());
 
   const present = pullSecretNamesOf(pod);
-  const lacking = index.registries.filter(
-    (registry) => wanted.has(registry) && !present.includes(registry.secretName),
-  );
-  if (lacking.length === 0) return skip("already-present", limitWarnings(warnings));
-
-  const registries = lacking.filter((registry) => allows(serviceAccount, registry));
-  for (const { secretName } of lacking.filter((registry) => !registries.includes(registry))) {
-    warnings.push(`the service account does not list pull secret ${secretName}, so the pod may not name it`);
+  const registries: Registry[] = [];
+  const secretNames: string[] = [];
+  let lackingCount = 0;
+  for (const registry of inConfigurationOrder(needed, index)) {
+    const { secretName } = registry;
+    if (present.includes(secretName)) continue;
+    lackingCount++;
+    if (!allows(serviceAccount, secretName)) {
+      warnings.add(`the service account does not list pull secret ${secretName}, so the pod may not name it`);
+      continue;
+    }
+    registries.push(registry);
+    if (!secretNames.includes(secretName)) secretNames.push(secretName);
   }
-  if (registries.length === 0) return skip("mountable-secrets-enforced", limitWarnings(warnings));
-  const secretNames = [...new Set(registries.map((registry) => registry.secretName))];
-  return { kind: "inject", registries, secretNames, warnings: limitWarnings(warnings) };
+  if (lackingCount === 0) return skip("already-present", warnings.texts());
+  if (registries.length === 0) return skip("mountable-secrets-enforced", warnings.texts());
+  return { kind: "inject", registries, secretNames, warnings: warnings.texts() };
 }
 
-function wantRegistriesOfImages(
+function addRegistriesOfImages(
   pod: Pod,
   index: RegistryIndex,
   isPermitted: (registry: Registry) => boolean,
-  wanted: Set<Registry>,
-  warnings: string[],
+  needed: Set<Registry>,
+  warnings: WarningList,
 ): void {
   visitImages(pod, (image, field, position) => {
     const lookup = typeof image === "string" ? index.lookUp(image) : NOT_A_TEXT;
     if (lookup.kind === "invalid") {
-      warnings.push(`${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
+      warnings.add(`${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
       return;
     }
-    for (const registry of selectRegistries(lookup.covering, isPermitted)) wanted.add(registry);
+    for (const registry of selectRegistries(lookup.covering, isPermitted)) needed.add(registry);
   });
 }
 
 const NOT_A_TEXT = { kind: "invalid", reason: "it is not a text" } as const;
 
 /** The registries that the pod's annotation asks for by name, or all that its namespace may have for `*`. */
-function wantNamedRegistries(
+function addNamedRegistries(
   pod: Pod,
   index: RegistryIndex,
   isPermitted: (registry: Registry) => boolean,
-  wanted: Set<Registry>,
-  warnings: string[],
+  needed: Set<Registry>,
+  warnings: WarningList,
 ): void {
   for (const name of listAnnotationOf(pod, REGISTRIES_ANNOTATION)) {
     const named = index.byName.get(name);
     const candidates = name === "*" ? index.registries : named === undefined ? [] : [named];
     const permitted = candidates.filter(isPermitted);
-    for (const registry of permitted) wanted.add(registry);
+    for (const registry of permitted) needed.add(registry);
     // One that is kept from this namespace is not told from one that does not exist: its name is not ours to confirm.
     if (permitted.length === 0 && name !== "*") {
-      warnings.push(`${REGISTRIES_ANNOTATION}: this namespace has no registry ${JSON.stringify(name)}`);
+      warnings.add(`${REGISTRIES_ANNOTATION}: this namespace has no registry ${JSON.stringify(name)}`);
     }
   }
 }
 
+function inConfigurationOrder(
+  needed: ReadonlySet<Registry>,
+  { registries }: RegistryIndex,
+): Iterable<Registry> {
+  return needed.size === 1 ? needed : registries.filter((registry) => needed.has(registry));
+}
+
 /** An account that enforces its list allows only what is on it (kubernetes.io/enforce-mountable-secrets). */
-function allows(account: ServiceAccountFacts | undefined, { secretName }: Registry): boolean {
+function allows(account: ServiceAccountFacts | undefined, secretName: string): boolean {
   return !account?.isMountableSecretsEnforced || account.pullSecretNames.includes(secretName);
 }

@@ -83,9 +83,12 @@ export function selectRegistries(
   covering: readonly Registry[],
   isPermitted: (registry: Registry) => boolean,
 ): readonly Registry[] {
-  const best = covering.find(isPermitted);
-  if (best === undefined) return [];
-  return covering.filter((registry) => registry.address.text === best.address.text && isPermitted(registry));
+  const selected: Registry[] = [];
+  for (const registry of covering) {
+    const best = selected[0] ?? registry;
+    if (registry.address.text === best.address.text && isPermitted(registry)) selected.push(registry);
+  }
+  return selected;
 }
 
 /**

@@ -4,8 +4,8 @@ import { HttpError } from "./http-error.ts";
 
 /**
  * Hands the body to `onBody` as text, or to `onFault` an HttpError: 413 as soon as the body is known to be longer than
- * `maxBytes`, without waiting for the rest; 400 if it breaks off. Callbacks, because this is done for every review and a
- * promise costs as much as the decision.
+ * `maxBytes`, without waiting for the rest. One that breaks off goes to neither: nobody is left to answer to. Callbacks,
+ * because this is done for every review and a promise costs as much as the decision.
  */
 export function readBody(
   request: IncomingMessage,
@@ -14,34 +14,29 @@ export function readBody(
   onFault: (error: HttpError) => void,
 ): void {
   const chunks: Buffer[] = [];
-  let length = Number(request.headers["content-length"] ?? 0);
-  let hasFault = false;
-  const fail = (status: number, message: string): void => {
-    if (hasFault) return;
-    hasFault = true;
-    onFault(new HttpError(status, message));
+  let length = 0;
+  let isTooLarge = false;
+  const refuse = (): void => {
+    if (isTooLarge) return;
+    isTooLarge = true;
+    onFault(new HttpError(413, `the body is larger than ${maxBytes.toString()} bytes`));
   };
-  if (length > maxBytes) {
-    fail(413, `the body is larger than ${maxBytes.toString()} bytes`);
+  if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
+    refuse();
     return;
   }
-  length = 0;
   request.on("data", (chunk: Buffer) => {
     length += chunk.length;
     if (length <= maxBytes) chunks.push(chunk);
-    else fail(413, `the body is larger than ${maxBytes.toString()} bytes`);
+    else refuse();
   });
   request.on("end", () => {
-    if (!hasFault) onBody(textOf(chunks, length));
-  });
-  request.on("error", () => {
-    fail(400, "the body broke off");
+    if (!isTooLarge) onBody(textOf(chunks, length));
   });
 }
 
 function textOf(chunks: readonly Buffer[], length: number): string {
   const [first] = chunks;
-  return (chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length)).toString(
-    "utf8",
-  );
+  const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length);
+  return body.toString("utf8");
 }

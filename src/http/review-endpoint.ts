@@ -38,10 +38,11 @@ function reviewBody(handle: ReviewHandler, body: string): string {
   return encodeAnswer(review, handle(review).answer);
 }
 
+/** The body is ASCII, which Node writes faster as the Latin-1 that it is, too. */
 function answer(response: ServerResponse, body: string): void {
   response
-    .writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) })
-    .end(body);
+    .writeHead(200, { "content-type": "application/json", "content-length": body.length })
+    .end(body, "latin1");
 }
 
 /** Only JSON is JSON: a body of another type, or packed, is not guessed at. */

@@ -4,6 +4,8 @@ import type { ReviewEvent, ReviewObserver } from "../admission/measured.ts";
 const MAX_EVENTS = 64;
 const MAX_DELAY_MS = 100;
 
+export type BatchObserver = (events: readonly ReviewEvent[]) => void;
+
 export interface ReviewBatch {
   readonly observe: ReviewObserver;
   /** Hands on what is waiting. */
@@ -14,7 +16,7 @@ export interface ReviewBatch {
  * Observers are called for many reviews in a row, not within each: writing a line costs three times as much between two
  * requests as it does right after another line, and the API server waits for the request.
  */
-export function batchReviews(observers: readonly ReviewObserver[]): ReviewBatch {
+export function batchReviews(observers: readonly BatchObserver[]): ReviewBatch {
   let waiting: ReviewEvent[] = [];
   let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
@@ -22,7 +24,7 @@ export function batchReviews(observers: readonly ReviewObserver[]): ReviewBatch 
     timer = undefined;
     const events = waiting;
     waiting = [];
-    for (const event of events) for (const observe of observers) observe(event);
+    for (const observe of observers) observe(events);
   };
   return {
     observe(event) {

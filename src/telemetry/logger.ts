@@ -1,48 +1,54 @@
 /** Logs: one JSON line an event, on standard output. */
 import pino, { type Logger } from "pino";
-import type { ReviewEvent, ReviewObserver } from "../admission/measured.ts";
+import type { ReviewEvent } from "../admission/measured.ts";
+import type { BatchObserver } from "./batch.ts";
 
 /** Lines are written together, once there is so much of them or after a moment. */
-const BUFFER_BYTES = 16 * 1024;
+const BUFFER_LENGTH = 16 * 1024;
 const FLUSH_INTERVAL_MS = 200;
 
 export interface Log {
   readonly logger: Logger;
   /** Writes one line for each review. Images are left out: people paste credentials into them. */
-  readonly logReview: ReviewObserver;
+  readonly logReviews: BatchObserver;
   /** Writes what is still waiting. */
   close(): void;
 }
 
 export function openLog(): Log {
   // Written by this thread: handing 16 KiB to another one and being told of its end costs more than the write.
-  const destination = pino.destination({
-    fd: 1,
-    sync: true,
-    minLength: BUFFER_BYTES,
-    maxWrite: 2 * BUFFER_BYTES,
-  });
-  const flushing = setInterval(() => {
-    destination.flush();
-  }, FLUSH_INTERVAL_MS).unref();
+  const standardOutput = pino.destination({ fd: 1, sync: true });
+  let waiting = "";
+  const flush = (): void => {
+    if (waiting === "") return;
+    standardOutput.write(waiting);
+    waiting = "";
+  };
+  const flushing = setInterval(flush, FLUSH_INTERVAL_MS).unref();
+  const lines = {
+    write(line: string): void {
+      waiting += line;
+      if (waiting.length >= BUFFER_LENGTH) flush();
+    },
+  };
 
   // A review's line is written some time after the review, and says the review's time.
   let reviewTime: number | undefined;
   const timestamp = (): string => `,"time":${(reviewTime ?? Date.now()).toString()}`;
-  const logger = pino(
-    { base: null, timestamp, formatters: { level: (label) => ({ level: label }) } },
-    destination,
-  );
+  const logger = pino({ base: null, timestamp, formatters: { level: (label) => ({ level: label }) } }, lines);
   return {
     logger,
-    logReview(event) {
-      reviewTime = event.time;
-      logger.info(fieldsOf(event), "review");
+    logReviews(events) {
+      for (const event of events) {
+        reviewTime = event.time;
+        logger.info(fieldsOf(event), "review");
+      }
       reviewTime = undefined;
     },
     close() {
       clearInterval(flushing);
-      destination.flushSync();
+      flush();
+      standardOutput.flushSync();
     },
   };
 }

@@ -1,23 +1,26 @@
 /** Metrics for Prometheus. Labels are bounded: reasons and names of configured registries, never images or namespaces. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry as MetricRegistry } from "prom-client";
-import type { ReviewObserver } from "../admission/measured.ts";
+import type { BatchObserver } from "./batch.ts";
 
 export interface Metrics {
   readonly contentType: string;
   render(): Promise<string>;
-  readonly observeReview: ReviewObserver;
+  readonly observeReviews: BatchObserver;
   countRejected(status: number): void;
   countReload(isGood: boolean): void;
   setCertificateExpiry(date: Date): void;
 }
 
+/** The reason of every injection; those of skips are in the core's table. */
+const NEEDED = "needed";
+
 /** Reviews take microseconds; the API server gives up after seconds. */
 const DURATION_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
 
 export function createMetrics(): Metrics {
-  const registry = new MetricRegistry();
-  collectDefaultMetrics({ register: registry });
-  const registers = [registry];
+  const metricRegistry = new MetricRegistry();
+  collectDefaultMetrics({ register: metricRegistry });
+  const registers = [metricRegistry];
   const reviews = new Counter({
     name: "pullpass_reviews_total",
     help: "AdmissionReviews answered, by decision and reason.",
@@ -55,13 +58,20 @@ export function createMetrics(): Metrics {
   });
 
   return {
-    contentType: registry.contentType,
-    render: () => registry.metrics(),
-    observeReview({ decision, durationSeconds }) {
-      reviews.inc({ decision: decision.kind, reason: decision.kind === "skip" ? decision.reason : "needed" });
-      duration.observe(durationSeconds);
-      if (decision.kind === "inject")
-        for (const { name } of decision.registries) injections.inc({ registry: name });
+    contentType: metricRegistry.contentType,
+    render: () => metricRegistry.metrics(),
+    observeReviews(events) {
+      const byReason = new Map<string, number>();
+      const byRegistry = new Map<string, number>();
+      for (const { decision, durationSeconds } of events) {
+        duration.observe(durationSeconds);
+        countUp(byReason, decision.kind === "skip" ? decision.reason : NEEDED);
+        if (decision.kind === "inject") for (const { name } of decision.registries) countUp(byRegistry, name);
+      }
+      for (const [reason, count] of byReason) {
+        reviews.inc({ decision: reason === NEEDED ? "inject" : "skip", reason }, count);
+      }
+      for (const [registry, count] of byRegistry) injections.inc({ registry }, count);
     },
     countRejected(status) {
       rejected.inc({ status: status.toString() });
@@ -73,4 +83,8 @@ export function createMetrics(): Metrics {
       expiry.set(date.getTime() / 1000);
     },
   };
+}
+
+function countUp(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

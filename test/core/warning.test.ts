@@ -1,8 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { limitWarnings } from "../../src/core/warning.ts";
+import { WarningList } from "../../src/core/warning.ts";
 
-describe("limitWarnings", () => {
+function limitWarnings(warnings: readonly string[]): readonly string[] {
+  const list = new WarningList();
+  for (const warning of warnings) list.add(warning);
+  return list.texts();
+}
+
+describe("a list of warnings", () => {
   it("leaves good warnings as they are", () => {
     expect(limitWarnings([])).toEqual([]);
     expect(limitWarnings(["one", "two"])).toEqual(["one", "two"]);

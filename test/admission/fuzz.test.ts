@@ -98,7 +98,11 @@ it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it
   const counts = { answered: 0, refused: 0, patched: 0 };
   let before = memoryInUse();
   for (let number = 0; number < REVIEWS; number++) {
-    if (number === REVIEWS / 10) before = memoryInUse();
+    // Between collections the engine lets the heap grow as it likes, more so on newer versions.
+    if (number % (REVIEWS / 10) === 0) {
+      const now = memoryInUse();
+      if (number === REVIEWS / 10) before = now;
+    }
     const body = mutateReview(pick(random, bodies), random);
     const answer = answerTo(body);
     if (answer === undefined) {

@@ -1,6 +1,6 @@
 /** Logs: one JSON line an event, on standard output. */
 import pino, { type Logger } from "pino";
-import type { ReviewEvent } from "../admission/measured.ts";
+import type { Decision } from "../core/decision.ts";
 import type { BatchObserver } from "./batch.ts";
 
 /** Lines are written together, once there is so much of them or after a moment. */
@@ -36,12 +36,14 @@ export function openLog(): Log {
   let reviewTime: number | undefined;
   const timestamp = (): string => `,"time":${(reviewTime ?? Date.now()).toString()}`;
   const logger = pino({ base: null, timestamp, formatters: { level: (label) => ({ level: label }) } }, lines);
+  const loggerFor = outcomeLoggers(logger);
   return {
     logger,
     logReviews(events) {
-      for (const event of events) {
-        reviewTime = event.time;
-        logger.info(fieldsOf(event), "review");
+      for (const { time, uid, namespace, owner, decision, durationSeconds } of events) {
+        reviewTime = time;
+        const durationMs = Math.round(durationSeconds * 1e6) / 1e3;
+        loggerFor(decision).info({ uid, namespace, owner, durationMs }, "review");
       }
       reviewTime = undefined;
     },
@@ -53,11 +55,24 @@ export function openLog(): Log {
   };
 }
 
-function fieldsOf({ uid, namespace, owner, decision, durationSeconds }: ReviewEvent): object {
-  const durationMs = Math.round(durationSeconds * 1e6) / 1e3;
-  if (decision.kind === "skip") {
-    return { uid, namespace, owner, decision: decision.kind, reason: decision.reason, durationMs };
-  }
-  const registries = decision.registries.map((registry) => registry.name);
-  return { uid, namespace, owner, decision: decision.kind, reason: "needed", registries, durationMs };
+/** A few registries give a few outcomes; this bounds what many of them give. */
+const MAX_OUTCOMES = 1024;
+
+/** Loggers that have the outcome written already: it is half of the line, and the same few come again and again. */
+function outcomeLoggers(logger: Logger): (decision: Decision) => Logger {
+  const remembered = new Map<string, Logger>();
+  return (decision) => {
+    const names = decision.kind === "inject" ? decision.registries.map(({ name }) => name) : [];
+    const key = decision.kind === "inject" ? `+${names.join(",")}` : decision.reason;
+    const known = remembered.get(key);
+    if (known !== undefined) return known;
+    const outcome =
+      decision.kind === "inject"
+        ? { decision: decision.kind, reason: "needed", registries: names }
+        : { decision: decision.kind, reason: decision.reason };
+    const child = logger.child(outcome);
+    if (remembered.size >= MAX_OUTCOMES) remembered.clear();
+    remembered.set(key, child);
+    return child;
+  };
 }

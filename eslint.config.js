@@ -16,10 +16,12 @@ const ARROWS = {
   core: [],
   config: ["core"],
   tls: ["core"],
-  telemetry: ["core", "admission"],
+  telemetry: ["core", "admission", "replicator"],
   admission: ["core"],
+  replicator: ["core"],
+  kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
-  cli: ["core", "config", "tls", "telemetry", "admission", "http"],
+  cli: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http"],
 };
 
 /** Types are free; at run time only the owner loads its library. */

@@ -1,6 +1,6 @@
 /** Reads the credentials that the configuration points at, from files and the environment. */
 import { readFileSync } from "node:fs";
-import { usernameForToken, type Credential } from "../core/credential.ts";
+import { usernameForToken, type AddressedCredential } from "../core/credential.ts";
 import {
   entriesFor,
   InvalidDockerConfigError,
@@ -9,11 +9,6 @@ import {
 } from "../core/docker-config.ts";
 import type { Address } from "../core/address.ts";
 import type { ConfiguredRegistry, TextSource } from "./configuration.ts";
-
-/** A credential and the address that it is for: the registry's, or a more exact one from a `config.json`. */
-export interface AddressedCredential extends Credential {
-  readonly address: Address;
-}
 
 /** Thrown by {@link readCredentials}; says which source of which registry, and never what it holds. */
 export class UnusableCredentialsError extends Error {

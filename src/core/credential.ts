@@ -1,9 +1,15 @@
 /** User names and passwords, and how a token becomes one. */
+import type { Address } from "./address.ts";
 
 /** What kubelet sends to a registry; it knows nothing else, identity and registry tokens included. */
 export interface Credential {
   readonly username: string;
   readonly password: string;
+}
+
+/** A credential and the address that it is for: the registry's, or a more exact one from a `config.json`. */
+export interface AddressedCredential extends Credential {
+  readonly address: Address;
 }
 
 /*

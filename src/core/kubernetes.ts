@@ -18,6 +18,17 @@ export interface NamespaceFacts {
   readonly labels: Readonly<Record<string, string>> | "unknown";
 }
 
+/** A namespace as the replicator knows it. */
+export interface Namespace {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly isOptedIn: boolean;
+  /** It is being deleted: nothing can be created in it, and what is in it goes by itself. */
+  readonly isTerminating: boolean;
+  /** The accounts that its annotation lists for attachment. */
+  readonly serviceAccounts: readonly string[];
+}
+
 /** What is known of the service account that a pod runs as. */
 export interface ServiceAccountFacts {
   /** The annotation `kubernetes.io/enforce-mountable-secrets` is `"true"`. */

@@ -2,12 +2,29 @@
 
 /** On a Namespace, `enabled` opts in; on a Pod, `disabled` opts out. */
 export const INJECT_LABEL = "pullpass.dev/inject";
-/** On a Pod: names of registries, separated by commas, or `*`, to inject although no image needs them. */
+/**
+ * On a Pod: names of registries, separated by commas, or `*`, to inject although no image needs them. Written on a copy:
+ * the registries in it.
+ */
 export const REGISTRIES_ANNOTATION = "pullpass.dev/registries";
 /** Written on a Pod: the names of the registries that were injected, separated by commas. */
 export const INJECTED_ANNOTATION = "pullpass.dev/injected";
 /** On a Pod that stands for a static pod of a node; such a pod may not reference secrets. */
 export const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
+
+/** On a Namespace: names of ServiceAccounts, separated by commas, that get the pull secrets, too. */
+export const SERVICE_ACCOUNTS_ANNOTATION = "pullpass.dev/service-accounts";
+/** Written on a ServiceAccount: the pull secrets that were added to it, separated by commas. */
+export const ATTACHED_ANNOTATION = "pullpass.dev/attached";
+/** On every copy, with the value {@link MANAGER}: what carries it is ours to write and to remove. */
+export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
+/** The value of that label, and the name under which the API server keeps track of the fields that we write. */
+export const MANAGER = "pullpass";
+/** Written on a copy: they keep Argo CD from removing what no repository holds. */
+export const GITOPS_ANNOTATIONS: Readonly<Record<string, string>> = {
+  "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+  "argocd.argoproj.io/sync-options": "Prune=false",
+};
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,0 +1,68 @@
+/** Requests to the API server: what all of kube/ goes through. */
+import type { JsonObject } from "../core/kubernetes.ts";
+import type { Lane } from "../replicator/ports.ts";
+
+export interface KubeRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** From `/api` or `/apis` on. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Default: `application/json`. */
+  readonly contentType?: string;
+  /** Default: `application/json`. */
+  readonly accept?: string;
+  /** What the client's rate counts; a request without a lane does not wait for it (the lease, watches, events). */
+  readonly lane?: Lane;
+}
+
+export interface KubeWatchRequest {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly accept?: string;
+}
+
+/** An event of a watch: `{type, object}`. */
+export interface WatchEvent {
+  readonly type: string;
+  readonly object: JsonObject;
+}
+
+export interface KubeClient {
+  /**
+   * The answer's object.
+   *
+   * @throws KubeApiError for a status of 400 and above, KubeUnreachableError if there was no answer.
+   */
+  request(request: KubeRequest): Promise<JsonObject>;
+  /**
+   * Hands on one event after the other until the stream ends, which resolves; aborting `signal` ends it, too.
+   *
+   * @throws KubeApiError, KubeUnreachableError
+   */
+  watch(request: KubeWatchRequest, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+/** The API server said no. */
+export class KubeApiError extends Error {
+  override readonly name = "KubeApiError";
+
+  constructor(
+    /** The HTTP status. */
+    readonly status: number,
+    /** The reason in the answer's Status, such as `AlreadyExists`; empty if there is none. */
+    readonly reason: string,
+    /** The answer's Status or what was sent instead of it. */
+    readonly body: JsonObject,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** There was no answer: the connection failed, broke off or took too long. */
+export class KubeUnreachableError extends Error {
+  override readonly name = "KubeUnreachableError";
+}

@@ -1,0 +1,58 @@
+/** What the replicator needs of a cluster. */
+import type { AddOperation, RemoveOperation, TestOperation } from "../core/attachment.ts";
+import type { ServiceAccount } from "../core/attachment.ts";
+import type { Copy, ExistingCopy } from "../core/replication.ts";
+
+/** Requests in the urgent lane go before those in the background: a new namespace's pods wait for its copies. */
+export type Lane = "urgent" | "background";
+
+/** How a write ended. Every other end is an error that the caller tries again. */
+export type WriteOutcome =
+  /** The Secret is as it has to be. */
+  | { readonly kind: "written"; readonly existing: ExistingCopy }
+  /** One that carries our label is there already, and was not known. Nothing was written. */
+  | { readonly kind: "exists"; readonly existing: ExistingCopy }
+  /** One of that name without our label is there. Nothing was written. */
+  | { readonly kind: "foreign"; readonly uid: string }
+  /** The Secret is gone, or another one has its name by now. Nothing was written. */
+  | { readonly kind: "lost" }
+  /** The namespace is gone or on its way. Nothing was written. */
+  | { readonly kind: "namespace-gone" };
+
+/** Writes copies. */
+export interface CopyWriter {
+  /** Fails to overwrite: what is there already stays as it is. */
+  create(namespace: string, copy: Copy, lane: Lane): Promise<WriteOutcome>;
+  /** Changes the Secret with that uid in place, and none other. */
+  update(namespace: string, copy: Copy, uid: string, lane: Lane): Promise<WriteOutcome>;
+  /** Removes the Secret with that uid; one that is gone is no error. */
+  remove(namespace: string, name: string, uid: string, lane: Lane): Promise<void>;
+}
+
+/** Reads and changes ServiceAccounts. */
+export interface ServiceAccountClient {
+  /** Undefined if there is none. */
+  read(namespace: string, name: string, lane: Lane): Promise<ServiceAccount | undefined>;
+  /** "conflict" if somebody else was faster: read again. The resource version is that after the patch. */
+  patch(
+    namespace: string,
+    name: string,
+    operations: readonly (AddOperation | RemoveOperation | TestOperation)[],
+    lane: Lane,
+  ): Promise<
+    { readonly kind: "patched"; readonly resourceVersion: string } | { readonly kind: "conflict" | "gone" }
+  >;
+}
+
+/** Something that a person has to know. */
+export interface ClusterWarning {
+  /** CamelCase, as events have it. */
+  readonly reason: string;
+  /** One sentence, nothing secret. */
+  readonly message: string;
+  /** The Secret that it is about, where `kubectl describe secret` shows it; without one, Pullpass's own pod. */
+  readonly secret?: { readonly namespace: string; readonly name: string; readonly uid?: string };
+}
+
+/** Tells people, by an Event; the same warning again is not written again for a while. Does not throw. */
+export type Warn = (warning: ClusterWarning) => void;

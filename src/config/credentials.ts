@@ -44,6 +44,23 @@ export function readCredentials(
   }
 }
 
+/** The files that hold credentials, each once: what has to be watched besides the configuration. */
+export function credentialFiles(registries: readonly ConfiguredRegistry[]): readonly string[] {
+  const files = registries.flatMap(({ source }) => {
+    switch (source?.kind) {
+      case "basic":
+        return source.password.kind === "file" ? [source.password.path] : [];
+      case "token":
+        return source.token.kind === "file" ? [source.token.path] : [];
+      case "docker-config":
+        return [source.path];
+      default:
+        return [];
+    }
+  });
+  return [...new Set(files)];
+}
+
 function readText(source: TextSource, environment: Environment): string {
   switch (source.kind) {
     case "inline":

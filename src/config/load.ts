@@ -2,6 +2,7 @@
 import path from "node:path";
 import { Sensitive } from "../core/credential.ts";
 import { elementsOf, isObject } from "../core/kubernetes.ts";
+import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
 import { formatPlace, InvalidConfigurationError, type Place, type Problem } from "./place.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
@@ -142,7 +143,7 @@ function textSource(
   return { kind: "inline", value: new Sensitive(inline ?? "") };
 }
 
-/** Names are unique, and two registries with credentials of their own do not write one Secret. */
+/** Names are unique, the build secret's name is taken, and two registries with credentials of their own do not write one Secret. */
 function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Problem[] {
   const byName = new Map<string, ConfiguredRegistry>();
   const bySecret = new Map<string, ConfiguredRegistry>();
@@ -155,6 +156,10 @@ function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Pro
     }
     byName.set(registry.name, registry);
 
+    if (registry.secretName === BUILD_SECRET_NAME) {
+      const message = `Secret ${BUILD_SECRET_NAME} holds what builds use; give the registry another secretName`;
+      problems.push({ place: registry.place, message });
+    }
     if (registry.source === undefined) continue;
     const other = bySecret.get(registry.secretName);
     if (other !== undefined && namesake === undefined) {

@@ -1,0 +1,150 @@
+/** Keeps the credentials of all registries as their sources have them now: the file, mounted files, Secrets. */
+import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
+import {
+  credentialFiles,
+  readCredentials,
+  UnusableCredentialsError,
+  type Environment,
+} from "../config/credentials.ts";
+import { watchFiles, type FileWatch } from "../config/watch.ts";
+import type { JsonObject } from "../core/kubernetes.ts";
+import type { Source } from "../core/replication.ts";
+import { credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
+
+export interface SecretName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** What is known of a Secret that is a source; `missing` is known, too. */
+type SecretState = JsonObject | "missing" | "unknown";
+
+export interface SecretWatch {
+  /** Resolves once the Secret was asked for, also if the answer was no. */
+  readonly asked: Promise<void>;
+  close(): void;
+}
+
+/** Why a registry's credentials cannot be had; nothing secret. */
+export interface SourceFault {
+  readonly registry: string;
+  readonly message: string;
+}
+
+export interface SourceKeeperOptions {
+  readonly environment: Environment;
+  /** Where Secrets are that the configuration names without a namespace. */
+  readonly ownNamespace: string;
+  readonly watchSecret: (
+    secret: SecretName,
+    onChange: (state: JsonObject | "missing") => void,
+  ) => SecretWatch;
+  /** All registries in configuration order, at every change of one of them; the faults are those of the moment. */
+  readonly onChange: (sources: readonly Source[], faults: readonly SourceFault[]) => void;
+}
+
+export interface SourceKeeper {
+  /** Begins to watch what the configuration names, and ends watching what it does not name any more. */
+  setConfiguration(configuration: Configuration): void;
+  /** Resolves once every Secret that the configuration names now was asked for. */
+  settled(): Promise<void>;
+  close(): void;
+}
+
+interface WatchedSecret {
+  readonly watch: SecretWatch;
+  state: SecretState;
+}
+
+export function keepSources({
+  environment,
+  ownNamespace,
+  watchSecret,
+  onChange,
+}: SourceKeeperOptions): SourceKeeper {
+  const secrets = new Map<string, WatchedSecret>();
+  let registries: readonly ConfiguredRegistry[] = [];
+  let fileWatch: FileWatch | undefined;
+
+  const publish = (): void => {
+    const faults: SourceFault[] = [];
+    const sources = registries.map((registry): Source => {
+      const secret = secretOf(registry);
+      const common = { registry, secret };
+      if (registry.source === undefined) return { ...common, credentials: "kept-by-admin" };
+      try {
+        const credentials =
+          secret === undefined ? readCredentials(registry, environment) : readSecret(registry, secret);
+        return { ...common, credentials };
+      } catch (error) {
+        const isExpected = error instanceof UnusableCredentialsError || error instanceof UnusableSecretError;
+        if (!isExpected) throw error;
+        faults.push({ registry: registry.name, message: error.message });
+        return { ...common, credentials: "unreadable" };
+      }
+    });
+    onChange(sources, faults);
+  };
+
+  const secretOf = ({ source }: ConfiguredRegistry): SecretName | undefined =>
+    source?.kind === "secret"
+      ? { namespace: source.namespace ?? ownNamespace, name: source.name }
+      : undefined;
+
+  const readSecret = (registry: ConfiguredRegistry, secret: SecretName): Exclude<Source["credentials"], string> => {
+    const name = describeSecret(secret);
+    const state = secrets.get(name)?.state ?? "unknown";
+    if (state === "missing") throw new UnusableCredentialsError(`Secret ${name} does not exist`);
+    if (state === "unknown") throw new UnusableCredentialsError(`Secret ${name} could not be read yet`);
+    try {
+      return credentialsInSecret(state, registry.address);
+    } catch (error) {
+      if (!(error instanceof UnusableSecretError)) throw error;
+      throw new UnusableCredentialsError(`Secret ${name}: ${error.message}`, { cause: error });
+    }
+  };
+
+  const watch = (secret: SecretName): WatchedSecret => {
+    const watched: WatchedSecret = {
+      state: "unknown",
+      watch: watchSecret(secret, (state) => {
+        watched.state = state;
+        publish();
+      }),
+    };
+    return watched;
+  };
+
+  return {
+    setConfiguration(configuration) {
+      // A connection's Secret is Polyaxon's, in its own namespace, and made for builders.
+      registries = configuration.registries.filter(({ list }) => list !== "connections");
+      const needed = new Map(
+        registries.flatMap((registry) => {
+          const secret = secretOf(registry);
+          return secret === undefined ? [] : [[describeSecret(secret), secret] as const];
+        }),
+      );
+      for (const [name, watched] of secrets) {
+        if (needed.has(name)) continue;
+        watched.watch.close();
+        secrets.delete(name);
+      }
+      for (const [name, secret] of needed) if (!secrets.has(name)) secrets.set(name, watch(secret));
+      fileWatch?.close();
+      fileWatch = watchFiles(credentialFiles(registries), publish);
+      publish();
+    },
+    async settled() {
+      await Promise.all([...secrets.values()].map(({ watch: { asked } }) => asked));
+    },
+    close() {
+      fileWatch?.close();
+      for (const { watch: secretWatch } of secrets.values()) secretWatch.close();
+    },
+  };
+}
+
+export function describeSecret({ namespace, name }: SecretName): string {
+  return `${namespace}/${name}`;
+}

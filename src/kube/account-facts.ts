@@ -1,0 +1,53 @@
+/** What the webhook knows of ServiceAccounts: those that enforce their list of Secrets, and which pull secrets it names. */
+import { elementsOf, textOf, type ServiceAccountFacts } from "../core/kubernetes.ts";
+import type { ServiceAccountClient } from "../replicator/ports.ts";
+import type { ServiceAccountMetadata } from "./service-accounts.ts";
+
+export interface AccountFacts {
+  /** Undefined for an account that enforces nothing, and for one that does not exist. */
+  of(namespace: string, name: string): ServiceAccountFacts | undefined;
+  onAccount(metadata: ServiceAccountMetadata): void;
+  onAccountGone(namespace: string, name: string): void;
+}
+
+/** How long an account that could not be read is taken for one that lists nothing. */
+const RETRY_MS = 5000;
+
+/**
+ * The watch shows metadata alone, so an account that enforces its list is read. Until it is, it counts as one that lists
+ * nothing: a pod without a pull secret can be created, one with a pull secret that is not listed cannot.
+ */
+export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): AccountFacts {
+  const enforcing = new Map<string, { readonly version: string; facts: ServiceAccountFacts }>();
+
+  const read = async (namespace: string, name: string, version: string): Promise<void> => {
+    const entry = enforcing.get(`${namespace}/${name}`);
+    // A newer event reads for itself.
+    if (entry?.version !== version) return;
+    try {
+      const account = await client.read(namespace, name, "urgent");
+      const names = elementsOf(account?.imagePullSecrets).map((secret) => textOf(secret, "name"));
+      const pullSecretNames = names.filter((secret) => secret !== undefined);
+      entry.facts = { isMountableSecretsEnforced: true, pullSecretNames };
+    } catch {
+      setTimeout(() => void read(namespace, name, version), RETRY_MS).unref();
+    }
+  };
+
+  return {
+    of: (namespace, name) => enforcing.get(`${namespace}/${name}`)?.facts,
+    onAccount({ namespace, name, resourceVersion, isMountableSecretsEnforced }) {
+      const key = `${namespace}/${name}`;
+      const known = enforcing.get(key);
+      if (!isMountableSecretsEnforced) enforcing.delete(key);
+      else if (known?.version !== resourceVersion) {
+        const facts = known?.facts ?? { isMountableSecretsEnforced: true, pullSecretNames: [] };
+        enforcing.set(key, { version: resourceVersion, facts });
+        void read(namespace, name, resourceVersion);
+      }
+    },
+    onAccountGone(namespace, name) {
+      enforcing.delete(`${namespace}/${name}`);
+    },
+  };
+}

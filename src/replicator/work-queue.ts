@@ -1,0 +1,130 @@
+/** A queue of keys that are worked on until they succeed. */
+import type { Lane } from "./ports.ts";
+
+export interface WorkQueueOptions {
+  /** Brings what the key stands for in order; throwing means that it has to be tried again. */
+  readonly handle: (key: string, lane: Lane) => Promise<void>;
+  /** How many keys of each lane are worked on at once. */
+  readonly concurrency: number;
+  /** Told of each failure and of when the key comes again. */
+  readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
+  /** A number from 0 up to 1, for the jitter. */
+  readonly random: () => number;
+}
+
+/** The first failure waits for up to this time, each further one for up to twice as long. */
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5 * 60_000;
+
+export interface WorkQueue {
+  /** A key that waits already stays where it is, but for one that becomes urgent. One that is being worked on comes again. */
+  add(key: string, lane: Lane): void;
+  /** Adds the key in the background after some time, unless it is added before. */
+  addLater(key: string, delayMs: number): void;
+  /** Nothing is begun after a pause; what was begun goes on. */
+  pause(): void;
+  resume(): void;
+  /** Forgets everything that has not begun. */
+  clear(): void;
+  /** Keys that wait or are being worked on; those that wait for a retry are not among them. */
+  readonly depth: number;
+}
+
+/**
+ * Each key stands in the queue once and is worked on by one worker at a time, as in client-go's workqueue. Urgent keys
+ * have workers of their own, so that they do not wait for a rotation that goes through all namespaces.
+ */
+export function createWorkQueue({ handle, concurrency, onFailure, random }: WorkQueueOptions): WorkQueue {
+  // A Map keeps the order in which keys came, and finds one to take it out.
+  const waiting: Record<Lane, Set<string>> = { urgent: new Set(), background: new Set() };
+  const running: Record<Lane, number> = { urgent: 0, background: 0 };
+  const active = new Map<string, Lane | undefined>();
+  const delayed = new Map<string, NodeJS.Timeout>();
+  const failures = new Map<string, number>();
+  let isPaused = true;
+
+  const add = (key: string, lane: Lane): void => {
+    cancelDelay(key);
+    if (active.has(key)) {
+      // It may have read what has changed since: it runs once more, in the more urgent of both lanes.
+      active.set(key, active.get(key) === "urgent" ? "urgent" : lane);
+      return;
+    }
+    if (waiting.urgent.has(key)) return;
+    if (lane === "urgent") waiting.background.delete(key);
+    waiting[lane].add(key);
+    begin();
+  };
+
+  const addLater = (key: string, delayMs: number): void => {
+    cancelDelay(key);
+    const timer = setTimeout(() => {
+      add(key, "background");
+    }, delayMs);
+    delayed.set(key, timer.unref());
+  };
+
+  const cancelDelay = (key: string): void => {
+    clearTimeout(delayed.get(key));
+    delayed.delete(key);
+  };
+
+  const begin = (): void => {
+    for (const lane of ["urgent", "background"] as const) {
+      while (!isPaused && running[lane] < concurrency) {
+        const [key] = waiting[lane];
+        if (key === undefined) break;
+        waiting[lane].delete(key);
+        void work(key, lane);
+      }
+    }
+  };
+
+  const work = async (key: string, lane: Lane): Promise<void> => {
+    running[lane]++;
+    active.set(key, undefined);
+    let retryInMs: number | undefined;
+    try {
+      await handle(key, lane);
+      failures.delete(key);
+    } catch (error) {
+      const count = (failures.get(key) ?? 0) + 1;
+      failures.set(key, count);
+      retryInMs = retryDelay(count, random());
+      onFailure(key, error, retryInMs);
+    }
+    const again = active.get(key);
+    active.delete(key);
+    running[lane]--;
+    if (retryInMs !== undefined) addLater(key, retryInMs);
+    else if (again !== undefined) add(key, again);
+    begin();
+  };
+
+  return {
+    add,
+    addLater,
+    pause() {
+      isPaused = true;
+    },
+    resume() {
+      isPaused = false;
+      begin();
+    },
+    clear() {
+      for (const key of [...delayed.keys()]) cancelDelay(key);
+      waiting.urgent.clear();
+      waiting.background.clear();
+      failures.clear();
+    },
+    get depth() {
+      return waiting.urgent.size + waiting.background.size + active.size;
+    },
+  };
+}
+
+/** Between half of the doubled time and all of it, so that keys that failed together do not come back together. */
+function retryDelay(failureCount: number, random: number): number {
+  const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failureCount - 1));
+  return ceiling * (0.5 + random / 2);
+}

@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Lane } from "../../src/replicator/ports.ts";
+import { createWorkQueue } from "../../src/replicator/work-queue.ts";
+
+/** A queue whose work ends when the test says so. */
+function heldQueue(concurrency = 1) {
+  const begun: string[] = [];
+  const ends = new Map<string, (error?: Error) => void>();
+  const failures: { readonly key: string; readonly retryInMs: number }[] = [];
+  const queue = createWorkQueue({
+    concurrency,
+    random: () => 1,
+    onFailure: (key, _, retryInMs) => failures.push({ key, retryInMs }),
+    handle: (key, lane) => {
+      begun.push(`${key} ${lane}`);
+      return new Promise((resolve, reject) => {
+        ends.set(key, (error) => {
+          if (error === undefined) resolve();
+          else reject(error);
+        });
+      });
+    },
+  });
+  const end = async (key: string, error?: Error): Promise<void> => {
+    ends.get(key)?.(error);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return { queue, begun, failures, end };
+}
+
+describe("createWorkQueue", () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it("begins nothing before it is resumed, nor after a pause", async () => {
+    const { queue, begun, end } = heldQueue();
+    queue.add("a", "background");
+    expect(begun).toEqual([]);
+    queue.resume();
+    expect(begun).toEqual(["a background"]);
+    queue.add("b", "background");
+    queue.pause();
+    await end("a");
+    expect(begun).toEqual(["a background"]);
+    queue.resume();
+    expect(begun).toEqual(["a background", "b background"]);
+  });
+
+  it("holds a key once, and works on it again if it is added meanwhile", async () => {
+    const { queue, begun, end } = heldQueue(4);
+    queue.resume();
+    queue.add("a", "background");
+    queue.add("a", "background");
+    queue.add("a", "urgent");
+    expect(begun).toEqual(["a background"]);
+    expect(queue.depth).toBe(1);
+    await end("a");
+    expect(begun).toEqual(["a background", "a urgent"]);
+    await end("a");
+    expect(queue.depth).toBe(0);
+  });
+
+  it("does not make urgent keys wait for the background, and moves one up that becomes urgent", () => {
+    const { queue, begun } = heldQueue(1);
+    queue.resume();
+    for (const key of ["a", "b", "c"]) queue.add(key, "background");
+    queue.add("c", "urgent");
+    expect(begun).toEqual(["a background", "c urgent"]);
+    queue.add("b", "urgent");
+    queue.add("b", "background");
+    expect(queue.depth).toBe(3);
+  });
+
+  it.each<[Lane]>([["urgent"], ["background"]])("works on no more than it may at once (%s)", async (lane) => {
+    const { queue, begun, end } = heldQueue(2);
+    queue.resume();
+    for (const key of ["a", "b", "c"]) queue.add(key, lane);
+    expect(begun).toHaveLength(2);
+    await end("b");
+    expect(begun).toEqual([`a ${lane}`, `b ${lane}`, `c ${lane}`]);
+  });
+
+  it("tries a key again later and later, and from the beginning once it succeeded", async () => {
+    const { queue, begun, failures, end } = heldQueue();
+    queue.resume();
+    queue.add("a", "background");
+    for (const wait of [250, 500, 1000]) {
+      await end("a", new Error("made to fail"));
+      await vi.advanceTimersByTimeAsync(wait);
+    }
+    await end("a");
+    queue.add("a", "background");
+    await end("a", new Error("made to fail"));
+    expect(failures.map(({ retryInMs }) => retryInMs)).toEqual([250, 500, 1000, 250]);
+    expect(begun).toHaveLength(5);
+  });
+
+  it("waits no longer than five minutes", async () => {
+    const { queue, failures, end } = heldQueue();
+    queue.resume();
+    queue.add("a", "background");
+    for (let count = 0; count < 20; count++) {
+      await end("a", new Error("made to fail"));
+      await vi.advanceTimersByTimeAsync(5 * 60_000);
+    }
+    expect(failures.at(-1)?.retryInMs).toBe(5 * 60_000);
+  });
+
+  it("takes a key that waits for its time at once when it is added, and forgets it when it is cleared", async () => {
+    const { queue, begun, end } = heldQueue();
+    queue.resume();
+    queue.addLater("a", 1000);
+    queue.addLater("b", 1000);
+    queue.add("a", "background");
+    expect(begun).toEqual(["a background"]);
+    await end("a");
+    queue.clear();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(begun).toEqual(["a background"]);
+  });
+});

@@ -1,9 +1,10 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
 import jsonpatch from "fast-json-patch";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
+import type { AddOperation } from "../core/json-patch.ts";
 import type { NamespaceFacts } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
-import { patchPod, type AddOperation } from "../core/patch.ts";
+import { patchPod } from "../core/patch.ts";
 import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
 import type { RegistryIndex } from "../core/registry.ts";

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import jsonpatch from "fast-json-patch";
 import { isAlias, isNode, LineCounter, visit, type Document } from "yaml";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../config/parse-yaml.ts";
-import type { AddOperation } from "../core/patch.ts";
+import type { AddOperation } from "../core/json-patch.ts";
 import { applyEdits, editFor, layoutOf, type Addition, type TextEdit } from "./yaml-edit.ts";
 
 /** Manifests as they came from one file or from standard input. */

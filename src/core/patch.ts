@@ -1,17 +1,10 @@
 /** Writes an injection as a JSON patch (RFC 6902) that the API server applies to the pod. */
 import type { Injection } from "./decision.ts";
+import { escapePointer, type AddOperation } from "./json-patch.ts";
 import { isObject, type Pod } from "./kubernetes.ts";
 import { INJECTED_ANNOTATION } from "./labels.ts";
 import { listAnnotationOf } from "./pod.ts";
 import type { Registry } from "./registry.ts";
-
-/** The only operation ever used: it cannot fail where its parent is there, and removes nothing. */
-export interface AddOperation {
-  readonly op: "add";
-  /** A JSON pointer (RFC 6901). */
-  readonly path: string;
-  readonly value: unknown;
-}
 
 /** What of a pod and an injection the patch depends on; equal plans give equal patches. */
 export interface PatchPlan {
@@ -34,7 +27,8 @@ export function planPatch(pod: Pod, { secretNames, registries }: Injection): Pat
 }
 
 /*
- * A patch that does not apply rejects the pod, even under failurePolicy Ignore. So each operation's parent has to be there:
+ * Only `add`, which takes nothing away. A patch that does not apply rejects the pod, even under failurePolicy Ignore. So
+ * each operation's parent has to be there:
  *
  * in the pod                | operations
  * no imagePullSecrets, null | add /spec/imagePullSecrets, the list
@@ -62,7 +56,7 @@ export function writePatch({
     case "some":
       return [
         ...secrets,
-        { op: "add", path: `/metadata/annotations/${escape(INJECTED_ANNOTATION)}`, value: injected },
+        { op: "add", path: `/metadata/annotations/${escapePointer(INJECTED_ANNOTATION)}`, value: injected },
       ];
     case "full":
       return secrets;
@@ -95,9 +89,4 @@ function stateOfAnnotations(annotations: unknown, injected: string): PatchPlan["
     codeUnits += key.length + (typeof value === "string" ? value.length : 0);
   }
   return codeUnits * MAX_BYTES_PER_CODE_UNIT <= MAX_ANNOTATIONS_BYTES ? "some" : "full";
-}
-
-/** For a JSON pointer. */
-function escape(key: string): string {
-  return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }

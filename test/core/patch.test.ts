@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import jsonpatch from "fast-json-patch";
 import { describe, expect, it } from "vitest";
+import type { AddOperation } from "../../src/core/json-patch.ts";
 import type { Pod } from "../../src/core/kubernetes.ts";
-import { patchPod, type AddOperation } from "../../src/core/patch.ts";
+import { patchPod } from "../../src/core/patch.ts";
 import { asPod } from "../../src/core/pod.ts";
 import { decide } from "../../src/core/policy.ts";
 import { anyPod } from "./any-pod.ts";

@@ -1,0 +1,215 @@
+import fc from "fast-check";
+import jsonpatch from "fast-json-patch";
+import { describe, expect, it } from "vitest";
+import { planAttachment, type ServiceAccount } from "../../src/core/attachment.ts";
+import type { PatchOperation } from "../../src/core/json-patch.ts";
+
+const ATTACHED = "pullpass.dev/attached";
+const RECORD = "/metadata/annotations/pullpass.dev~1attached";
+const TEST = { op: "test", path: "/metadata/resourceVersion", value: "7" };
+
+interface AccountObject {
+  metadata: { resourceVersion: string; annotations?: Record<string, string> };
+  imagePullSecrets?: unknown[];
+}
+
+function accountOf({ metadata, imagePullSecrets }: AccountObject): ServiceAccount {
+  return {
+    resourceVersion: metadata.resourceVersion,
+    imagePullSecrets,
+    annotations: metadata.annotations,
+  };
+}
+
+function account(list?: readonly unknown[], annotations?: Readonly<Record<string, string>>): AccountObject {
+  return {
+    metadata: {
+      resourceVersion: "7",
+      ...(annotations === undefined ? {} : { annotations: { ...annotations } }),
+    },
+    ...(list === undefined ? {} : { imagePullSecrets: [...list] }),
+  };
+}
+
+/** As the API server does: the whole patch or nothing. */
+function apply(object: AccountObject, operations: readonly PatchOperation[]): AccountObject {
+  return jsonpatch.applyPatch(structuredClone(object), structuredClone(operations), true).newDocument;
+}
+
+function attach(object: AccountObject, ...wanted: readonly string[]): AccountObject {
+  return apply(object, planAttachment(accountOf(object), wanted));
+}
+
+const named = (...names: readonly string[]): readonly unknown[] => names.map((name) => ({ name }));
+
+describe("planAttachment", () => {
+  it("README example", () => {
+    expect(planAttachment(accountOf(account()), ["pullpass-team-a"])).toEqual([
+      TEST,
+      { op: "add", path: "/imagePullSecrets", value: [{ name: "pullpass-team-a" }] },
+      { op: "add", path: "/metadata/annotations", value: { [ATTACHED]: "pullpass-team-a" } },
+    ]);
+  });
+
+  it.each([
+    [false, false, false, "other", "z"],
+    [false, false, true, "other x", "z,x"],
+    [false, true, false, "other", "z"],
+    [false, true, true, "other x", "x,z"],
+    [true, false, false, "x other", "z"],
+    [true, false, true, "x other", "z"],
+    [true, true, false, "other", "z"],
+    [true, true, true, "x other", "x,z"],
+  ])("in the list: %s, recorded: %s, wanted: %s", (isPresent, isRecorded, isWanted, list, record) => {
+    const before = account(named(...(isPresent ? ["x", "other"] : ["other"]), "z"), {
+      [ATTACHED]: isRecorded ? "x,z" : "z",
+      theirs: "stays",
+    });
+    const after = attach(before, ...(isWanted ? ["z", "x"] : ["z"]));
+    const names = list.split(" ");
+    // Ours go to the end, after the one that is wanted in every row.
+    const expected = names.includes("x") && !isPresent ? ["other", "z", "x"] : [...names, "z"];
+    expect(after.imagePullSecrets).toEqual(named(...expected));
+    expect(after.metadata.annotations).toEqual({ [ATTACHED]: record, theirs: "stays" });
+  });
+
+  it.each([
+    ["no list, nothing wanted", account(), [], []],
+    ["an empty list, nothing wanted", account([]), [], []],
+    [
+      "an empty list",
+      account([], {}),
+      ["x"],
+      [
+        { op: "add", path: "/imagePullSecrets/-", value: { name: "x" } },
+        { op: "add", path: RECORD, value: "x" },
+      ],
+    ],
+    [
+      "a name wanted twice",
+      account([]),
+      ["x", "x"],
+      [
+        { op: "add", path: "/imagePullSecrets/-", value: { name: "x" } },
+        { op: "add", path: "/metadata/annotations", value: { [ATTACHED]: "x" } },
+      ],
+    ],
+    [
+      "nothing but ours in the list",
+      account(named("x"), { [ATTACHED]: "x" }),
+      [],
+      [
+        { op: "remove", path: "/imagePullSecrets" },
+        { op: "remove", path: RECORD },
+      ],
+    ],
+    [
+      "ours to be replaced by another",
+      account(named("x"), { [ATTACHED]: "x" }),
+      ["y"],
+      [
+        { op: "remove", path: "/imagePullSecrets/0" },
+        { op: "add", path: "/imagePullSecrets/-", value: { name: "y" } },
+        { op: "add", path: RECORD, value: "y" },
+      ],
+    ],
+    [
+      "several of ours among others",
+      account([...named("x", "a", "y"), {}, null, "y", { name: 1 }, ...named("a")], { [ATTACHED]: "y,x" }),
+      [],
+      [
+        { op: "remove", path: "/imagePullSecrets/2" },
+        { op: "remove", path: "/imagePullSecrets/0" },
+        { op: "remove", path: RECORD },
+      ],
+    ],
+    [
+      "one of ours twice, so that one is somebody else's",
+      account(named("x", "x"), { [ATTACHED]: "x" }),
+      [],
+      [
+        { op: "remove", path: "/imagePullSecrets/0" },
+        { op: "remove", path: RECORD },
+      ],
+    ],
+    ["an empty record", account(named("a"), { [ATTACHED]: "" }), [], [{ op: "remove", path: RECORD }]],
+    ["a record in a person's hand", account(named("x", "y"), { [ATTACHED]: " x, y,,x " }), ["y", "x"], []],
+    [
+      "ours taken off by hand together with the list",
+      account(undefined, { [ATTACHED]: "x" }),
+      ["x"],
+      [{ op: "add", path: "/imagePullSecrets", value: [{ name: "x" }] }],
+    ],
+  ])("plans for %s", (_title, object, wanted, operations) => {
+    const plan = planAttachment(accountOf(object), wanted);
+    expect(plan).toEqual(operations.length === 0 ? [] : [TEST, ...operations]);
+  });
+
+  it("fails where somebody was faster", () => {
+    const plan = planAttachment(accountOf(account()), ["x"]);
+    const newer = account(named("x"));
+    newer.metadata.resourceVersion = "8";
+    expect(() => apply(newer, plan)).toThrow(jsonpatch.JsonPatchError);
+  });
+});
+
+const name = fc.constantFrom("a", "b", "c", "d");
+const entry = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ name }) },
+  { weight: 1, arbitrary: fc.constantFrom({}, null, "a", { name: 1 }) },
+);
+const record = fc.oneof(
+  fc.array(name).map((names) => names.join(",")),
+  fc.constantFrom("", ",", " a , a"),
+);
+const anyAccount = fc
+  .tuple(
+    fc.option(fc.array(entry, { maxLength: 6 }), { nil: undefined }),
+    fc.option(fc.record({ [ATTACHED]: record, theirs: fc.constant("stays") }, { requiredKeys: [] }), {
+      nil: undefined,
+    }),
+  )
+  .map(([list, annotations]) => account(list, annotations as Readonly<Record<string, string>> | undefined));
+const wantedNames = fc.array(name, { maxLength: 4 });
+
+describe("a plan that is applied", () => {
+  it("leaves nothing to do", () => {
+    fc.assert(
+      fc.property(anyAccount, wantedNames, (object, wanted) => {
+        const after = attach(object, ...wanted);
+        expect(planAttachment(accountOf(after), wanted)).toEqual([]);
+        const names = (after.imagePullSecrets ?? []).map((each) => (each as { name?: unknown } | null)?.name);
+        expect(names).toEqual(expect.arrayContaining(wanted));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("keeps the entries of others in number and order, and their annotations", () => {
+    fc.assert(
+      fc.property(anyAccount, wantedNames, (object, wanted) => {
+        const after = attach(object, ...wanted);
+        const ours = new Set(
+          (object.metadata.annotations?.[ATTACHED] ?? "").split(",").map((each) => each.trim()),
+        );
+        const isOurs = (each: unknown): boolean => ours.has((each as { name?: string } | null)?.name ?? "");
+        const others = (object.imagePullSecrets ?? []).filter((each) => !isOurs(each));
+        const left = (after.imagePullSecrets ?? []).filter((each) => !isOurs(each));
+        expect(left.slice(0, others.length)).toEqual(others);
+        expect(after.metadata.annotations?.["theirs"]).toBe(object.metadata.annotations?.["theirs"]);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("is undone by one that wants nothing; an empty list and none are the same to the API server", () => {
+    fc.assert(
+      fc.property(fc.option(fc.array(entry), { nil: undefined }), wantedNames, (list, wanted) => {
+        const after = attach(attach(account(list), ...wanted));
+        expect(after.imagePullSecrets ?? []).toEqual(list ?? []);
+        expect(after.metadata.annotations ?? {}).toEqual({});
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

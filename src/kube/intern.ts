@@ -1,0 +1,26 @@
+/** Keeps one text where many objects hold an equal one. */
+
+/** Returns the text itself, or an equal one that was seen before. */
+export type Intern = (text: string) => string;
+
+/**
+ * 50,000 copies hold a few dozen different documents of some hundred characters each. What does not fit any more is
+ * forgotten, so that outdated documents do not stay for good.
+ */
+const MAX_CHARACTERS = 1024 * 1024;
+
+export function createIntern(maxCharacters = MAX_CHARACTERS): Intern {
+  const known = new Map<string, string>();
+  let characters = 0;
+  return (text) => {
+    const same = known.get(text);
+    if (same !== undefined) return same;
+    if (characters + text.length > maxCharacters) {
+      known.clear();
+      characters = 0;
+    }
+    known.set(text, text);
+    characters += text.length;
+    return text;
+  };
+}

@@ -1,0 +1,82 @@
+/** Reads and changes ServiceAccounts. */
+import type { ServiceAccount } from "../core/attachment.ts";
+import { elementsOf, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { ATTACHED_ANNOTATION, MANAGER } from "../core/labels.ts";
+import type { ServiceAccountClient } from "../replicator/ports.ts";
+import { causesOf, hasStatus } from "./api-errors.ts";
+import type { KubeClient } from "./client.ts";
+import { readMetadata } from "./read-metadata.ts";
+
+/** The annotation by which pods of an account may use only the Secrets that it lists. */
+const ENFORCE_ANNOTATION = "kubernetes.io/enforce-mountable-secrets";
+
+/** What the metadata of a ServiceAccount tells. */
+export interface ServiceAccountMetadata {
+  readonly namespace: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+  readonly isMountableSecretsEnforced: boolean;
+  /** The names of the pull secrets that Pullpass added, joined by commas; undefined if it added none. */
+  readonly attached: string | undefined;
+}
+
+/** Reads a ServiceAccount or its PartialObjectMetadata. */
+export function readServiceAccountMetadata(account: JsonObject): ServiceAccountMetadata {
+  const { namespace, name, resourceVersion, annotations } = readMetadata(account);
+  return {
+    namespace,
+    name,
+    resourceVersion,
+    isMountableSecretsEnforced: textOf(annotations, ENFORCE_ANNOTATION) === "true",
+    attached: textOf(annotations, ATTACHED_ANNOTATION),
+  };
+}
+
+export function createServiceAccountClient(client: KubeClient): ServiceAccountClient {
+  const pathOf = (namespace: string, name: string) =>
+    `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`;
+  return {
+    async read(namespace, name, lane) {
+      try {
+        return readServiceAccount(
+          await client.request({ method: "GET", path: pathOf(namespace, name), lane }),
+        );
+      } catch (error) {
+        if (hasStatus(error, 404)) return undefined;
+        throw error;
+      }
+    },
+
+    async patch(namespace, name, operations, lane) {
+      try {
+        const account = await client.request({
+          method: "PATCH",
+          path: pathOf(namespace, name),
+          query: { fieldManager: MANAGER },
+          body: operations,
+          contentType: "application/json-patch+json",
+          lane,
+        });
+        return { kind: "patched", resourceVersion: readMetadata(account).resourceVersion };
+      } catch (error) {
+        if (hasStatus(error, 404)) return { kind: "gone" };
+        // A `test` that fails, as any operation that does not apply, is answered by 422 without a cause; a patch that
+        // leads to an invalid object, which no second try makes valid, by 422 with causes.
+        if (hasStatus(error, 409) || (hasStatus(error, 422) && causesOf(error).length === 0)) {
+          return { kind: "conflict" };
+        }
+        throw error;
+      }
+    },
+  };
+}
+
+function readServiceAccount(account: JsonObject): ServiceAccount {
+  const { resourceVersion, annotations } = readMetadata(account);
+  const secrets = account["imagePullSecrets"];
+  return {
+    resourceVersion,
+    imagePullSecrets: Array.isArray(secrets) ? elementsOf(secrets) : undefined,
+    annotations: Object.keys(annotations).length === 0 ? undefined : annotations,
+  };
+}

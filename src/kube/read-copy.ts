@@ -15,16 +15,19 @@ export function isManaged(secret: JsonObject): boolean {
 }
 
 export function readCopy(secret: JsonObject, intern: Intern): ExistingCopy {
-  const { uid, annotations } = readMetadata(secret);
+  const { uid, resourceVersion, annotations } = readMetadata(secret);
   const registries = textOf(annotations, REGISTRIES_ANNOTATION);
-  const content = textOf(secret["data"], DOCUMENT_KEY);
+  const isPullSecret = secret["type"] === PULL_SECRET_TYPE;
+  const content = isPullSecret ? textOf(secret["data"], DOCUMENT_KEY) : undefined;
   return {
     uid,
+    // Comparable as numbers: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+    version: Number(resourceVersion),
     document: content === undefined ? undefined : intern(Buffer.from(content, "base64").toString("utf8")),
     registries: registries === undefined ? undefined : intern(registries),
     isMarked:
       isManaged(secret) &&
       Object.entries(GITOPS_ANNOTATIONS).every(([key, value]) => textOf(annotations, key) === value),
-    isUpdatable: secret["type"] === PULL_SECRET_TYPE && secret["immutable"] !== true,
+    isUpdatable: isPullSecret && secret["immutable"] !== true,
   };
 }

@@ -18,13 +18,12 @@ export interface ObjectStore<T extends Versioned> {
   remove(namespace: string, name: string): void;
 }
 
-const NONE: ReadonlyMap<string, never> = new Map();
-
 export function createObjectStore<T extends Versioned>(): ObjectStore<T> {
   const byNamespace = new Map<string, Map<string, T>>();
+  const none: ReadonlyMap<string, T> = new Map<string, T>();
   let size = 0;
   return {
-    in: (namespace) => byNamespace.get(namespace) ?? NONE,
+    in: (namespace) => byNamespace.get(namespace) ?? none,
     namespaces: () => byNamespace.keys(),
     get size() {
       return size;

@@ -38,7 +38,7 @@ export function buildProgram(io: ProgramIo): Command {
     .configureOutput({ writeOut: io.writeOut.bind(io), writeErr: io.writeError.bind(io) })
     .showHelpAfterError("(pullpass --help shows the commands, pullpass COMMAND --help the flags)");
 
-  serveCommand(withConfig(program.command("serve")));
+  serveCommand(withConfig(program.command("serve")), io.environment);
 
   withConfig(program.command("inject"))
     .description("write manifests with their pull secrets to standard output, and a report to standard error")

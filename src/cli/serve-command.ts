@@ -1,7 +1,11 @@
 /** The flags of `pullpass serve`. */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { InvalidArgumentError, Option, type Command } from "commander";
+import type { Environment } from "../config/credentials.ts";
 import type { ListenAddress } from "../http/server.ts";
 import type { CertificateFiles } from "../tls/files.ts";
+import type { ClusterOptions } from "./cluster.ts";
 
 /** Thrown for words that do not fit together. */
 export class UsageError extends Error {
@@ -17,12 +21,18 @@ interface ServeFlags {
   readonly tlsSelfSigned?: true;
   readonly standalone?: true;
   readonly shutdownDelay: number;
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly kubeApiQps: number;
+  readonly kubeApiBurst: number;
+  readonly concurrency: number;
+  readonly resyncPeriod: number;
 }
 
 /** Adds the flags and what they do, but for `--config`, which all commands have. */
-export function serveCommand(command: Command): Command {
+export function serveCommand(command: Command, environment: Environment): Command {
   return command
-    .description("run the webhook")
+    .description("run the webhook and the replicator")
     .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", 8443))
     .addOption(addressOption("--admin-listen", "where /healthz, /readyz and /metrics are, over HTTP", 8080))
     .option("--tls-cert <file>", "serving certificate with its chain, PEM; a change is taken over")
@@ -38,13 +48,18 @@ export function serveCommand(command: Command): Command {
       seconds,
       5,
     )
+    .option(
+      "--kubeconfig <file>",
+      "how the API server is reached; default: as the pod that this is, or as kubectl does",
+    )
+    .option("--namespace <name>", "where Pullpass runs: its lease, and Secrets named without a namespace")
+    .option("--kube-api-qps <number>", "requests to the API server per second, over time", positive, 50)
+    .option("--kube-api-burst <number>", "and how many at once after a quiet time", positive, 100)
+    .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
+    .option("--resync-period <minutes>", "how often everything is listed again, as a net", positive, 30)
     .action(async (flags: ServeFlags) => {
-      if (flags.standalone !== true) {
-        throw new UsageError(
-          "serve without --standalone needs the replicator, which is not in this version; add --standalone",
-        );
-      }
       const tls = certificateFlags(flags);
+      const cluster = flags.standalone === true ? undefined : await clusterFlags(flags, environment);
       // Loaded only here: the other commands need no server.
       const { serve } = await import("./serve.ts");
       await serve({
@@ -53,8 +68,36 @@ export function serveCommand(command: Command): Command {
         adminListen: flags.adminListen,
         tls,
         shutdownDelayMs: flags.shutdownDelay * 1000,
+        cluster,
+        environment,
       });
     });
+}
+
+async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ClusterOptions> {
+  // Loaded only here: what is not asked to join a cluster needs nothing of it.
+  const { connect, NoApiServerError } = await import("./connect.ts");
+  try {
+    const connection = await connect(flags.kubeconfig, environment);
+    const { POD_NAME, POD_NAMESPACE, POD_UID: uid } = environment;
+    const namespace = flags.namespace ?? POD_NAMESPACE ?? connection.namespace ?? "pullpass";
+    return {
+      connection,
+      namespace,
+      identity: `${POD_NAME ?? hostname()}_${randomUUID()}`,
+      pod:
+        POD_NAME === undefined
+          ? undefined
+          : { namespace, name: POD_NAME, ...(uid === undefined ? {} : { uid }) },
+      requestsPerSecond: flags.kubeApiQps,
+      burst: flags.kubeApiBurst,
+      concurrency: flags.concurrency,
+      watchTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
+    };
+  } catch (error) {
+    if (error instanceof NoApiServerError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function certificateFlags({ tlsCert, tlsKey, tlsSelfSigned }: ServeFlags): CertificateFiles | "self-signed" {
@@ -78,6 +121,13 @@ function listenAddress(value: string): ListenAddress {
   if (match === null || port > 65_535) throw new InvalidArgumentError("It has to be HOST:PORT or :PORT.");
   const host = match[1] ?? match[2] ?? "";
   return { host: host === "" ? undefined : host, port };
+}
+
+function positive(value: string): number {
+  const number = Number(value);
+  if (!/^\d+(?:\.\d+)?$/.test(value) || number < 1 || number > 1_000_000)
+    throw new InvalidArgumentError("It has to be a number from 1 to 1000000.");
+  return number;
 }
 
 function seconds(value: string): number {

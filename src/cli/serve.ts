@@ -9,6 +9,7 @@ import { reviewHandler } from "../admission/handler.ts";
 import { measured } from "../admission/measured.ts";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
+import type { Environment } from "../config/credentials.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
 import { watchFiles, type FileWatch } from "../config/watch.ts";
 import { indexRegistries } from "../core/registry.ts";
@@ -24,6 +25,7 @@ import {
   type CertificateFiles,
   type LoadedCertificate,
 } from "../tls/files.ts";
+import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
 
 export interface ServeOptions {
   readonly configPaths: readonly string[];
@@ -33,6 +35,9 @@ export interface ServeOptions {
   readonly tls: CertificateFiles | "self-signed";
   /** After SIGTERM the server is no longer ready, but goes on for so long, until every API server knows. */
   readonly shutdownDelayMs: number;
+  /** The cluster to join; without one every namespace counts as opted in, and nothing is replicated. */
+  readonly cluster: ClusterOptions | undefined;
+  readonly environment: Environment;
 }
 
 /** Requests under way at the end of the shut-down delay are given as long as the API server itself waits. */
@@ -53,13 +58,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   const metrics = createMetrics();
   const events = batchReviews([log.logReviews, metrics.observeReviews]);
 
+  const membership = await join(options, { logger, metrics: metrics.forCluster });
+  membership.setConfiguration(configuration);
+
   let registries = indexRegistries(configuration.registries);
-  // Without a cluster nothing is known of namespaces and accounts: all of them count as opted in.
-  const ports: AdmissionPorts = {
-    registries: () => registries,
-    namespace: () => ({ isOptedIn: true, labels: "unknown" }),
-    serviceAccount: () => undefined,
-  };
+  const ports: AdmissionPorts = { registries: () => registries, ...membership.ports };
   const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
   const handle = measured(reviewHandler(ports), clocks, events.observe);
 
@@ -69,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     certificate,
   });
   const adminServer = await startServer(
-    adminApp(() => (isStopping ? ["shutting down"] : []), {
+    adminApp(() => (isStopping ? ["shutting down"] : membership.unreadyReasons()), {
       contentType: metrics.contentType,
       render() {
         events.flush();
@@ -82,6 +85,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
       registries = indexRegistries(next.registries);
+      membership.setConfiguration(next);
       metrics.countReload(true);
       logger.info(describe(next), "configuration reloaded");
     },
@@ -115,6 +119,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   logger.info({ signal }, "shutting down");
   // A person at a terminal does not wait until the endpoints have changed everywhere.
   if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
+  // Another replica goes on writing at once; reviews are answered to the end.
+  await membership.leave();
   certificateWatch.close();
   configurationWatch.close();
   await server.close(DRAIN_TIMEOUT_MS);
@@ -122,6 +128,24 @@ export async function serve(options: ServeOptions): Promise<void> {
   events.flush();
   logger.info("stopped");
   log.close();
+}
+
+/** Without a cluster nothing is known of namespaces and accounts. */
+const STANDALONE: Membership = {
+  ports: {
+    namespace: () => ({ isOptedIn: true, labels: "unknown" }),
+    serviceAccount: () => undefined,
+  },
+  unreadyReasons: () => [],
+  setConfiguration: () => undefined,
+  leave: () => Promise.resolve(),
+};
+
+async function join(options: ServeOptions, telemetry: ClusterTelemetry): Promise<Membership> {
+  if (options.cluster === undefined) return STANDALONE;
+  // Loaded only here: without a cluster nothing of it is needed.
+  const { joinCluster } = await import("./cluster.ts");
+  return joinCluster(options.cluster, options.environment, telemetry);
 }
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {

@@ -29,6 +29,8 @@ export interface SecretWatch {
 export interface SourceFault {
   readonly registry: string;
   readonly message: string;
+  /** The Secret that is the source, if one is. */
+  readonly secret: SecretName | undefined;
 }
 
 export interface SourceKeeperOptions {
@@ -79,7 +81,7 @@ export function keepSources({
       } catch (error) {
         const isExpected = error instanceof UnusableCredentialsError || error instanceof UnusableSecretError;
         if (!isExpected) throw error;
-        faults.push({ registry: registry.name, message: error.message });
+        faults.push({ registry: registry.name, message: error.message, secret });
         return { ...common, credentials: "unreadable" };
       }
     });
@@ -91,7 +93,10 @@ export function keepSources({
       ? { namespace: source.namespace ?? ownNamespace, name: source.name }
       : undefined;
 
-  const readSecret = (registry: ConfiguredRegistry, secret: SecretName): Exclude<Source["credentials"], string> => {
+  const readSecret = (
+    registry: ConfiguredRegistry,
+    secret: SecretName,
+  ): Exclude<Source["credentials"], string> => {
     const name = describeSecret(secret);
     const state = secrets.get(name)?.state ?? "unknown";
     if (state === "missing") throw new UnusableCredentialsError(`Secret ${name} does not exist`);

@@ -6,6 +6,8 @@ import type { ServiceAccountMetadata } from "./service-accounts.ts";
 export interface AccountFacts {
   /** Undefined for an account that enforces nothing, and for one that does not exist. */
   of(namespace: string, name: string): ServiceAccountFacts | undefined;
+  /** `namespace/name` of those that are known. */
+  keys(): Iterable<string>;
   onAccount(metadata: ServiceAccountMetadata): void;
   onAccountGone(namespace: string, name: string): void;
 }
@@ -36,6 +38,7 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
 
   return {
     of: (namespace, name) => enforcing.get(`${namespace}/${name}`)?.facts,
+    keys: () => enforcing.keys(),
     onAccount({ namespace, name, resourceVersion, isMountableSecretsEnforced }) {
       const key = `${namespace}/${name}`;
       const known = enforcing.get(key);

@@ -1,6 +1,7 @@
 /** Metrics for Prometheus. Labels are bounded: reasons and names of configured registries, never images or namespaces. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry as MetricRegistry } from "prom-client";
 import type { BatchObserver } from "./batch.ts";
+import { createClusterMetrics, type ClusterGauges, type ClusterMetrics } from "./cluster-metrics.ts";
 
 export interface Metrics {
   readonly contentType: string;
@@ -9,6 +10,8 @@ export interface Metrics {
   countRejected(status: number): void;
   countReload(isGood: boolean): void;
   setCertificateExpiry(date: Date): void;
+  /** Adds those of a cluster that was joined. */
+  forCluster(this: void, read: () => ClusterGauges): ClusterMetrics;
 }
 
 /** The reason of every injection; those of skips are in the core's table. */
@@ -82,6 +85,7 @@ export function createMetrics(): Metrics {
     setCertificateExpiry(date) {
       expiry.set(date.getTime() / 1000);
     },
+    forCluster: (read) => createClusterMetrics(metricRegistry, read),
   };
 }
 

@@ -1,0 +1,94 @@
+/** What becomes of what the watches tell. */
+import type { Namespace } from "../core/kubernetes.ts";
+import type { ExistingCopy } from "../core/replication.ts";
+import type { AccountFacts } from "../kube/account-facts.ts";
+import type { ServiceAccountMetadata } from "../kube/service-accounts.ts";
+import type { ReflectorListener } from "../kube/start-reflector.ts";
+import type { Replicator } from "../replicator/controller.ts";
+
+export function namespaceListener(
+  namespaces: Map<string, Namespace>,
+  replicator: Replicator,
+): ReflectorListener<Namespace> {
+  return {
+    onRelist(facts) {
+      for (const name of namespaces.keys()) if (!facts.has(name)) namespaces.delete(name);
+      for (const [name, namespace] of facts) namespaces.set(name, namespace);
+      for (const name of facts.keys()) replicator.onNamespace(name);
+    },
+    onChange(name, namespace) {
+      namespaces.set(name, namespace);
+      replicator.onNamespace(name);
+    },
+    onRemove(name) {
+      namespaces.delete(name);
+    },
+  };
+}
+
+export function copyListener(replicator: Replicator): ReflectorListener<ExistingCopy> {
+  const { copies } = replicator;
+  const remove = (namespace: string, name: string): void => {
+    copies.remove(namespace, name);
+    replicator.onCopy(namespace);
+  };
+  return {
+    onRelist(facts, resourceVersion) {
+      const known = [...copies.namespaces()].flatMap((namespace) =>
+        [...copies.in(namespace)].map(([name, { version }]) => ({ namespace, name, version })),
+      );
+      for (const { namespace, name, version } of known) {
+        // What we wrote after the list was made is not in it.
+        const isOlder = version <= Number(resourceVersion);
+        if (isOlder && !facts.has(`${namespace}/${name}`)) remove(namespace, name);
+      }
+      for (const [key, copy] of facts) {
+        const [namespace, name] = namesIn(key);
+        if (copies.set(namespace, name, copy)) replicator.onCopy(namespace);
+      }
+    },
+    onChange(key, copy) {
+      const [namespace, name] = namesIn(key);
+      if (copies.set(namespace, name, copy)) replicator.onCopy(namespace);
+    },
+    onRemove(key, { uid }) {
+      const [namespace, name] = namesIn(key);
+      if (copies.in(namespace).get(name)?.uid === uid) remove(namespace, name);
+    },
+  };
+}
+
+export function accountListener(
+  replicator: Replicator,
+  accountFacts: AccountFacts,
+): ReflectorListener<ServiceAccountMetadata> {
+  const { attached } = replicator;
+  const onChange = (_: string, account: ServiceAccountMetadata): void => {
+    const { namespace, name, resourceVersion } = account;
+    accountFacts.onAccount(account);
+    replicator.onAccount(namespace, name, { version: Number(resourceVersion), attached: account.attached });
+  };
+  const remove = (namespace: string, name: string): void => {
+    accountFacts.onAccountGone(namespace, name);
+    replicator.onAccountGone(namespace, name);
+  };
+  return {
+    onRelist(facts) {
+      const known = [...attached.namespaces()].flatMap((namespace) =>
+        [...attached.in(namespace).keys()].map((name) => `${namespace}/${name}`),
+      );
+      for (const key of [...known, ...accountFacts.keys()]) if (!facts.has(key)) remove(...namesIn(key));
+      for (const [key, account] of facts) onChange(key, account);
+    },
+    onChange,
+    onRemove(key) {
+      remove(...namesIn(key));
+    },
+  };
+}
+
+/** Names of objects hold no slash. */
+function namesIn(key: string): readonly [namespace: string, name: string] {
+  const [namespace = "", name = ""] = key.split("/");
+  return [namespace, name];
+}

@@ -1,0 +1,116 @@
+/** Metrics of the replicator and of the connection to the API server. Labels are bounded, as those of the webhook. */
+import { Counter, Gauge, type Registry as MetricRegistry } from "prom-client";
+
+/** What is read when somebody asks for the metrics. */
+export interface ClusterGauges {
+  readonly copies: number;
+  readonly queueDepth: number;
+  readonly blockedNamespaces: number;
+  readonly isLeading: boolean;
+  /** Names of registries whose credentials cannot be had now. */
+  readonly unreadableSources: readonly string[];
+  /** Seconds since each watch last told something, were it only that nothing happened. */
+  readonly watchAgesSeconds: ReadonlyMap<string, number>;
+}
+
+export interface ClusterMetrics {
+  countWrite(action: string, outcome: string): void;
+  countFailure(): void;
+  /** `status` is undefined where there was no answer. */
+  countRequest(method: string, status: number | undefined): void;
+  countThrottled(): void;
+  countWatchRestart(watch: string, reason: string): void;
+}
+
+export function createClusterMetrics(register: MetricRegistry, read: () => ClusterGauges): ClusterMetrics {
+  const registers = [register];
+  const gauge = (name: string, help: string, value: (gauges: ClusterGauges) => number): void => {
+    const created: Gauge = new Gauge({
+      name,
+      help,
+      registers,
+      collect: () => {
+        created.set(value(read()));
+      },
+    });
+  };
+  gauge("pullpass_copies", "Pull secrets that Pullpass keeps in the cluster.", ({ copies }) => copies);
+  gauge(
+    "pullpass_queue_depth",
+    "Namespaces and accounts that wait or are being worked on.",
+    (gauges) => gauges.queueDepth,
+  );
+  gauge(
+    "pullpass_blocked_namespaces",
+    "Namespaces in which a Secret that is not ours has the name of a copy.",
+    ({ blockedNamespaces }) => blockedNamespaces,
+  );
+  gauge("pullpass_leader", "1 on the replica that writes.", ({ isLeading }) => Number(isLeading));
+
+  const unreadable: Gauge<"registry"> = new Gauge({
+    name: "pullpass_source_unreadable",
+    help: "1 for each registry whose credentials cannot be had now; its copies stay as they are.",
+    labelNames: ["registry"],
+    registers,
+    collect: () => {
+      unreadable.reset();
+      for (const registry of read().unreadableSources) unreadable.set({ registry }, 1);
+    },
+  });
+  const ages: Gauge<"watch"> = new Gauge({
+    name: "pullpass_watch_age_seconds",
+    help: "Time since a watch last told something. One that is alive does so about once a minute.",
+    labelNames: ["watch"],
+    registers,
+    collect: () => {
+      ages.reset();
+      for (const [watch, age] of read().watchAgesSeconds) ages.set({ watch }, age);
+    },
+  });
+
+  const writes = new Counter({
+    name: "pullpass_writes_total",
+    help: "Writes of the replicator, by what was to be done and how it ended.",
+    labelNames: ["action", "outcome"],
+    registers,
+  });
+  const failures = new Counter({
+    name: "pullpass_reconcile_failures_total",
+    help: "Failed attempts to bring a namespace in order; each is followed by another one.",
+    registers,
+  });
+  const requests = new Counter({
+    name: "pullpass_api_requests_total",
+    help: "Requests to the API server, by method and HTTP status; status 0 is no answer.",
+    labelNames: ["method", "status"],
+    registers,
+  });
+  const throttled = new Counter({
+    name: "pullpass_api_throttled_total",
+    help: "Answers by which the API server asked to wait (429, or 503 with Retry-After).",
+    registers,
+  });
+  const restarts = new Counter({
+    name: "pullpass_watch_restarts_total",
+    help: "Watches that had to be started again, by reason.",
+    labelNames: ["watch", "reason"],
+    registers,
+  });
+  return {
+    countWrite(action, outcome) {
+      writes.inc({ action, outcome });
+    },
+    countFailure() {
+      failures.inc();
+    },
+    countRequest(method, status = 0) {
+      requests.inc({ method, status });
+    },
+    countThrottled() {
+      throttled.inc();
+    },
+    countWatchRestart(watch, reason) {
+      restarts.inc({ watch, reason });
+    },
+  };
+}

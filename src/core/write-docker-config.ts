@@ -11,7 +11,7 @@ import { encodeBase64 } from "./base64.ts";
 import type { AddressedCredential, Credential } from "./credential.ts";
 import type { ReplicatedRegistry } from "./replication.ts";
 
-/** A registry and its credentials, at least one of which each document is to hold. */
+/** A registry and its credentials, which are for its address or for more exact ones. */
 export interface CredentialedRegistry {
   readonly registry: ReplicatedRegistry;
   readonly credentials: readonly AddressedCredential[];

@@ -1,13 +1,8 @@
 /** Reads the credentials that the configuration points at, from files and the environment. */
 import { readFileSync } from "node:fs";
-import { usernameForToken, type AddressedCredential } from "../core/credential.ts";
-import {
-  entriesFor,
-  InvalidDockerConfigError,
-  parseDockerConfig,
-  type DockerConfig,
-} from "../core/docker-config.ts";
 import type { Address } from "../core/address.ts";
+import { usernameForToken, type AddressedCredential } from "../core/credential.ts";
+import { selectCredentials } from "../core/select-credentials.ts";
 import type { ConfiguredRegistry, TextSource } from "./configuration.ts";
 
 /** Thrown by {@link readCredentials}; says which source of which registry, and never what it holds. */
@@ -40,7 +35,7 @@ export function readCredentials(
       return [{ address, username, password: token }];
     }
     case "docker-config":
-      return credentialsIn(readFile(source.path), source.path, address);
+      return credentialsIn(source.path, address);
   }
 }
 
@@ -80,41 +75,10 @@ function readText(source: TextSource, environment: Environment): string {
   }
 }
 
-function credentialsIn(text: string, file: string, address: Address): readonly AddressedCredential[] {
-  const config = parseConfig(text, file);
-  const entries = entriesFor(config, address);
-  if (entries.length === 0) throw new UnusableCredentialsError(missingEntryReason(config, file, address));
-  for (const entry of entries) {
-    // Docker's own reader refuses a whole document for an empty user name, and kubelet logs in with nothing.
-    if (entry.username === "" || entry.password === "") {
-      throw new UnusableCredentialsError(
-        `file ${file}: the entry for ${entry.address.text} has no user name and password; kubelet knows no identity or registry token`,
-      );
-    }
-    if ((entry.username + entry.password).includes("\uFFFD")) {
-      throw new UnusableCredentialsError(
-        `file ${file}: the entry for ${entry.address.text} is not UTF-8, which the container runtime would refuse`,
-      );
-    }
-  }
-  return entries;
-}
-
-function parseConfig(text: string, file: string): DockerConfig {
-  try {
-    return parseDockerConfig(text, "dockerconfigjson");
-  } catch (error) {
-    if (error instanceof InvalidDockerConfigError) {
-      throw new UnusableCredentialsError(`file ${file}: ${error.message}`, { cause: error });
-    }
-    throw error;
-  }
-}
-
-function missingEntryReason(config: DockerConfig, file: string, address: Address): string {
-  const hasHelper = config.hasCredentialsStore || config.helperKeys.length > 0;
-  const helper = hasHelper ? "; its credential helpers are programs that are not there in a pod" : "";
-  return `file ${file} has no entry for ${address.text}${helper}`;
+function credentialsIn(file: string, address: Address): readonly AddressedCredential[] {
+  const selection = selectCredentials(readFile(file), "dockerconfigjson", address);
+  if (selection.kind === "unusable") throw new UnusableCredentialsError(`file ${file}${selection.reason}`);
+  return selection.credentials;
 }
 
 function readFile(file: string): string {

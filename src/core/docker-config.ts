@@ -5,7 +5,8 @@
  * decode fails every pull of a pod: member names match in any case, `auth` wins over `username` and `password` and may be
  * padded or not, one entry that cannot be decoded loses the whole document, and what else is in there does not matter.
  */
-import { addressCovers, parseAddress, splitRepository, type Address } from "./address.ts";
+import { addressCovers, parseAddress, type Address } from "./address.ts";
+import { decodeBase64 } from "./base64.ts";
 import type { Credential } from "./credential.ts";
 import { isObject, type JsonObject } from "./kubernetes.ts";
 
@@ -55,14 +56,17 @@ export function entriesFor(config: DockerConfig, address: Address): readonly Doc
   }
   const same = entries.filter((entry) => entry.address.text === address.text);
   if (same.length > 0) return same;
-  if (address.isWildcard) return entries.filter((entry) => covers(address, entry.address));
-  const covering = entries.filter((entry) => covers(entry.address, address));
+  if (address.isWildcard) return entries.filter((entry) => addressCovers(address, entry.address));
+  const covering = entries.filter((entry) => addressCovers(entry.address, address));
   const longestPath = Math.max(...covering.map((entry) => entry.address.path.length));
   return covering.filter((entry) => entry.address.path.length === longestPath).slice(0, 1);
 }
 
-function covers(wider: Address, narrower: Address): boolean {
-  return addressCovers(wider, splitRepository(`${narrower.authority}/${narrower.path}`));
+/** Whether Docker's own programs would ask a credential helper about the address, or about hosts that it covers. */
+export function helperServes(config: DockerConfig, address: Address): boolean {
+  if (config.hasCredentialsStore) return true;
+  const helped = config.helperKeys.map(addressOfKey).filter((key) => key !== undefined);
+  return helped.some((key) => addressCovers(key, address) || addressCovers(address, key));
 }
 
 function addressOfKey(key: string): Address | undefined {
@@ -88,29 +92,17 @@ function readEntry(value: unknown, where: string): Credential {
   return auth === "" ? { username, password } : decodeAuth(auth, where);
 }
 
-/** Base64 of `username:password`, divided at the first colon. */
+/**
+ * Base64 of `username:password`, divided at the first colon. Bytes that are no UTF-8 do not lose the document; U+FFFD
+ * stands for them.
+ */
 function decodeAuth(auth: string, where: string): Credential {
-  const text = decodeBase64(auth);
-  if (text === undefined) throw new InvalidDockerConfigError(`${where}: auth is not base64`);
+  const bytes = decodeBase64(auth);
+  if (bytes === undefined) throw new InvalidDockerConfigError(`${where}: auth is not base64`);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const colon = text.indexOf(":");
   if (colon < 0) throw new InvalidDockerConfigError(`${where}: auth is not base64 of username:password`);
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-const PADDED = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const UNPADDED = /^[A-Za-z0-9+/]*$/;
-
-/**
- * Go's base64 as kubelet calls it: line breaks are passed over, padding is all there or not there at all. Bytes that are
- * no UTF-8 do not lose the document; U+FFFD stands for them.
- */
-function decodeBase64(auth: string): string | undefined {
-  const digits = auth.replace(/[\r\n]/g, "");
-  const isPadded = auth.trim().endsWith("=");
-  const isValid = isPadded ? PADDED.test(digits) : UNPADDED.test(digits) && digits.length % 4 !== 1;
-  if (!isValid) return undefined;
-  const bytes = Uint8Array.from(atob(digits), (character) => character.charCodeAt(0));
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 function parseJson(text: string): unknown {

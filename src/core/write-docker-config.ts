@@ -1,0 +1,130 @@
+/**
+ * Writes the text under `.dockerconfigjson` of a copy.
+ *
+ * A registry's own copy is read by kubelet and by what resolves images with pull secrets as kubelet does (Knative, through
+ * go-containerregistry's `authn/kubernetes`): every key that covers an image counts. The merged build secret of a
+ * namespace is read by builders (go-containerregistry's default keychain, docker, BuildKit, buildah): they know no `*`,
+ * look for the whole repository and then for its host, take what they find first, and try no second credential.
+ */
+import { addressCovers, compareSpecificity, type Address } from "./address.ts";
+import { encodeBase64 } from "./base64.ts";
+import type { AddressedCredential, Credential } from "./credential.ts";
+import type { ReplicatedRegistry } from "./replication.ts";
+
+/** A registry and its credentials, which are for its address or for more exact ones. */
+export interface CredentialedRegistry {
+  readonly registry: ReplicatedRegistry;
+  readonly credentials: readonly AddressedCredential[];
+}
+
+/** A credential under one address, and the address that it was configured for: with `*`, if it was one of its hosts. */
+interface Claim {
+  readonly address: Address;
+  readonly origin: Address;
+  readonly credential: Credential;
+}
+
+/*
+ * The keys for an address:
+ *
+ * address                  | the registry's own copy                     | the build secret
+ * a.com                    | a.com                                       | a.com
+ * a.com:5000/team          | a.com:5000/team                             | a.com:5000/team, a.com:5000 (1)
+ * docker.io                | docker.io, https://index.docker.io/v1/ (2)  | docker.io, https://index.docker.io/v1/
+ * docker.io/acme           | docker.io/acme, index.docker.io/acme (3)    | both, and https://index.docker.io/v1/ (1)
+ * *.azurecr.io             | *.azurecr.io, and as for each of its hosts  | as for each of its hosts
+ * a.com/v1/foo             | a.com/v1/v1/foo (4)                         | a.com/v1/foo, a.com (1)
+ *
+ * (1) Unless a registry has all of the host; the first in configuration order otherwise. Without it builders find the path
+ *     only if it is the whole repository, or cut the keys to their hosts and take any of them.
+ * (2) kubelet uses the second only where no key covers the image, and a `*.io` in another pull secret of the pod does.
+ *     Builders know the second alone.
+ * (3) Docker Hub's host in go-containerregistry, and one that kubelet never asks for.
+ * (4) kubelet takes /v1 or /v2 off where a slash follows. Builders do not.
+ */
+
+/** The document of a registry's own copy. Equal input gives equal text. */
+export function writePullDocument(
+  registry: ReplicatedRegistry,
+  credentials: readonly AddressedCredential[],
+): string {
+  const globs = credentials.filter(({ address }) => address.isWildcard);
+  const claims = [...globs.map((credential) => claim(credential)), ...claimsOf({ registry, credentials })];
+  const entries = new Map<string, Credential>();
+  for (const { address, credential } of mostSpecificFirst(claims)) {
+    for (const key of pullKeys(address)) addUnlessThere(entries, key, credential);
+  }
+  return writeDocument(entries);
+}
+
+/**
+ * The document of a build secret, from its registries in configuration order. Of two that claim one key the more specific
+ * address has it, as for an image, and of equal ones the first. Equal input gives equal text.
+ */
+export function writeBuildDocument(sources: readonly CredentialedRegistry[]): string {
+  const claims = sources.flatMap(claimsOf);
+  const entries = new Map<string, Credential>();
+  for (const { address, credential } of mostSpecificFirst(claims)) {
+    for (const key of keysOf(address)) addUnlessThere(entries, key, credential);
+  }
+  for (const { address, credential } of claims) {
+    addUnlessThere(entries, isHub(address) ? HUB_KEY : address.authority, credential);
+  }
+  return writeDocument(entries);
+}
+
+const HUB_KEY = "https://index.docker.io/v1/";
+
+/** The concrete addresses of a registry's credentials. */
+function claimsOf({ registry, credentials }: CredentialedRegistry): readonly Claim[] {
+  return credentials.flatMap((credential) => {
+    if (!credential.address.isWildcard) return [claim(credential)];
+    return hostsOf(credential.address, registry.hosts).map((host) => claim(credential, host));
+  });
+}
+
+function claim(credential: AddressedCredential, address = credential.address): Claim {
+  return { address, origin: credential.address, credential };
+}
+
+/** The concrete hosts behind an address with `*`, each with its path; a host that it does not cover gets nothing. */
+function hostsOf(wildcard: Address, hosts: readonly Address[]): readonly Address[] {
+  const concrete = hosts.filter((host) => !host.isWildcard);
+  const withPath = concrete.map((host) => (host.path === "" ? atPath(host, wildcard.path) : host));
+  return withPath.filter((host) => addressCovers(wildcard, host));
+}
+
+function atPath(host: Address, path: string): Address {
+  return path === "" ? host : { ...host, path, text: `${host.authority}/${path}` };
+}
+
+function mostSpecificFirst(claims: readonly Claim[]): readonly Claim[] {
+  return claims.toSorted((a, b) => compareSpecificity(a.origin, b.origin));
+}
+
+function isHub(address: Address): boolean {
+  return address.authority === "docker.io";
+}
+
+function keysOf(address: Address): readonly string[] {
+  if (!isHub(address)) return [address.text];
+  return [address.text, address.path === "" ? HUB_KEY : `index.${address.text}`];
+}
+
+function pullKeys(address: Address): readonly string[] {
+  const isStripped = /^v[12]\//.test(address.path);
+  return keysOf(isStripped ? atPath(address, `v1/${address.path}`) : address);
+}
+
+function addUnlessThere(entries: Map<string, Credential>, key: string, credential: Credential): void {
+  if (!entries.has(key)) entries.set(key, credential);
+}
+
+/** Members and their order are those of `kubectl create secret docker-registry`. */
+function writeDocument(entries: ReadonlyMap<string, Credential>): string {
+  const auths = Array.from(entries, ([key, { username, password }]) => {
+    const auth = encodeBase64(`${username}:${password}`);
+    return [key, { username, password, auth }] as const;
+  });
+  return JSON.stringify({ auths: Object.fromEntries(auths) });
+}

@@ -11,6 +11,15 @@ import { watchOnce, type WatchEnd } from "./watch-once.ts";
 const SHORTEST_WATCH_MS = 1_000;
 const MAX_ASKED_WAIT_SECONDS = 60;
 
+interface State {
+  /** From where to watch; undefined if there has to be a list first. */
+  resourceVersion: string | undefined;
+  /** By the clock of `performance`. */
+  relistAt: number;
+  isSynced: boolean;
+  lastActivityAt: number | undefined;
+}
+
 /**
  * | the watch ended                           | next                                                          |
  * | ----------------------------------------- | ------------------------------------------------------------- |
@@ -30,10 +39,12 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
   const backOff = createBackOff(timings);
   const closing = new AbortController();
   const faults = new Set<string>();
-  let resourceVersion: string | undefined;
-  let relistAt = 0;
-  let isSynced = false;
-  let lastActivityAt: number | undefined;
+  const state: State = {
+    resourceVersion: undefined,
+    relistAt: 0,
+    isSynced: false,
+    lastActivityAt: undefined,
+  };
 
   const isOpen = (): boolean => !closing.signal.aborted;
   const tellFault = (action: "list" | "watch", error: unknown): void => {
@@ -49,7 +60,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
     onRecovery?.();
   };
   const markActive = (): void => {
-    lastActivityAt = Date.now();
+    state.lastActivityAt = Date.now();
   };
 
   /** Whether it worked. */
@@ -63,15 +74,15 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
       const version = await listPages(client, collection, add, markActive);
       if (!isOpen()) return false;
       listener.onRelist(facts);
-      resourceVersion = version;
-      isSynced = true;
-      relistAt = performance.now() + timings.relistIntervalMs * (1 + Math.random() / 5);
+      state.resourceVersion = version;
+      state.isSynced = true;
+      state.relistAt = performance.now() + timings.relistIntervalMs * (1 + Math.random() / 5);
       return true;
     } catch (error) {
       if (!isOpen()) return false;
       if (!(error instanceof KubeApiError && error.status === 410)) tellFault("list", error);
       // While a list fails, a watch may go on.
-      relistAt = performance.now() + timings.maxMs;
+      state.relistAt = performance.now() + timings.maxMs;
       return false;
     }
   }
@@ -79,7 +90,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
   /** How it ended, and whether it was worth anything. */
   async function watch(from: string): Promise<{ readonly end: WatchEnd; readonly wasUseful: boolean }> {
     const startedAt = performance.now();
-    const toRelistMs = relistAt - startedAt;
+    const toRelistMs = state.relistAt - startedAt;
     const timeoutMs = Math.min(timings.watchTimeoutMs * (1 + Math.random()), toRelistMs);
     let hasProgress = false;
     const end = await watchOnce({
@@ -95,7 +106,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
         else listener.onChange(key, fact);
       },
       onProgress(version) {
-        resourceVersion = version ?? resourceVersion;
+        state.resourceVersion = version ?? state.resourceVersion;
         hasProgress = true;
         markActive();
         markHealthy();
@@ -106,15 +117,15 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
 
   async function run(): Promise<void> {
     while (isOpen()) {
-      if (resourceVersion === undefined || performance.now() >= relistAt) {
-        if (!(await list()) && resourceVersion === undefined) await wait();
+      if (state.resourceVersion === undefined || performance.now() >= state.relistAt) {
+        if (!(await list()) && state.resourceVersion === undefined) await wait();
       }
-      if (resourceVersion === undefined || !isOpen()) continue;
-      const { end, wasUseful } = await watch(resourceVersion);
+      if (state.resourceVersion === undefined || !isOpen()) continue;
+      const { end, wasUseful } = await watch(state.resourceVersion);
       if (!isOpen()) return;
       onRestart?.(end.kind === "refused" || end.kind === "broken" ? "error" : end.kind);
       if (end.kind === "refused" || end.kind === "broken") tellFault("watch", end.error);
-      if (isVersionInDoubt(end)) resourceVersion = undefined;
+      if (isVersionInDoubt(end)) state.resourceVersion = undefined;
       if (end.kind === "closed" && wasUseful) markHealthy();
       else if (end.kind !== "watchdog") await wait(askedWaitMs(end));
     }
@@ -126,10 +137,10 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
   void run();
   return {
     get isSynced() {
-      return isSynced;
+      return state.isSynced;
     },
     get lastActivityAt() {
-      return lastActivityAt;
+      return state.lastActivityAt;
     },
     close() {
       closing.abort();

@@ -38,13 +38,15 @@ export async function watchOnce(options: WatchOptions): Promise<WatchEnd> {
   const abort = (): void => {
     control.abort();
   };
-  let isSilent = false;
+  const seen: { isSilent: boolean; refusal: KubeApiError | undefined } = {
+    isSilent: false,
+    refusal: undefined,
+  };
   // One timer that is moved: events may come by the thousand.
   const watchdog = setTimeout(() => {
-    isSilent = true;
+    seen.isSilent = true;
     abort();
   }, watchdogMs);
-  let refusal: KubeApiError | undefined;
   signal.addEventListener("abort", abort);
   if (signal.aborted) abort();
   try {
@@ -64,7 +66,7 @@ export async function watchOnce(options: WatchOptions): Promise<WatchEnd> {
         // What else came with the last bytes counts no more.
         if (control.signal.aborted) return;
         if (type === "ERROR") {
-          refusal = watchError(`WATCH ${path}`, object);
+          seen.refusal = watchError(`WATCH ${path}`, object);
           abort();
           return;
         }
@@ -76,13 +78,14 @@ export async function watchOnce(options: WatchOptions): Promise<WatchEnd> {
     );
   } catch (error) {
     if (!(error instanceof KubeApiError)) return { kind: "broken", error };
-    refusal = error;
+    seen.refusal = error;
   } finally {
     clearTimeout(watchdog);
     signal.removeEventListener("abort", abort);
   }
+  const { refusal } = seen;
   if (refusal !== undefined) {
     return refusal.status === 410 ? { kind: "expired" } : { kind: "refused", error: refusal };
   }
-  return { kind: isSilent ? "watchdog" : "closed" };
+  return { kind: seen.isSilent ? "watchdog" : "closed" };
 }

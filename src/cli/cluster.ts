@@ -14,7 +14,7 @@ import { createIntern } from "../kube/intern.ts";
 import { startLeaderElection, type LeaderElection } from "../kube/leader.ts";
 import { createRequestRate } from "../kube/request-rate.ts";
 import { createServiceAccountClient } from "../kube/service-accounts.ts";
-import type { ReflectorTimings } from "../kube/start-reflector.ts";
+import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import { keepSources, type SourceFault } from "./sources.ts";

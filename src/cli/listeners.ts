@@ -3,7 +3,7 @@ import type { Namespace } from "../core/kubernetes.ts";
 import type { ExistingCopy } from "../core/replication.ts";
 import type { AccountFacts } from "../kube/account-facts.ts";
 import type { ServiceAccountMetadata } from "../kube/service-accounts.ts";
-import type { ReflectorListener } from "../kube/start-reflector.ts";
+import type { ReflectorListener } from "../kube/reflector.ts";
 import type { Replicator } from "../replicator/controller.ts";
 
 export function namespaceListener(

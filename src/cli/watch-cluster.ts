@@ -10,12 +10,8 @@ import { readMetadata } from "../kube/read-metadata.ts";
 import { readNamespace } from "../kube/read-namespace.ts";
 import { secretsPath } from "../kube/secrets.ts";
 import { readServiceAccountMetadata } from "../kube/service-accounts.ts";
-import {
-  startReflector,
-  type Reflector,
-  type ReflectorOptions,
-  type ReflectorTimings,
-} from "../kube/start-reflector.ts";
+import type { Reflector, ReflectorOptions, ReflectorTimings } from "../kube/reflector.ts";
+import { startReflector } from "../kube/start-reflector.ts";
 import type { Replicator } from "../replicator/controller.ts";
 import { accountListener, copyListener, namespaceListener } from "./listeners.ts";
 import { describeSecret, type SecretName, type SecretWatch } from "./sources.ts";

@@ -3,7 +3,7 @@ import type { Address } from "./address.ts";
 import type { AddressedCredential } from "./credential.ts";
 import type { Namespace } from "./kubernetes.ts";
 import { isPermittedIn, type Registry } from "./registry.ts";
-import { writeBuildDocument, writePullDocument } from "./write-docker-config.ts";
+import { EMPTY_DOCUMENT, writeBuildDocument, writePullDocument } from "./write-docker-config.ts";
 
 /** What copies need of one entry of the configuration. */
 export interface ReplicatedRegistry extends Registry {
@@ -138,7 +138,7 @@ function addBuildSecret(permitted: readonly Source[], copies: Copy[], kept: Set<
   );
   if (forBuilds.some(({ credentials }) => credentials === "unreadable")) kept.add(BUILD_SECRET_NAME);
   const document = writeBuildDocument(readable);
-  if (document === undefined) return;
+  if (document === EMPTY_DOCUMENT) return;
   copies.push({
     name: BUILD_SECRET_NAME,
     document,

@@ -128,3 +128,6 @@ function writeDocument(entries: ReadonlyMap<string, Credential>): string {
   });
   return JSON.stringify({ auths: Object.fromEntries(auths) });
 }
+
+/** What {@link writeBuildDocument} writes where builders would find nothing. */
+export const EMPTY_DOCUMENT = writeDocument(new Map());

@@ -11,8 +11,11 @@ export interface Reflected<Fact> {
 }
 
 export interface ReflectorListener<Fact> {
-  /** All there is. What was known before and is not in it is gone. The map is the listener's. */
-  onRelist(facts: Map<string, Fact>): void;
+  /**
+   * All there is, as of that resource version. What was known before and is not in it is gone. The map is the
+   * listener's.
+   */
+  onRelist(facts: Map<string, Fact>, resourceVersion: string): void;
   /** Added or changed, perhaps to what was known already. */
   onChange(key: string, fact: Fact): void;
   /** Gone, or not selected any more; the fact is its last one. */

@@ -73,7 +73,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
     try {
       const version = await listPages(client, collection, add, markActive);
       if (!isOpen()) return false;
-      listener.onRelist(facts);
+      listener.onRelist(facts, version);
       state.resourceVersion = version;
       state.isSynced = true;
       state.relistAt = performance.now() + timings.relistIntervalMs * (1 + Math.random() / 5);

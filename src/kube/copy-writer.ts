@@ -3,7 +3,7 @@ import type { JsonObject } from "../core/kubernetes.ts";
 import { GITOPS_ANNOTATIONS, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
 import type { Copy } from "../core/replication.ts";
 import type { CopyWriter, Lane, WriteOutcome } from "../replicator/ports.ts";
-import { hasCause, hasStatus } from "./api-errors.ts";
+import { hasCause, hasStatus } from "./refusals.ts";
 import type { KubeClient } from "./client.ts";
 import type { Intern } from "./intern.ts";
 import { DOCUMENT_KEY, isManaged, PULL_SECRET_TYPE, readCopy } from "./read-copy.ts";

@@ -1,7 +1,7 @@
 /** Reads one Secret by its name. */
 import type { JsonObject } from "../core/kubernetes.ts";
 import type { Lane } from "../replicator/ports.ts";
-import { hasStatus } from "./api-errors.ts";
+import { hasStatus } from "./refusals.ts";
 import type { KubeClient } from "./client.ts";
 
 export function secretsPath(namespace: string): string {

@@ -3,7 +3,7 @@ import type { ServiceAccount } from "../core/attachment.ts";
 import { elementsOf, textOf, type JsonObject } from "../core/kubernetes.ts";
 import { ATTACHED_ANNOTATION, MANAGER } from "../core/labels.ts";
 import type { ServiceAccountClient } from "../replicator/ports.ts";
-import { causesOf, hasStatus } from "./api-errors.ts";
+import { causesOf, hasStatus } from "./refusals.ts";
 import type { KubeClient } from "./client.ts";
 import { readMetadata } from "./read-metadata.ts";
 

@@ -1,0 +1,187 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { LEADER_TIMING, startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
+
+interface LeaseObject {
+  readonly spec: {
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds: number;
+    readonly leaseTransitions: number;
+    readonly acquireTime: string;
+    readonly renewTime: string;
+  };
+}
+
+/** A candidate, and what it was told. */
+interface Candidate extends LeaderElection {
+  readonly calls: readonly string[];
+  /** From now on none of its requests is answered, as on a machine that lost its network. */
+  cutOff(): void;
+}
+
+await describeLevel("control-plane", "the election of a leader", () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  const candidates: Candidate[] = [];
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    client = await createTestKubeClient(cluster);
+  });
+  afterEach(async () => {
+    await Promise.all(candidates.splice(0).map((candidate) => candidate.release()));
+  });
+  afterAll(() => cluster.stop());
+
+  function start(namespace: string, identity: string): Candidate {
+    const calls: string[] = [];
+    let isCutOff = false;
+    const never = new Promise<never>(() => undefined);
+    const election = startLeaderElection({
+      client: {
+        ...client,
+        request: (request) => (isCutOff ? never : client.request(request)),
+        watch: (request, onEvent, signal) =>
+          client.watch(
+            request,
+            (event) => {
+              if (!isCutOff) onEvent(event);
+            },
+            signal,
+          ),
+      },
+      namespace,
+      name: "pullpass",
+      identity,
+      onStarted: (signal) => {
+        calls.push("started");
+        signal.addEventListener("abort", () => calls.push("aborted"));
+      },
+      onStopped: () => calls.push("stopped"),
+    });
+    const candidate = { ...election, calls, cutOff: () => void (isCutOff = true) };
+    candidates.push(candidate);
+    return candidate;
+  }
+  const isLeading = (what: string, candidate: Candidate) =>
+    waitUntil(what, () => candidate.isLeading(), { intervalMs: 10 });
+  async function lease(namespace: string): Promise<LeaseObject["spec"]> {
+    return (await cluster.kubectl.json<LeaseObject>("get", "lease", "pullpass", `--namespace=${namespace}`))
+      .spec;
+  }
+
+  it("has one leader of two that begin at once, who stays it", async () => {
+    await createNamespace(cluster.kubectl, "both");
+    const pair = [start("both", "one"), start("both", "two")];
+    await waitUntil("a leader", () => pair.some((candidate) => candidate.isLeading()));
+    const { acquireTime, renewTime } = await lease("both");
+    await sleep(LEADER_TIMING.renewPeriodMs * 3);
+    expect(pair.filter((candidate) => candidate.isLeading())).toHaveLength(1);
+    expect(pair.flatMap(({ calls }) => calls)).toEqual(["started"]);
+    const later = await lease("both");
+    expect(later).toMatchObject({ acquireTime, leaseDurationSeconds: 10, leaseTransitions: 0 });
+    expect(later.renewTime > renewTime).toBe(true);
+  });
+
+  it("hands over at once when the leader gives up, and counts it", async () => {
+    await createNamespace(cluster.kubectl, "clean");
+    const one = start("clean", "one");
+    await isLeading("the first to lead", one);
+    const two = start("clean", "two");
+    // As long as it takes until the second one hears of changes.
+    await sleep(500);
+    expect(two.isLeading()).toBe(false);
+    await one.release();
+    expect(one.isLeading()).toBe(false);
+    expect(one.calls).toEqual(["started", "aborted", "stopped"]);
+    const released = Date.now();
+    await isLeading("the second to lead", two);
+    expect(Date.now() - released).toBeLessThan(500);
+    expect(await lease("clean")).toMatchObject({ holderIdentity: "two", leaseTransitions: 1 });
+  });
+
+  it("leaves a lease behind that nobody holds when the last one gives up", async () => {
+    await createNamespace(cluster.kubectl, "last");
+    const one = start("last", "one");
+    await isLeading("the only one to lead", one);
+    await one.release();
+    const spec = await lease("last");
+    expect(spec).toMatchObject({ leaseDurationSeconds: 1, leaseTransitions: 0 });
+    expect(spec).not.toHaveProperty("holderIdentity");
+    await isLeading("the next one to lead", start("last", "two"));
+    expect(await lease("last")).toMatchObject({ leaseDurationSeconds: 10, leaseTransitions: 1 });
+  });
+
+  it("hands over within 15 s when the leader is lost, which stops before", async () => {
+    await createNamespace(cluster.kubectl, "lost");
+    const one = start("lost", "one");
+    await isLeading("the first to lead", one);
+    const two = start("lost", "two");
+    await sleep(3_000);
+    one.cutOff();
+    const cut = Date.now();
+    await waitUntil("the first to stop", () => !one.isLeading(), { intervalMs: 10 });
+    const stopped = Date.now();
+    expect(stopped - cut).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 100);
+    expect(two.isLeading()).toBe(false);
+    await isLeading("the second to lead", two);
+    expect(Date.now() - cut).toBeLessThan(15_000);
+    expect(Date.now() - stopped).toBeGreaterThan(2_000);
+    expect(one.calls).toEqual(["started", "aborted", "stopped"]);
+    expect(await lease("lost")).toMatchObject({ holderIdentity: "two", leaseTransitions: 1 });
+  });
+
+  it("keeps the leader when others write the lease without taking it", async () => {
+    await createNamespace(cluster.kubectl, "labelled");
+    const one = start("labelled", "one");
+    await isLeading("the first to lead", one);
+    await cluster.kubectl.run(["label", "lease", "pullpass", "team=a", "--namespace=labelled"]);
+    const { renewTime } = await lease("labelled");
+    await waitUntil("a renewal", async () => (await lease("labelled")).renewTime > renewTime);
+    expect(one.calls).toEqual(["started"]);
+    const labelled = await cluster.kubectl.json("get", "lease", "pullpass", "--namespace=labelled");
+    expect(labelled.metadata?.labels).toEqual({ team: "a" });
+  });
+
+  it("ends the term of a leader whose lease somebody took, as soon as it hears of that", async () => {
+    await createNamespace(cluster.kubectl, "taken");
+    const one = start("taken", "one");
+    await isLeading("the first to lead", one);
+    await sleep(500);
+    const patch = '--patch={"spec":{"holderIdentity":"an admin"}}';
+    await cluster.kubectl.run(["patch", "lease", "pullpass", "--namespace=taken", "--type=merge", patch]);
+    await waitUntil("the end of its term", () => !one.isLeading(), { timeoutMs: 1_000, intervalMs: 10 });
+    expect(one.calls).toEqual(["started", "aborted", "stopped"]);
+  });
+
+  it("makes the lease again when somebody removed it", async () => {
+    await createNamespace(cluster.kubectl, "removed");
+    const one = start("removed", "one");
+    await isLeading("the first to lead", one);
+    await cluster.kubectl.run(["delete", "lease", "pullpass", "--namespace=removed"]);
+    await waitUntil("a lease", () => lease("removed"), { timeoutMs: 5_000 });
+    expect(await lease("removed")).toMatchObject({ holderIdentity: "one" });
+    expect(one.calls).toEqual(["started"]);
+  });
+
+  it("stops in time when the API server is gone, and goes on when it is back", async () => {
+    await createNamespace(cluster.kubectl, "outage");
+    const one = start("outage", "one");
+    await isLeading("the first to lead", one);
+    const gone = Date.now();
+    await cluster.stopApiServer();
+    await waitUntil("the end of its term", () => !one.isLeading(), { intervalMs: 10 });
+    // The API server takes a second or two for its stop, and answers meanwhile.
+    expect(Date.now() - gone).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 4_000);
+    expect(one.calls).toEqual(["started", "aborted", "stopped"]);
+    await cluster.restartApiServer();
+    await isLeading("the same one to lead again", one);
+    expect(await lease("outage")).toMatchObject({ holderIdentity: "one", leaseTransitions: 0 });
+  });
+});

@@ -1,4 +1,5 @@
 /** Joins a cluster: what the webhook knows of it, and the replicator, on one client and a few watches. */
+import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
@@ -8,7 +9,7 @@ import { MANAGER } from "../core/labels.ts";
 import { keepAccountFacts } from "../kube/account-facts.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createCopyWriter } from "../kube/copy-writer.ts";
-import { createEventRecorder, type OwnPod } from "../kube/events.ts";
+import { eventRecorder, type EventRecorderOptions } from "../kube/events.ts";
 import { createHttpsClient } from "../kube/https-client.ts";
 import { createIntern } from "../kube/intern.ts";
 import { startLeaderElection, type LeaderElection } from "../kube/leader.ts";
@@ -17,7 +18,7 @@ import { createServiceAccountClient } from "../kube/service-accounts.ts";
 import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
-import { keepSources, type SourceFault } from "./sources.ts";
+import { describeSecret, keepSources, type SourceFault } from "./sources.ts";
 import { watchCluster } from "./watch-cluster.ts";
 
 export interface ClusterOptions {
@@ -27,7 +28,7 @@ export interface ClusterOptions {
   /** This replica, among all of them. */
   readonly identity: string;
   /** The pod that this is, if it is one: what has no other object is told there. */
-  readonly pod: OwnPod | undefined;
+  readonly pod: EventRecorderOptions["pod"];
   /** Requests to the API server per second, over time and at once. */
   readonly requestsPerSecond: number;
   readonly burst: number;
@@ -45,10 +46,15 @@ export interface Membership {
   readonly ports: Pick<AdmissionPorts, "namespace" | "serviceAccount">;
   /** Why reviews should not come here yet; none once everything is known. */
   unreadyReasons(): readonly string[];
+  /** Resolves once there is none. */
+  readonly known: Promise<unknown>;
   setConfiguration(configuration: Configuration): void;
   /** Hands leadership over and stops writing. What the webhook knows stays. */
   leave(): Promise<void>;
 }
+
+/** How long a replica that stops waits for its last writes; the lease expires soon after. */
+const LAST_WRITES_MS = 5000;
 
 /** Starts at once and goes on by itself; an API server that does not answer is waited for. */
 export function joinCluster(
@@ -90,11 +96,17 @@ export function joinCluster(
   const intern = createIntern();
   const accounts = createServiceAccountClient(client);
   const accountFacts = keepAccountFacts(accounts);
-  const recordEvent = createEventRecorder({
+  const warn = eventRecorder({
     client,
-    pod: options.pod,
+    ...(options.pod === undefined ? {} : { pod: options.pod }),
+    log({ secret, ...warning }) {
+      logger.warn(
+        { ...warning, ...(secret === undefined ? {} : { secret: describeSecret(secret) }) },
+        "replication",
+      );
+    },
     onFailure(error) {
-      logger.warn({ error: error.message }, "an event could not be written");
+      logger.warn({ error: messageOf(error) }, "an event could not be written");
     },
   });
 
@@ -102,19 +114,15 @@ export function joinCluster(
     namespaces,
     writer: createCopyWriter(client, intern),
     accounts,
-    warn(warning) {
-      logger.warn(warning, "replication");
-      recordEvent(warning);
-    },
+    warn,
     mayWrite: isLeading,
     concurrency: options.concurrency,
     random: Math.random,
     onWrite: metrics.countWrite,
     onFailure(key, error, retryInMs) {
       metrics.countFailure();
-      const message = error instanceof Error ? error.message : String(error);
       logger.warn(
-        { key, error: message, retryInMs: Math.round(retryInMs) },
+        { key, error: messageOf(error), retryInMs: Math.round(retryInMs) },
         "replication failed; it is tried again",
       );
     },
@@ -133,7 +141,7 @@ export function joinCluster(
   const sources = keepSources({
     environment,
     ownNamespace: options.namespace,
-    watchSecret: watches.watchSecret,
+    watchSecret: (secret, onChange) => watches.watchSecret(secret, onChange),
     onChange(next, nextFaults) {
       reportFaults(nextFaults);
       replicator.setGoal({ sources: next, attachedServiceAccounts: attachedServiceAccounts });
@@ -152,7 +160,7 @@ export function joinCluster(
     }
   }
   function warnOf({ registry, message, secret }: SourceFault): void {
-    recordEvent({
+    warn({
       reason: "CredentialsUnreadable",
       message: `The credentials of registry ${registry} cannot be had: ${message}. Copies stay as they are.`,
       ...(secret === undefined ? {} : { secret }),
@@ -175,13 +183,10 @@ export function joinCluster(
       },
       onStopped() {
         logger.info("not leading any more");
-        replicator.stop();
+        void replicator.stop();
       },
-      onFault(error) {
-        logger.warn(
-          { error: error instanceof Error ? error.message : String(error) },
-          "the lease cannot be had",
-        );
+      onError(error) {
+        logger.warn({ error: messageOf(error) }, "the lease cannot be had");
       },
     });
   }
@@ -191,8 +196,9 @@ export function joinCluster(
     ports: {
       // One that was made a moment ago: the API server knows it already, and asks only where the label is.
       namespace: (name) => namespaces.get(name) ?? { isOptedIn: true, labels: "unknown" },
-      serviceAccount: accountFacts.of,
+      serviceAccount: (namespace, name) => accountFacts.of(namespace, name),
     },
+    known: watches.synced,
     unreadyReasons: () => watches.unsynced().map((name) => `the ${name} of the cluster are not known yet`),
     setConfiguration(configuration) {
       attachedServiceAccounts = configuration.attachedServiceAccounts;
@@ -201,7 +207,8 @@ export function joinCluster(
     },
     async leave() {
       hasLeft = true;
-      replicator.stop();
+      // What was begun is done before another replica begins.
+      await Promise.race([replicator.stop(), setTimeout(LAST_WRITES_MS)]);
       await leadership?.release();
       sources.close();
       watches.close();
@@ -212,4 +219,8 @@ export function joinCluster(
 
 function describeFault({ registry, message }: SourceFault): string {
   return `${registry}: ${message}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

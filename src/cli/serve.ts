@@ -111,7 +111,11 @@ export async function serve(options: ServeOptions): Promise<void> {
       );
     },
   });
-  logger.info({ url: server.url, adminUrl: adminServer.url, ...describe(configuration) }, "ready");
+  const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
+  logger.info(facts, "listening");
+  void membership.known.then(() => {
+    logger.info(facts, "ready");
+  });
 
   const signal = await stopSignal;
   isStopping = true;
@@ -137,6 +141,7 @@ const STANDALONE: Membership = {
     serviceAccount: () => undefined,
   },
   unreadyReasons: () => [],
+  known: Promise.resolve(),
   setConfiguration: () => undefined,
   leave: () => Promise.resolve(),
 };

@@ -56,6 +56,7 @@ export interface SourceKeeper {
 interface WatchedSecret {
   readonly watch: SecretWatch;
   state: SecretState;
+  isAsked: boolean;
 }
 
 export function keepSources({
@@ -81,7 +82,8 @@ export function keepSources({
       } catch (error) {
         const isExpected = error instanceof UnusableCredentialsError || error instanceof UnusableSecretError;
         if (!isExpected) throw error;
-        faults.push({ registry: registry.name, message: error.message, secret });
+        const isAsked = secret === undefined || secrets.get(describeSecret(secret))?.isAsked === true;
+        if (isAsked) faults.push({ registry: registry.name, message: error.message, secret });
         return { ...common, credentials: "unreadable" };
       }
     });
@@ -100,7 +102,7 @@ export function keepSources({
     const name = describeSecret(secret);
     const state = secrets.get(name)?.state ?? "unknown";
     if (state === "missing") throw new UnusableCredentialsError(`Secret ${name} does not exist`);
-    if (state === "unknown") throw new UnusableCredentialsError(`Secret ${name} could not be read yet`);
+    if (state === "unknown") throw new UnusableCredentialsError(`Secret ${name} cannot be read`);
     try {
       return credentialsInSecret(state, registry.address);
     } catch (error) {
@@ -112,11 +114,18 @@ export function keepSources({
   const watch = (secret: SecretName): WatchedSecret => {
     const watched: WatchedSecret = {
       state: "unknown",
+      isAsked: false,
       watch: watchSecret(secret, (state) => {
         watched.state = state;
+        watched.isAsked = true;
         publish();
       }),
     };
+    void watched.watch.asked.then(() => {
+      if (watched.isAsked) return;
+      watched.isAsked = true;
+      publish();
+    });
     return watched;
   };
 

@@ -63,8 +63,8 @@ export interface Replicator {
   onAccountGone(namespace: string, name: string): void;
   /** From now on this replica writes. Everything has to be known by then. */
   start(): void;
-  /** What was begun ends; nothing else is begun. */
-  stop(): void;
+  /** Nothing else is begun. Resolves when what was begun has ended. */
+  stop(): Promise<void>;
   /** Keys that wait or are being worked on. */
   readonly depth: number;
   /** Namespaces in which a Secret of others has the name of a copy. */
@@ -212,6 +212,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       isStarted = false;
       queue.pause();
       queue.clear();
+      return queue.idle();
     },
     get depth() {
       return queue.depth;

@@ -24,6 +24,8 @@ export interface WorkQueue {
   /** Nothing is begun after a pause; what was begun goes on. */
   pause(): void;
   resume(): void;
+  /** Resolves as soon as no key is being worked on. */
+  idle(): Promise<void>;
   /** Forgets everything that has not begun. */
   clear(): void;
   /** Keys that wait or are being worked on; those that wait for a retry are not among them. */
@@ -41,6 +43,7 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
   const active = new Map<string, Lane | undefined>();
   const delayed = new Map<string, NodeJS.Timeout>();
   const failures = new Map<string, number>();
+  const idlers: (() => void)[] = [];
   let isPaused = true;
 
   const add = (key: string, lane: Lane): void => {
@@ -99,6 +102,7 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     if (retryInMs !== undefined) addLater(key, retryInMs);
     else if (again !== undefined) add(key, again);
     begin();
+    if (active.size === 0) for (const onIdle of idlers.splice(0)) onIdle();
   };
 
   return {
@@ -110,6 +114,9 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     resume() {
       isPaused = false;
       begin();
+    },
+    idle() {
+      return active.size === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve));
     },
     clear() {
       for (const key of [...delayed.keys()]) cancelDelay(key);

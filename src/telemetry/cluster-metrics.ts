@@ -14,18 +14,18 @@ export interface ClusterGauges {
 }
 
 export interface ClusterMetrics {
-  countWrite(action: string, outcome: string): void;
+  readonly countWrite: (action: string, outcome: string) => void;
   countFailure(): void;
   /** `status` is undefined where there was no answer. */
   countRequest(method: string, status: number | undefined): void;
   countThrottled(): void;
-  countWatchRestart(watch: string, reason: string): void;
+  readonly countWatchRestart: (watch: string, reason: string) => void;
 }
 
 export function createClusterMetrics(register: MetricRegistry, read: () => ClusterGauges): ClusterMetrics {
   const registers = [register];
   const gauge = (name: string, help: string, value: (gauges: ClusterGauges) => number): void => {
-    const created: Gauge = new Gauge({
+    const created = new Gauge({
       name,
       help,
       registers,
@@ -47,7 +47,7 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
   );
   gauge("pullpass_leader", "1 on the replica that writes.", ({ isLeading }) => Number(isLeading));
 
-  const unreadable: Gauge<"registry"> = new Gauge({
+  const unreadable = new Gauge<"registry">({
     name: "pullpass_source_unreadable",
     help: "1 for each registry whose credentials cannot be had now; its copies stay as they are.",
     labelNames: ["registry"],
@@ -57,7 +57,7 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
       for (const registry of read().unreadableSources) unreadable.set({ registry }, 1);
     },
   });
-  const ages: Gauge<"watch"> = new Gauge({
+  const ages = new Gauge<"watch">({
     name: "pullpass_watch_age_seconds",
     help: "Time since a watch last told something. One that is alive does so about once a minute.",
     labelNames: ["watch"],

@@ -11,7 +11,7 @@ export interface Metrics {
   countReload(isGood: boolean): void;
   setCertificateExpiry(date: Date): void;
   /** Adds those of a cluster that was joined. */
-  forCluster(this: void, read: () => ClusterGauges): ClusterMetrics;
+  readonly forCluster: (read: () => ClusterGauges) => ClusterMetrics;
 }
 
 /** The reason of every injection; those of skips are in the core's table. */

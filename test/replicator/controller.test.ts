@@ -103,7 +103,7 @@ describe("createReplicator", () => {
     replicator.onNamespace("one");
     replicator.onCopy("two");
     replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
-    replicator.stop();
+    await replicator.stop();
     replicator.start();
     expect(await settle(replicator, writes)).toEqual([]);
   });

@@ -71,6 +71,10 @@ describe("selectCredentials", () => {
     expect(select(document)).toBe(reason);
   });
 
+  it("finds the helper of the host for a path of it", () => {
+    expect(select({ credHelpers: { "gcr.io": "gcloud" } }, "gcr.io/team")).toContain(helper);
+  });
+
   it("finds a helper for one of the hosts behind a star", () => {
     expect(select({ credHelpers: { "x.gcr.io": "gcloud" } }, "*.gcr.io")).toContain(helper);
   });

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { KubeUnreachableError, type KubeClient, type WatchEvent } from "../../src/kube/client.ts";
 import { createHttpsClient } from "../../src/kube/https-client.ts";
@@ -138,9 +139,12 @@ describe("a watch", () => {
     });
   });
 
-  it("has a connection of its own, whose peer is asked whether it lives", async () => {
+  it("has a connection of its own, whose peer the system asks whether it lives", async () => {
     await start((_, response) => response.end());
+    const setKeepAlive = vi.spyOn(Socket.prototype, "setKeepAlive");
     await watch();
+    expect(setKeepAlive).toHaveBeenCalledWith(true, 10_000);
+    setKeepAlive.mockRestore();
     await watch();
     expect(new Set(server.seen.map(({ socket }) => socket)).size).toBe(2);
   });

@@ -147,11 +147,11 @@ describe("a kubeconfig's connection", () => {
     const { tls, headers, proxy } = await connection.access();
     expect(headers).toEqual({ authorization: "Bearer made-up" });
     expect(proxy).toBeUndefined();
-    expect({ ...tls, ca: tls.ca?.toString(), cert: tls.cert?.toString(), key: tls.key?.toString() }).toEqual({
+    expect(tls).toEqual({
       servername: "kube",
-      ca: "made-up CA",
-      cert: "cert",
-      key: "key",
+      ca: Buffer.from("made-up CA"),
+      cert: Buffer.from("cert"),
+      key: Buffer.from("key"),
     });
   });
 

@@ -21,7 +21,7 @@ export function recordReflector(
     readonly factOf?: (object: JsonObject) => string;
   },
 ): Recording {
-  const { factOf = (object) => textOf(object["metadata"], "resourceVersion") ?? "" } = options;
+  const { factOf = versionOf } = options;
   const known = new Map<string, string>();
   const told: string[] = [];
   const restarts: RestartReason[] = [];
@@ -53,4 +53,8 @@ export function recordReflector(
     onRestart: (reason) => restarts.push(reason),
   });
   return { reflector, known, told, restarts, faults };
+}
+
+function versionOf(object: JsonObject): string {
+  return textOf(object["metadata"], "resourceVersion") ?? "";
 }

@@ -120,7 +120,8 @@ describe("a reflector", () => {
       response.destroy();
     };
     await start({
-      lists: [forbid, forbid, breakOff, forbid, page(["a"], "1")],
+      // One that breaks off on a kept connection is sent again at once.
+      lists: [forbid, forbid, breakOff, breakOff, forbid, page(["a"], "1")],
       watches: [stream(eventLine("BOOKMARK", named("", "2")))],
     });
     expect(recording.reflector.isSynced).toBe(false);

@@ -155,7 +155,7 @@ describe("the errors of a configuration", () => {
     ["[".repeat(20_000), "pullpass.yaml:1: YAML: nested more than 200 levels deep"],
     ["[".repeat(20_000) + "]".repeat(20_000), "pullpass.yaml:1: YAML: nested more than 200 levels deep"],
     ["", "pullpass.yaml: is empty"],
-  ])("%.80j: %s", (text, problem) => {
+  ])("refuses text %# of the table", (text, problem) => {
     expect(problemsIn(text)[0] ?? "").toContain(problem);
   });
 

@@ -21,7 +21,7 @@ const MAX_MESSAGE_LENGTH = 1024;
 const MAX_NAME_PREFIX_LENGTH = 236;
 
 export interface EventRecorderOptions {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, "request">;
   /** Our own pod, which warnings without a Secret are about; where it is not known they are only logged. */
   readonly pod?: { readonly namespace: string; readonly name: string; readonly uid?: string };
   /** Called with every warning that is not a repetition. */

@@ -22,7 +22,9 @@ export function describeFailure(error: unknown): string {
   if (isPlainHttpFailure(error)) return "TLS: what answers does not speak it";
   if (isTlsCode(code)) return oneLine(`TLS: ${textOf(error, "reason") || code}`);
   if (UNKNOWN_AUTHORITY.has(code)) {
-    return oneLine(`TLS: ${error.message}; NODE_EXTRA_CA_CERTS names a file of authorities to trust`);
+    // Newer Node adds advice of its own after a semicolon.
+    const [message = ""] = error.message.split(";");
+    return oneLine(`TLS: ${message}; NODE_EXTRA_CA_CERTS names a file of authorities to trust`);
   }
   return oneLine(
     code.startsWith("CERT_") || code.startsWith("ERR_TLS_") ? `TLS: ${error.message}` : error.message,

@@ -18,7 +18,9 @@ describe("a failed connection is told in one line", () => {
     ],
     [failure("certificate has expired", { code: "CERT_HAS_EXPIRED" }), "TLS: certificate has expired"],
     [
-      failure("unable to verify the first certificate", { code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" }),
+      failure("unable to verify the first certificate; if the root CA is installed, try this", {
+        code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      }),
       "TLS: unable to verify the first certificate; NODE_EXTRA_CA_CERTS names a file of authorities to trust",
     ],
     [

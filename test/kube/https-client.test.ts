@@ -153,6 +153,16 @@ describe("a request", () => {
     await expect(client.request(PODS)).rejects.toThrow(/^GET \/api\/v1\/pods: connect ECONNREFUSED/);
     server = await startFakeApiServer(() => undefined);
   });
+
+  it("to nobody at a name with several addresses says so, too", async () => {
+    await start(() => undefined);
+    const port = server.url.port;
+    await server.stop();
+    const connection = { ...server.connection, server: new URL(`https://localhost:${port}`) };
+    client = createHttpsClient({ connection, rate: rateOfOne() });
+    await expect(client.request(PODS)).rejects.toThrow(/ECONNREFUSED/);
+    server = await startFakeApiServer(() => undefined);
+  });
 });
 
 describe("a kept connection that the server resets when it is used again", () => {

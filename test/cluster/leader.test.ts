@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { LEADER_TIMING, startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
+import { LEADER_TIMING } from "../../src/kube/leader-timing.ts";
+import { startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
@@ -37,7 +38,10 @@ await describeLevel("control-plane", "the election of a leader", () => {
   afterEach(async () => {
     await Promise.all(candidates.splice(0).map((candidate) => candidate.release()));
   });
-  afterAll(() => cluster.stop());
+  afterAll(async () => {
+    client.close();
+    await cluster.stop();
+  });
 
   function start(namespace: string, identity: string): Candidate {
     const calls: string[] = [];

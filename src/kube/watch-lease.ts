@@ -1,5 +1,5 @@
 /** Hears who holds a Lease. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { createAlarm } from "./alarm.ts";
 import { createBackOff } from "./back-off.ts";
 import type { KubeClient, WatchEvent } from "./client.ts";
 import { leasesPath, readLease, type LeaseName } from "./lease.ts";
@@ -20,6 +20,10 @@ export async function watchLease(
   signal: AbortSignal,
 ): Promise<void> {
   const backOff = createBackOff({ firstMs: 1_000, maxMs: 30_000 });
+  const alarm = createAlarm();
+  signal.addEventListener("abort", () => {
+    alarm.ring();
+  });
   while (!signal.aborted) {
     try {
       await watchOnce(
@@ -35,7 +39,7 @@ export async function watchLease(
     } catch {
       // The requests for the Lease meet the same fault, and report it.
     }
-    await sleep(backOff.next(), undefined, { signal }).catch(() => undefined);
+    await alarm.sleep(backOff.next());
   }
 }
 

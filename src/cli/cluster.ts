@@ -171,12 +171,14 @@ export function joinCluster(
   async function campaign(): Promise<void> {
     await Promise.all([watches.synced, sources.settled()]);
     if (hasLeft) return;
+    let lastLeaseFault: string | undefined;
     leadership = startLeaderElection({
       client,
       namespace: options.namespace,
       name: MANAGER,
       identity: options.identity,
       onStarted() {
+        lastLeaseFault = undefined;
         logger.info("leading: this replica writes");
         replicator.start();
         faults.forEach(warnOf);
@@ -186,7 +188,10 @@ export function joinCluster(
         void replicator.stop();
       },
       onError(error) {
-        logger.warn({ error: messageOf(error) }, "the lease cannot be had");
+        // It is tried again every few seconds.
+        if (messageOf(error) === lastLeaseFault) return;
+        lastLeaseFault = messageOf(error);
+        logger.warn({ error: lastLeaseFault }, "the lease cannot be had; it is tried again");
       },
     });
   }

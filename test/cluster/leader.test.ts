@@ -43,16 +43,16 @@ await describeLevel("control-plane", "the election of a leader", () => {
     await cluster.stop();
   });
 
-  function start(namespace: string, identity: string): Candidate {
+  function start(namespace: string, identity: string, by = client): Candidate {
     const calls: string[] = [];
     let isCutOff = false;
     const never = new Promise<never>(() => undefined);
     const election = startLeaderElection({
       client: {
-        ...client,
-        request: (request) => (isCutOff ? never : client.request(request)),
+        ...by,
+        request: (request) => (isCutOff ? never : by.request(request)),
         watch: (request, onEvent, signal) =>
-          client.watch(
+          by.watch(
             request,
             (event) => {
               if (!isCutOff) onEvent(event);
@@ -172,6 +172,44 @@ await describeLevel("control-plane", "the election of a leader", () => {
     await waitUntil("a lease", () => lease("removed"), { timeoutMs: 5_000 });
     expect(await lease("removed")).toMatchObject({ holderIdentity: "one" });
     expect(one.calls).toEqual(["started"]);
+  });
+
+  it("needs no other rights than to create leases and to get, update and watch this one", async () => {
+    await createNamespace(cluster.kubectl, "rights");
+    const apiGroups = ["coordination.k8s.io"];
+    await cluster.kubectl.create({
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: { name: "pullpass", namespace: "rights" },
+      rules: [
+        { apiGroups, resources: ["leases"], verbs: ["create"] },
+        {
+          apiGroups,
+          resources: ["leases"],
+          resourceNames: ["pullpass"],
+          verbs: ["get", "update", "watch"],
+        },
+      ],
+    });
+    await cluster.kubectl.create({
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name: "pullpass", namespace: "rights" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "pullpass" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "pullpass" }],
+    });
+    const restricted = await createTestKubeClient({ kubeconfig: await cluster.kubeconfigFor("pullpass") });
+    const one = start("rights", "one", restricted);
+    await isLeading("the first to lead", one);
+    const two = start("rights", "two", restricted);
+    await sleep(500);
+    await one.release();
+    const released = Date.now();
+    await isLeading("the second to lead", two);
+    // By polling alone it would have taken longer than that, as a rule.
+    expect(Date.now() - released).toBeLessThan(500);
+    await two.release();
+    restricted.close();
   });
 
   it("stops in time when the API server is gone, and goes on when it is back", async () => {

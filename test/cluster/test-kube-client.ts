@@ -4,8 +4,8 @@ import { kubeconfigConnection } from "../../src/kube/kubeconfig.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import type { Cluster } from "./cluster.ts";
 
-/** Pullpass's own client as the cluster's admin, with a rate that no test reaches. */
-export async function createTestKubeClient({ kubeconfig }: Cluster): Promise<KubeClient> {
+/** Pullpass's own client for whom the kubeconfig is made, with a rate that no test reaches. */
+export async function createTestKubeClient({ kubeconfig }: Pick<Cluster, "kubeconfig">): Promise<KubeClient> {
   const rate = createRequestRate({ perSecond: 1000, burst: 1000, concurrency: 50 });
   return createHttpsClient({ connection: await kubeconfigConnection(kubeconfig), rate });
 }

@@ -4,18 +4,18 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, rename, writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCluster, type Cluster } from "../cluster/cluster.ts";
 import { waitUntil } from "../cluster/wait-until.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
+import { awaitLeadership, awaitWrites } from "./await-writes.ts";
 import { countSecretWrites } from "./count-writes.ts";
 import { countObjects, createBenchClient, createNamespaces, timeOptIn } from "./opt-in.ts";
 import { residentMemory } from "./resident-memory.ts";
 import { prepareServiceAccount, startInPod, type RunningPod } from "./start-in-pod.ts";
+import { writeConfiguration, type BenchConfiguration } from "./write-configuration.ts";
 
 const MANY = Number(process.env["BENCH_NAMESPACES"] ?? 10_000);
 const SOME = Number(process.env["BENCH_NAMESPACES_BEFORE"] ?? 1_000);
@@ -46,8 +46,7 @@ interface Bench {
   readonly cluster: Cluster;
   readonly client: KubeClient;
   readonly start: (flags: readonly string[]) => Promise<RunningPod>;
-  /** Puts another password in the file of the first registry, as an admin would. */
-  readonly rotate: () => Promise<void>;
+  readonly rotate: BenchConfiguration["rotate"];
 }
 
 async function inCluster(measure: (bench: Bench) => Promise<void>): Promise<void> {
@@ -55,7 +54,10 @@ async function inCluster(measure: (bench: Bench) => Promise<void>): Promise<void
   const client = await createBenchClient(cluster);
   try {
     await prepareServiceAccount(cluster);
-    const { configFile, rotate } = await writeConfiguration(path.join(cluster.network.directory, "config"));
+    const { configFile, rotate } = await writeConfiguration(
+      path.join(cluster.network.directory, "config"),
+      REGISTRIES,
+    );
     const start = (flags: readonly string[]): Promise<RunningPod> =>
       startInPod(cluster, { node: [node, ...nodeFlags], configFile, flags });
     await measure({ cluster, client, start, rotate });
@@ -70,11 +72,11 @@ async function measureOptIns({ cluster, client, start }: Bench): Promise<void> {
   await createNamespaces(client, names("late", OPT_INS), false);
   await settle(client);
   const filling = await start(fastFlags());
-  await waitForWrites(filling, "create", SOME * COPIES);
+  await awaitWrites(filling, "create", SOME * COPIES, REQUESTS_PER_SECOND);
   await filling.stop();
 
   const pod = await start([]);
-  await leading(pod);
+  await awaitLeadership(pod);
   const before = await countSecretWrites(cluster);
   const times = await timeOptIns(client, names("late", OPT_INS), () => true);
   const what = `opted-in namespace to its ${COPIES.toString()} copies, ${SOME.toString()} there already`;
@@ -87,7 +89,7 @@ async function measureOptIns({ cluster, client, start }: Bench): Promise<void> {
 
 async function measureMany({ cluster, client, start, rotate }: Bench): Promise<void> {
   const idle = await start([]);
-  await leading(idle);
+  await awaitLeadership(idle);
   await sleep(SETTLE_MS);
   row("memory, idle, without namespaces", "96 MiB", describeMemory(idle));
   await idle.stop();
@@ -99,7 +101,7 @@ async function measureMany({ cluster, client, start, rotate }: Bench): Promise<v
   let pod = await start(fastFlags());
   const title = `${MANY.toString()} namespaces x ${REGISTRIES.toString()} registries`;
   const expected = MANY * COPIES;
-  const tookMs = await waitForWrites(pod, "create", expected);
+  const tookMs = await awaitWrites(pod, "create", expected, REQUESTS_PER_SECOND);
   row(`${title}: writes`, expected.toString(), (await countSecretWrites(cluster)) - before);
   row("time of that", describeRate(expected), seconds(tookMs));
   row("memory, right after it", "128 MiB", describeMemory(pod));
@@ -109,7 +111,7 @@ async function measureMany({ cluster, client, start, rotate }: Bench): Promise<v
 
   before = await countSecretWrites(cluster);
   pod = await start(fastFlags());
-  row("restart: until it leads", "", seconds(await leading(pod)));
+  row("restart: until it leads", "", seconds(await awaitLeadership(pod)));
   await sleep(SETTLE_MS);
   row("restart: writes", "0", (await countSecretWrites(cluster)) - before);
   row("restart: memory", "128 MiB", describeMemory(pod));
@@ -118,7 +120,9 @@ async function measureMany({ cluster, client, start, rotate }: Bench): Promise<v
   let isRotated = false;
   await rotate();
   // Of the registry's own copy, and of the build secret that holds it, too.
-  const rotation = waitForWrites(pod, "update", 2 * MANY).finally(() => (isRotated = true));
+  const rotation = awaitWrites(pod, "update", 2 * MANY, REQUESTS_PER_SECOND).finally(
+    () => (isRotated = true),
+  );
   const times = await timeOptIns(client, names("late", OPT_INS), () => !isRotated);
   const rotationMs = await rotation;
   const withNews = 2 * MANY + times.length * COPIES;
@@ -159,54 +163,6 @@ async function settle(client: KubeClient): Promise<void> {
     { timeoutMs: 600_000, intervalMs: 1000 },
   );
   await sleep(3000);
-}
-
-async function leading(pod: RunningPod): Promise<number> {
-  return waitUntil("it to lead", () => pod.loggedAfterMs("leading: this replica writes"), {
-    timeoutMs: 120_000,
-  });
-}
-
-/** Milliseconds until so many copies were written, and nothing is left to do. */
-async function waitForWrites(pod: RunningPod, action: string, count: number): Promise<number> {
-  const labels = `action="${action}",outcome="written"`;
-  const startedAt = performance.now();
-  const progressAt = { time: startedAt, writes: -1 };
-  return waitUntil(
-    `${count.toString()} writes`,
-    async () => {
-      const writes = await pod.metric("pullpass_writes_total", labels);
-      if (writes > progressAt.writes) Object.assign(progressAt, { time: performance.now(), writes });
-      if (writes < count || (await pod.metric("pullpass_queue_depth")) > 0) return undefined;
-      return progressAt.time - startedAt;
-    },
-    { timeoutMs: 120_000 + (3 * count * 1000) / REQUESTS_PER_SECOND, intervalMs: 500 },
-  );
-}
-
-async function writeConfiguration(
-  directory: string,
-): Promise<{ readonly configFile: string; readonly rotate: () => Promise<void> }> {
-  await mkdir(directory, { recursive: true });
-  const passwordFile = (index: number): string => path.join(directory, `password-${index.toString()}`);
-  const indexes = Array.from({ length: REGISTRIES }, (_, index) => index);
-  for (const index of indexes) await writeFile(passwordFile(index), "made-up-password");
-  const registries = indexes.map((index) => ({
-    name: `registry-${index.toString()}`,
-    address: `registry-${index.toString()}.example.com/team`,
-    auth: { type: "BasicAuth", username: "made-up-user", passwordFrom: { file: passwordFile(index) } },
-  }));
-  const configFile = path.join(directory, "pullpass.yaml");
-  // JSON is YAML.
-  await writeFile(configFile, JSON.stringify({ registries }));
-  return {
-    configFile,
-    async rotate() {
-      const next = path.join(directory, "next");
-      await writeFile(next, "another-made-up-password");
-      await rename(next, passwordFile(0));
-    },
-  };
 }
 
 function names(prefix: string, count: number): readonly string[] {

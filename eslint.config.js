@@ -21,7 +21,8 @@ const ARROWS = {
   replicator: ["core"],
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
-  cli: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http"],
+  "registry-client": ["core"],
+  cli: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http", "registry-client"],
 };
 
 /** Types are free; at run time only the owner loads its library. */

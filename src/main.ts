@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { CommanderError } from "commander";
-import { buildProgram, ReportedError, type ProgramIo } from "./cli/program.ts";
+import { ReportedError, type ProgramIo } from "./cli/program-io.ts";
+import { buildProgram } from "./cli/program.ts";
 import { UsageError } from "./cli/serve-command.ts";
 import { InvalidConfigurationError } from "./config/place.ts";
 

@@ -3,10 +3,10 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Environment } from "../config/credentials.ts";
 import type { KubeConnection } from "../kube/connection.ts";
-import { inClusterConnection } from "../kube/in-cluster.ts";
-import { kubeconfigConnection } from "../kube/kubeconfig.ts";
+import { inClusterConnection, NotInClusterError } from "../kube/in-cluster.ts";
+import { kubeconfigConnection, KubeconfigError } from "../kube/kubeconfig.ts";
 
-/** Thrown where nothing says how the API server is reached. */
+/** Thrown where nothing says how the API server is reached, or what says so cannot be used. */
 export class NoApiServerError extends Error {
   override readonly name = "NoApiServerError";
 }
@@ -24,6 +24,17 @@ export async function connect(
   kubeconfig: string | undefined,
   environment: Environment,
 ): Promise<KubeConnection> {
+  try {
+    return await find(kubeconfig, environment);
+  } catch (error) {
+    if (error instanceof KubeconfigError || error instanceof NotInClusterError) {
+      throw new NoApiServerError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function find(kubeconfig: string | undefined, environment: Environment): Promise<KubeConnection> {
   if (kubeconfig !== undefined) return kubeconfigConnection(kubeconfig);
   const { KUBERNETES_SERVICE_HOST: host = "", KUBECONFIG: list = "", HOME: home = "" } = environment;
   if (host !== "") return inClusterConnection(environment);

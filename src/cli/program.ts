@@ -1,33 +1,14 @@
 /** The command line: commands, flags and help. */
 import { Command } from "commander";
-import { InvalidConfigurationError } from "../config/place.ts";
 import { readConfiguration } from "../config/read.ts";
 import { indexRegistries, type RegistryIndex } from "../core/registry.ts";
-import { checkConfiguration } from "./check.ts";
+import { checkCommand } from "./check-command.ts";
 import { explainImage, explanationJson, explanationText } from "./explain.ts";
 import { injectFiles } from "./inject.ts";
 import { joinFiles } from "./join-files.ts";
+import type { ProgramIo } from "./program-io.ts";
 import { readLines, readManifests } from "./read-input.ts";
 import { serveCommand } from "./serve-command.ts";
-
-/** What a command needs of the process. */
-export interface ProgramIo {
-  readonly version: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** All of standard input. */
-  readonly readStdin: () => Promise<Buffer>;
-  writeOut(text: string): void;
-  writeError(text: string): void;
-}
-
-/** Thrown where a command found something wrong and has said so already. */
-export class ReportedError extends Error {
-  override readonly name = "ReportedError";
-
-  constructor(readonly exitCode: 1 | 2) {
-    super("reported");
-  }
-}
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
 export function buildProgram(io: ProgramIo): Command {
@@ -80,13 +61,7 @@ export function buildProgram(io: ProgramIo): Command {
       },
     );
 
-  withConfig(program.command("check"))
-    .description("show every error and every doubt about a configuration")
-    .action(({ config }: { readonly config: readonly string[] }) => {
-      const { lines, errorCount } = checkConfiguration(readForCheck(config, io), io.environment);
-      io.writeOut(lines.map((line) => `${line}\n`).join(""));
-      if (errorCount > 0) throw new ReportedError(2);
-    });
+  checkCommand(withConfig(program.command("check")), io);
 
   return program;
 }
@@ -101,16 +76,6 @@ function withConfig(command: Command): Command {
 
 function readIndex(configPaths: readonly string[]): RegistryIndex {
   return indexRegistries(readConfiguration(configPaths).registries);
-}
-
-function readForCheck(configPaths: readonly string[], io: ProgramIo): ReturnType<typeof readConfiguration> {
-  try {
-    return readConfiguration(configPaths);
-  } catch (error) {
-    if (!(error instanceof InvalidConfigurationError)) throw error;
-    io.writeOut(error.message.replaceAll(/^/gm, "error: ") + "\n");
-    throw new ReportedError(2);
-  }
 }
 
 /** No list to begin with: it would pass for a flag that was given. */

@@ -63,8 +63,11 @@ export interface WantedCopies {
 
 const NOTHING: WantedCopies = { copies: [], kept: new Set(), pullSecretNames: [] };
 
-/** The Secret of a namespace that holds, merged, what builds there may use. The configuration keeps the name free. */
-export const BUILD_SECRET_NAME = "pullpass-build";
+/**
+ * The Secret of a namespace that holds, merged, what builds there may use. With a dot, so that no registry has the name by
+ * default; the configuration refuses it where it is given.
+ */
+export const BUILD_SECRET_NAME = "pullpass.build";
 
 /** Says what a namespace has to have; documents are written once, not once a namespace. */
 export type CopyCatalog = (namespace: Namespace) => WantedCopies;

@@ -4,10 +4,10 @@ import type { AddressedCredential, Credential } from "./credential.ts";
 import {
   entriesFor,
   helperServes,
-  InvalidDockerConfigError,
   parseDockerConfig,
   type DockerConfig,
   type DockerConfigFormat,
+  type InvalidDockerConfigError,
 } from "./docker-config.ts";
 
 export type Selection =
@@ -67,8 +67,8 @@ function parse(text: string, format: DockerConfigFormat): DockerConfig | string 
   try {
     return parseDockerConfig(text, format);
   } catch (error) {
-    if (error instanceof InvalidDockerConfigError) return error.message;
-    throw error;
+    // It throws no other error, and this one shows nothing of the document.
+    return (error as InvalidDockerConfigError).message;
   }
 }
 

@@ -25,7 +25,7 @@ import { getSecret, secretPath, secretsPath } from "./secrets.ts";
  *                       | 409 Conflict: there is none (any more)       | lost
  * remove: DELETE        | 200, 404: gone already, 409: another one     |
  */
-export function createCopyWriter(client: KubeClient, intern: Intern): CopyWriter {
+export function createCopyWriter(client: Pick<KubeClient, "request">, intern: Intern): CopyWriter {
   const written = (secret: JsonObject): WriteOutcome => ({
     kind: "written",
     existing: readCopy(secret, intern),

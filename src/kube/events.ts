@@ -21,7 +21,7 @@ const MAX_MESSAGE_LENGTH = 1024;
 const MAX_NAME_PREFIX_LENGTH = 236;
 
 export interface EventRecorderOptions {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, "request">;
   /** Our own pod, which warnings without a Secret are about; where it is not known they are only logged. */
   readonly pod?: { readonly namespace: string; readonly name: string; readonly uid?: string };
   /** Called with every warning that is not a repetition. */
@@ -121,7 +121,7 @@ function involvedObject(
 /** As client-go's recorder writes it, which is what kubectl and other viewers expect. */
 function eventOf({ reason, message }: ClusterWarning, involvedObject: InvolvedObject, at: Date): JsonObject {
   const { namespace, name } = involvedObject;
-  const prefix = name.slice(0, MAX_NAME_PREFIX_LENGTH);
+  const prefix = name.slice(0, MAX_NAME_PREFIX_LENGTH).replace(/[-.]+$/, "");
   // Events have seconds and take no fractions of them.
   const timestamp = at.toISOString().replace(/\.\d+Z$/, "Z");
   return {

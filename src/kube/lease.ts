@@ -38,7 +38,7 @@ export function leasesPath(namespace: string): string {
 }
 
 export function createLeaseClient(
-  client: KubeClient,
+  client: Pick<KubeClient, "request">,
   { namespace, name }: LeaseName,
   timeoutMs: number,
 ): LeaseClient {

@@ -33,6 +33,9 @@ interface Waiter {
   readonly sendAway: () => void;
 }
 
+/** What sums of fractions are off by; without it every wait would be a millisecond longer, the shortest there is. */
+const CLOCK_ERROR_MS = 1e-3;
+
 /** A bucket that fills with `perSecond` tokens up to `burst`, of which every request takes one. */
 export function createRequestRate({ perSecond, burst, concurrency }: RequestRateOptions): RequestRate {
   const lanes: Readonly<Record<Lane, Set<Waiter>>> = { urgent: new Set(), background: new Set() };
@@ -57,8 +60,8 @@ export function createRequestRate({ perSecond, burst, concurrency }: RequestRate
       const [first] = lane;
       if (first === undefined) return;
       const waitMs = Math.max(pausedUntil - now, ((1 - tokens) / perSecond) * 1000);
-      if (waitMs > 0) {
-        timer = setTimeout(letGo, Math.ceil(waitMs));
+      if (waitMs > CLOCK_ERROR_MS) {
+        timer = setTimeout(letGo, Math.ceil(waitMs - CLOCK_ERROR_MS));
         return;
       }
       lane.delete(first);

@@ -18,7 +18,7 @@ export function secretPath(namespace: string, name: string): string {
  * @throws KubeApiError for every other refusal, KubeUnreachableError
  */
 export async function getSecret(
-  client: KubeClient,
+  client: Pick<KubeClient, "request">,
   namespace: string,
   name: string,
   lane: Lane,

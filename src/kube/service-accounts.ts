@@ -32,7 +32,7 @@ export function readServiceAccountMetadata(account: JsonObject): ServiceAccountM
   };
 }
 
-export function createServiceAccountClient(client: KubeClient): ServiceAccountClient {
+export function createServiceAccountClient(client: Pick<KubeClient, "request">): ServiceAccountClient {
   const pathOf = (namespace: string, name: string) =>
     `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`;
   return {

@@ -63,8 +63,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
     state.lastActivityAt = Date.now();
   };
 
-  /** Whether it worked. */
-  async function list(): Promise<boolean> {
+  async function list(): Promise<void> {
     const facts = new Map<string, Fact>();
     const add = (object: JsonObject): void => {
       const { key, fact } = toFact(object);
@@ -72,18 +71,16 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
     };
     try {
       const version = await listPages(client, collection, add, markActive);
-      if (!isOpen()) return false;
+      if (!isOpen()) return;
       listener.onRelist(facts, version);
       state.resourceVersion = version;
       state.isSynced = true;
       state.relistAt = performance.now() + timings.relistIntervalMs * (1 + Math.random() / 5);
-      return true;
     } catch (error) {
-      if (!isOpen()) return false;
+      if (!isOpen()) return;
       if (!(error instanceof KubeApiError && error.status === 410)) tellFault("list", error);
       // While a list fails, a watch may go on.
       state.relistAt = performance.now() + timings.maxMs;
-      return false;
     }
   }
 
@@ -92,7 +89,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
     const startedAt = performance.now();
     const toRelistMs = state.relistAt - startedAt;
     const timeoutMs = Math.min(timings.watchTimeoutMs * (1 + Math.random()), toRelistMs);
-    let hasProgress = false;
+    let hasProgress = false as boolean;
     const end = await watchOnce({
       client,
       collection,
@@ -117,11 +114,13 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
 
   async function run(): Promise<void> {
     while (isOpen()) {
-      if (state.resourceVersion === undefined || performance.now() >= state.relistAt) {
-        if (!(await list()) && state.resourceVersion === undefined) await wait();
+      if (state.resourceVersion === undefined || performance.now() >= state.relistAt) await list();
+      const from = state.resourceVersion;
+      if (from === undefined) {
+        await wait();
+        continue;
       }
-      if (state.resourceVersion === undefined || !isOpen()) continue;
-      const { end, wasUseful } = await watch(state.resourceVersion);
+      const { end, wasUseful } = await watch(from);
       if (!isOpen()) return;
       onRestart?.(end.kind === "refused" || end.kind === "broken" ? "error" : end.kind);
       if (end.kind === "refused" || end.kind === "broken") tellFault("watch", end.error);

@@ -50,7 +50,7 @@ export interface ClusterWarning {
   readonly reason: string;
   /** One sentence, nothing secret. */
   readonly message: string;
-  /** The Secret that it is about, where `kubectl describe secret` shows it; without one, Pullpass's own pod. */
+  /** The Secret that it is about; without one, Pullpass's own pod. `kubectl events --for secret/NAME` shows it. */
   readonly secret?: { readonly namespace: string; readonly name: string; readonly uid?: string };
 }
 

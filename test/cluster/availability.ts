@@ -5,7 +5,8 @@ import { findExecutable } from "./find-executable.ts";
 import { runCommand } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool } from "./tools.ts";
 
-export type ClusterLevel = "control-plane" | "node";
+/** "registries" is none of a cluster: the two registries of a node, alone. */
+export type ClusterLevel = "control-plane" | "node" | "registries";
 
 export type ClusterAvailability =
   { readonly available: true } | { readonly available: false; readonly reason: string };
@@ -15,17 +16,28 @@ export type ClusterAvailability =
  * Under `CI=true` that is an error, because a suite that silently runs no test proves nothing.
  */
 export async function clusterAvailability(level: ClusterLevel): Promise<ClusterAvailability> {
-  const reason = (await whyNoControlPlane()) ?? (level === "node" ? await whyNoNode() : undefined);
+  const reason = await whyNot(level);
   if (reason === undefined) return { available: true };
   if (process.env["CI"] === "true") throw new Error(`CI must run the cluster tests: ${reason}`);
   return { available: false, reason };
 }
 
-async function whyNoControlPlane(): Promise<string | undefined> {
+async function whyNot(level: ClusterLevel): Promise<string | undefined> {
+  const noDaemons = await whyNoDaemons();
+  if (noDaemons !== undefined) return noDaemons;
+  if (level === "registries") return whyNoPackages();
+  return (await whyNoControlPlane()) ?? (level === "node" ? whyNoNode() : undefined);
+}
+
+async function whyNoDaemons(): Promise<string | undefined> {
   if (process.platform !== "linux") return "a test cluster needs Linux";
   for (const program of ["setpriv", "flock"]) {
     if ((await findExecutable(program)) === undefined) return `${program} is missing: install util-linux`;
   }
+  return undefined;
+}
+
+async function whyNoControlPlane(): Promise<string | undefined> {
   const kubernetes = KUBERNETES[requestedRelease()];
   const needed = [
     ["etcd", ETCD],
@@ -55,6 +67,10 @@ async function whyNoNode(): Promise<string | undefined> {
   for (const tool of [KUBERNETES.newest, CONTAINERD, PAUSE]) {
     if (await isOutOfReach(tool)) return `${tool.name} is not built yet: install Go 1.26 or later`;
   }
+  return whyNoPackages();
+}
+
+async function whyNoPackages(): Promise<string | undefined> {
   const packages = await missingDebianPackages();
   if (packages.length > 0 && !(await canInstallPackages())) {
     return `${packages.join(", ")}: not installed; on Debian, apt-get install ${packages.join(" ")}`;

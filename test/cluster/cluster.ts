@@ -43,7 +43,7 @@ export async function startControlPlaneLevel(
 }
 
 /** Copies the logs of all daemons where `PULLPASS_CLUSTER_LOGS` says, because all else goes with the cluster. */
-async function keepLogs({ directory, name }: ClusterNetwork): Promise<void> {
+export async function keepLogs({ directory, name }: ClusterNetwork): Promise<void> {
   const target = process.env["PULLPASS_CLUSTER_LOGS"];
   if (target === undefined || target === "") return;
   await cp(join(directory, "log"), join(target, name), { recursive: true });

@@ -3,17 +3,19 @@ import type { JsonObject } from "../../src/core/kubernetes.ts";
 import type { Copy } from "../../src/core/replication.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { createCopyWriter } from "../../src/kube/copy-writer.ts";
+import { eventRecorder } from "../../src/kube/events.ts";
 import { createIntern } from "../../src/kube/intern.ts";
 import { readCopy } from "../../src/kube/read-copy.ts";
 import { readNamespace } from "../../src/kube/read-namespace.ts";
 import { getSecret } from "../../src/kube/secrets.ts";
 import { createServiceAccountClient, readServiceAccountMetadata } from "../../src/kube/service-accounts.ts";
-import type { CopyWriter, ServiceAccountClient } from "../../src/replicator/ports.ts";
+import type { ClusterWarning, CopyWriter, ServiceAccountClient } from "../../src/replicator/ports.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { createPullSecret } from "./create-pull-secret.ts";
 import { describeLevel } from "./describe-level.ts";
 import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
 
 const NO_SUCH_UID = "00000000-0000-4000-8000-000000000000";
 
@@ -289,5 +291,40 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         },
       ]);
     });
+  });
+
+  it("tells what is wrong with a Secret where people look for it, once", async () => {
+    await createNamespace(cluster.kubectl, "warned");
+    const secret = { namespace: "warned", name: "regcred" };
+    const logged: ClusterWarning[] = [];
+    const failures: unknown[] = [];
+    const warn = eventRecorder({
+      client,
+      pod: { namespace: "default", name: "pullpass-0" },
+      log: (warning) => logged.push(warning),
+      onFailure: (error) => failures.push(error),
+    });
+    const foreign = { reason: "ForeignSecret", message: "a Secret of that name is not ours", secret };
+    const source = { reason: "SourceMissing", message: "there is no Secret registry-credentials" };
+    for (const warning of [foreign, foreign, source]) warn(warning);
+    const eventsOf = async (namespace: string, object: string) =>
+      (await cluster.kubectl.run(["events", `--namespace=${namespace}`, `--for=${object}`])).stdout;
+    await waitUntil("the event", async () =>
+      (await eventsOf("warned", "secret/regcred")).includes("ForeignSecret"),
+    );
+    const [header, line, ...more] = (await eventsOf("warned", "secret/regcred")).trim().split("\n");
+    expect(header).toMatch(/^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE$/);
+    expect(line).toMatch(
+      /^\d+s +Warning +ForeignSecret +Secret\/regcred +a Secret of that name is not ours$/,
+    );
+    expect(more).toEqual([]);
+    await waitUntil("the other", async () =>
+      (await eventsOf("default", "pod/pullpass-0")).includes("SourceMissing"),
+    );
+    expect(logged).toEqual([foreign, source]);
+
+    warn({ ...foreign, secret: { namespace: "nowhere", name: "regcred" } });
+    await waitUntil("a failure", () => failures.length > 0);
+    expect(failures).toMatchObject([{ name: "KubeApiError", status: 404 }]);
   });
 });

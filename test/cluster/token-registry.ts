@@ -1,12 +1,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RegistryWithUsers } from "./password-registry.ts";
-import { startRegistry, type RegistryOptions } from "./registry.ts";
+import { startRegistry, type Credentials, type RegistryOptions } from "./registry.ts";
 import { startTokenServer, type TokenRequest } from "./token-server.ts";
 
 export interface TokenRegistry extends RegistryWithUsers {
   /** What its token server was asked, oldest first. */
   readonly tokenRequests: readonly TokenRequest[];
+  /** Lets somebody in, everywhere or only into some repositories. */
+  setUser(credentials: Credentials, mayAccess?: (repository: string) => boolean): Promise<void>;
 }
 
 /** A registry that sends clients to a token server with their password, as Docker Hub does. */
@@ -26,8 +28,8 @@ export async function startTokenRegistry(options: Omit<RegistryOptions, "auth">)
     return {
       ...registry,
       tokenRequests: tokenServer.requests,
-      setUser(credentials) {
-        tokenServer.setUser(credentials);
+      setUser(credentials, mayAccess) {
+        tokenServer.setUser(credentials, mayAccess);
         return Promise.resolve();
       },
       async stop() {

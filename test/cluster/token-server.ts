@@ -26,18 +26,20 @@ export interface TokenServerOptions {
 export interface TokenServer {
   readonly realm: string;
   readonly requests: readonly TokenRequest[];
-  setUser(credentials: Credentials): void;
+  /** `mayAccess` tells for each repository whether the user may do anything there. Default: everywhere. */
+  setUser(credentials: Credentials, mayAccess?: (repository: string) => boolean): void;
   stop(): Promise<void>;
 }
 
 /**
  * The server that a registry with the token flow sends clients to. Who gives a password gets a token for all that he
- * asks for; who gives none gets one that allows nothing, as at Docker Hub; who gives a wrong one gets none.
+ * asks for and may have; who gives none gets one that allows nothing, as at Docker Hub; who gives a wrong one gets none.
  *
  * Source: https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/ for the POST form.
  */
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
   const passwords = new Map<string, string>();
+  const permissions = new Map<string, (repository: string) => boolean>();
   const requests: TokenRequest[] = [];
   const server = createServer(
     { cert: options.serving.certificatePem, key: options.serving.keyPem },
@@ -52,7 +54,11 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
           credentials === undefined || isPassword(passwords.get(credentials.username), credentials.password);
         const status = isKnown ? 200 : 401;
         requests.push({ method: request.method ?? "", username: credentials?.username, scopes, status });
-        const token = isKnown ? signToken(options, credentials?.username ?? "", scopes) : undefined;
+        const username = credentials?.username ?? "";
+        const access = scopes
+          .flatMap(accessOf)
+          .filter(({ name }) => permissions.get(username)?.(name) ?? false);
+        const token = isKnown ? signToken(options, username, access) : undefined;
         const answer = {
           token,
           access_token: token,
@@ -74,7 +80,10 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   return {
     realm: `https://${options.host}:${String(PORT)}/token`,
     requests,
-    setUser: ({ username, password }) => passwords.set(username, password),
+    setUser({ username, password }, mayAccess = () => true) {
+      passwords.set(username, password);
+      permissions.set(username, mayAccess);
+    },
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -109,7 +118,7 @@ function isPassword(expected: string | undefined, given: string): boolean {
 function signToken(
   { issuer, service, signing }: TokenServerOptions,
   subject: string,
-  scopes: readonly string[],
+  access: readonly Access[],
 ): string {
   const now = Math.floor(Date.now() / 1000);
   const certificate = signing.certificatePem.replaceAll(/-----[^-]+-----|\s/g, "");
@@ -123,7 +132,7 @@ function signToken(
     iat: now,
     exp: now + TOKEN_LIFETIME_S,
     jti: randomUUID(),
-    access: subject === "" ? [] : scopes.flatMap(accessOf),
+    access,
   };
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const payload = `${encode(header)}.${encode(claims)}`;
@@ -132,10 +141,15 @@ function signToken(
   return `${payload}.${signature.toString("base64url")}`;
 }
 
+interface Access {
+  readonly type: string;
+  readonly name: string;
+  readonly actions: readonly string[];
+}
+
 /** A scope is `type:name:action,action`; the name may hold a colon before a port. */
-function accessOf(scope: string): readonly object[] {
-  const match = /^(?<type>[^:]+):(?<name>.+):(?<actions>[^:]*)$/.exec(scope)?.groups;
-  return match === undefined
-    ? []
-    : [{ type: match["type"], name: match["name"], actions: match["actions"]?.split(",") }];
+function accessOf(scope: string): readonly Access[] {
+  const [, type, name, actions] = /^([^:]+):(.+):([^:]*)$/.exec(scope) ?? [];
+  if (type === undefined || name === undefined || actions === undefined) return [];
+  return [{ type, name, actions: actions.split(",") }];
 }

@@ -65,6 +65,14 @@ registries:
     });
   });
 
+  it("keeps the build secret's name for the build secret, and leaves a registry named build alone", () => {
+    expect(problemsIn("registries: [{ name: a, address: a.com, secretName: pullpass.build }]")).toEqual([
+      "pullpass.yaml:1: registries[0]: Secret pullpass.build holds what builds use; give the registry another secretName",
+    ]);
+    const [registry] = loadText("registries: [{ name: build, address: a.com }]").registries;
+    expect(registry?.secretName).toBe("pullpass-build");
+  });
+
   it("starts relative paths at the directory of the file", () => {
     const text = withAuth("{ type: DockerConfig, file: config.json }");
     const { registries } = loadConfiguration([{ path: "/etc/pullpass/pullpass.yaml", text }]);
@@ -147,7 +155,7 @@ describe("the errors of a configuration", () => {
     ["[".repeat(20_000), "pullpass.yaml:1: YAML: nested more than 200 levels deep"],
     ["[".repeat(20_000) + "]".repeat(20_000), "pullpass.yaml:1: YAML: nested more than 200 levels deep"],
     ["", "pullpass.yaml: is empty"],
-  ])("%.80j: %s", (text, problem) => {
+  ])("refuses text %# of the table", (text, problem) => {
     expect(problemsIn(text)[0] ?? "").toContain(problem);
   });
 

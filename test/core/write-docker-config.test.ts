@@ -238,9 +238,12 @@ describe("a registry's own copy", () => {
           const { address } = credential;
           const repository = splitRepository(name);
           const isOnHost = addressCovers({ ...address, path: "" }, repository);
+          const isHub = [address, ...hosts].some(
+            (each) => each.text === "docker.io" && addressCovers(address, each),
+          );
           const isExpected =
             (isOnHost && repository.path.startsWith(address.path)) ||
-            (address.text === "docker.io" && name.startsWith("localhost/"));
+            (isHub && name.startsWith("localhost/"));
           expect(kubeletTries(pull(sourceOf(credential, hosts)), name).length > 0).toBe(isExpected);
         },
       ),
@@ -319,12 +322,10 @@ describe("a build secret", () => {
   });
 });
 
-function casesIn<T>(file: string): T {
-  return JSON.parse(readFileSync(new URL(`../fixtures/cases/${file}`, import.meta.url), "utf8")) as T;
-}
-
 describe("the models of the readers that are used here", () => {
-  const keyring = casesIn<{
+  const keyring = JSON.parse(
+    readFileSync(new URL("../fixtures/cases/keyring.json", import.meta.url), "utf8"),
+  ) as {
     readonly match: readonly { id: string; pattern: string; lookupName: string; match: boolean }[];
     readonly ordering: readonly {
       id: string;
@@ -333,7 +334,7 @@ describe("the models of the readers that are used here", () => {
       expected: readonly string[];
     }[];
     readonly normalisation: readonly { id: string; configKey: string; indexKey: string | null }[];
-  }>("keyring.json");
+  };
   const documentOf = (keys: readonly string[]): string =>
     JSON.stringify({ auths: Object.fromEntries(keys.map((key) => [key, { username: "u", password: key }])) });
 

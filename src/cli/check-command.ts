@@ -1,0 +1,67 @@
+/** The flags of `pullpass check`. */
+import type { Command } from "commander";
+import type { Configuration } from "../config/configuration.ts";
+import { InvalidConfigurationError } from "../config/place.ts";
+import { readConfiguration } from "../config/read.ts";
+import { checkConfiguration } from "./check.ts";
+import { planPulls } from "./login-plan.ts";
+import { ReportedError, type ProgramIo } from "./program-io.ts";
+import { UsageError } from "./serve-command.ts";
+
+interface CheckFlags {
+  readonly config: readonly string[];
+  readonly login?: true;
+  readonly pull?: readonly string[];
+}
+
+/** Adds the flags and what they do, but for `--config`, which all commands have. */
+export function checkCommand(command: Command, io: ProgramIo): Command {
+  return command
+    .description("show every error and every doubt about a configuration")
+    .option("--login", "ask each registry whether its credentials work; exit status 1 if some do not")
+    .option(
+      "--pull <image...>",
+      "with --login: ask also whether the image may be pulled, of the registry that covers it",
+    )
+    .action(async ({ config, login, pull = [] }: CheckFlags) => {
+      if (login !== true && pull.length > 0) throw new UsageError("--pull asks a registry: add --login");
+      const configuration = readForCheck(config, io);
+      const { lines, errorCount } = checkConfiguration(configuration, io.environment);
+      writeLines(lines, io);
+      const hasFailedLogin = login === true && (await askRegistries(configuration, pull, io));
+      if (errorCount > 0) throw new ReportedError(2);
+      if (hasFailedLogin) throw new ReportedError(1);
+    });
+}
+
+/** Prints what the registries say, and returns whether a login failed. */
+async function askRegistries(
+  configuration: Configuration,
+  images: readonly string[],
+  io: ProgramIo,
+): Promise<boolean> {
+  const pulls = planPulls(images, configuration);
+  if (pulls.faults.length > 0) throw new UsageError(pulls.faults.join("\n"));
+  // Loaded only here: the other commands need no network.
+  const { checkLogins } = await import("./check-login.ts");
+  const results = await checkLogins(configuration, pulls, { environment: io.environment });
+  writeLines(
+    results.map(({ text }) => text),
+    io,
+  );
+  return results.some(({ isFailure }) => isFailure);
+}
+
+function readForCheck(configPaths: readonly string[], io: ProgramIo): Configuration {
+  try {
+    return readConfiguration(configPaths);
+  } catch (error) {
+    if (!(error instanceof InvalidConfigurationError)) throw error;
+    io.writeOut(error.message.replaceAll(/^/gm, "error: ") + "\n");
+    throw new ReportedError(2);
+  }
+}
+
+function writeLines(lines: readonly string[], io: ProgramIo): void {
+  io.writeOut(lines.map((line) => `${line}\n`).join(""));
+}

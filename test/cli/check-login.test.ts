@@ -1,0 +1,114 @@
+/** What `check --login` says of registries that answer, in plain HTTP on loopback. */
+import { describe, expect, it } from "vitest";
+import { checkLogins, type LoginSources } from "../../src/cli/check-login.ts";
+import { planPulls } from "../../src/cli/login-plan.ts";
+import { UnusableCredentialsError } from "../../src/config/credentials.ts";
+import { parseAddress } from "../../src/core/address.ts";
+import { loadText } from "../config/load-text.ts";
+import { startOddServer, type Received, type Reply } from "../registry-client/odd-server.ts";
+
+const AUTHORIZATION = `Basic ${Buffer.from("u:made-up").toString("base64")}`;
+
+/** The repositories of a registry that lets `u` in, by the status that a HEAD of a manifest has. */
+function registryWith(statuses: Readonly<Record<string, number>>): (request: Received) => Reply {
+  return ({ path, authorization }) => {
+    if (authorization !== AUTHORIZATION)
+      return { status: 401, headers: { "www-authenticate": "Basic realm=r" } };
+    const repository = /^\/v2\/(.+)\/manifests\//.exec(path)?.[1];
+    return { status: repository === undefined ? 200 : (statuses[repository] ?? 404) };
+  };
+}
+
+async function check(
+  text: string,
+  images: readonly string[] = [],
+  sources: Partial<LoginSources> = {},
+): Promise<readonly string[]> {
+  const configuration = loadText(text);
+  const lines = await checkLogins(configuration, planPulls(images, configuration), {
+    environment: {},
+    ...sources,
+  });
+  return lines.map(({ text: line, isFailure }) => `${isFailure ? "failed" : "fine"} ${line}`);
+}
+
+const entry = (name: string, address: string, password: string): string =>
+  `  - { name: ${name}, address: "${address}", auth: { type: BasicAuth, username: u, password: ${password} } }`;
+
+describe("each registry has a line, in the order of the configuration", () => {
+  it("README example", async () => {
+    const { host } = await startOddServer(
+      registryWith({ "team-a/app": 200, "team-a/secret": 403, "team-a/odd": 500 }),
+    );
+    const open = await startOddServer(() => ({}));
+    const configuration = [
+      "registries:",
+      entry("team-a", `${host}/team-a`, "made-up"),
+      entry("outdated", `${host}/outdated`, "made-up-once"),
+      entry("open", open.host, "made-up"),
+      "  - { name: hub, address: docker.io, secretName: hub-creds }",
+    ].join("\n");
+    const images = ["app", "secret", "none:v1", "odd"].map((name) => `${host}/team-a/${name}`);
+    expect(await check(configuration)).toEqual([
+      `fine team-a: ${host}/team-a: login works (basic)`,
+      `failed outdated: ${host}/outdated: refused: 401 Unauthorized from ${host}`,
+      `fine open: ${open.host}: asks for no login`,
+      "fine hub: docker.io: not asked: an admin keeps Secret hub-creds in the namespaces",
+    ]);
+    const line = (image: string | undefined) => check(configuration, [image ?? ""]).then(([first]) => first);
+    const subject = `team-a: ${host}/team-a: login works (basic)`;
+    expect(await line(images[0])).toBe(`fine ${subject}, may pull team-a/app`);
+    expect(await line(images[1])).toBe(
+      `failed ${subject}, may not pull team-a/secret: 403 Forbidden from ${host}`,
+    );
+    expect(await line(images[2])).toBe(`fine ${subject}, may pull team-a/none, where there is no v1`);
+    expect(await line(images[3])).toBe(
+      `failed ${subject}, may perhaps pull team-a/odd: no usable answer: ${host} answers 500 Internal Server Error`,
+    );
+    expect((await check(configuration, images.slice(0, 2)))[0]).toBe(
+      `failed ${subject}, may pull team-a/app, may not pull team-a/secret: 403 Forbidden from ${host}`,
+    );
+  });
+
+  it("or one for each host behind a *", async () => {
+    const { host } = await startOddServer(registryWith({ "team-a/app": 200 }));
+    const port = host.split(":")[1] ?? "";
+    const auth = "auth: { type: BasicAuth, username: u, password: made-up }";
+    const lines = await check(
+      `registries: [{ name: all, address: "127.0.0.*:${port}", hosts: ["${host}", "127.0.0.*:${port}"], ${auth} }]`,
+      [`${host}/team-a/app`],
+    );
+    expect(lines).toEqual([`fine all: ${host}: login works (basic), may pull team-a/app`]);
+  });
+});
+
+describe("credentials in a Secret", () => {
+  const text = (host: string) =>
+    `registries: [{ name: a, address: "${host}", auth: { type: Secret, name: source, namespace: sources } }]`;
+
+  it("are asked about where somebody can read it", async () => {
+    const { host } = await startOddServer(registryWith({}));
+    const asked: unknown[] = [];
+    const lines = await check(text(host), [], {
+      readSecretSource: (name, namespace, address) => {
+        asked.push([name, namespace, address.text]);
+        return Promise.resolve([{ address: parseAddress(host), username: "u", password: "made-up" }]);
+      },
+    });
+    expect(lines).toEqual([`fine a: ${host}: login works (basic)`]);
+    expect(asked).toEqual([["source", "sources", host]]);
+  });
+
+  it("that holds none are not, and that is a failure", async () => {
+    const readSecretSource = () =>
+      Promise.reject(new UnusableCredentialsError("Secret sources/source is not there"));
+    expect(await check(text("a.com"), [], { readSecretSource })).toEqual([
+      "failed a: a.com: not asked: Secret sources/source is not there",
+    ]);
+  });
+
+  it("that cannot be read for a fault of ours are not passed over in silence", async () => {
+    const readSecretSource = () => Promise.reject(new TypeError("a mistake"));
+    await expect(check(text("a.com"), [], { readSecretSource })).rejects.toThrow("a mistake");
+  });
+});

@@ -1,0 +1,50 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { createHttpsClient, type HttpsClientOptions } from "../../src/kube/https-client.ts";
+import { inClusterConnection } from "../../src/kube/in-cluster.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { createRequestRate } from "../../src/kube/request-rate.ts";
+import type { Cluster } from "./cluster.ts";
+
+/** The directory that kubelet would give a pod, made by hand, with the token of an account that may do everything. */
+export interface MountedServiceAccount {
+  readonly directory: string;
+  /** A token that the API server takes. */
+  readonly token: string;
+  writeToken(token: string): Promise<void>;
+  /** Reaches the API server as a pod does; at another address where one is given. */
+  client(address?: string, options?: Partial<HttpsClientOptions>): Promise<KubeClient>;
+}
+
+export async function mountServiceAccount(cluster: Cluster): Promise<MountedServiceAccount> {
+  const { kubectl, authority, network, server } = cluster;
+  await kubectl.run([
+    "create",
+    "clusterrolebinding",
+    "kube-test",
+    "--clusterrole=cluster-admin",
+    "--serviceaccount=default:default",
+  ]);
+  const { stdout } = await kubectl.run(["create", "token", "default", "--duration=10m"]);
+  const token = stdout.trim();
+  const directory = path.join(network.directory, "mounted-service-account");
+  await mkdir(directory, { recursive: true });
+  await writeFile(path.join(directory, "ca.crt"), authority.pem);
+  await writeFile(path.join(directory, "namespace"), "default");
+  const writeToken = (text: string) => writeFile(path.join(directory, "token"), text, { mode: 0o600 });
+  await writeToken(token);
+  const { hostname, port } = new URL(server);
+  return {
+    directory,
+    token,
+    writeToken,
+    async client(address = hostname, options = {}) {
+      const environment = { KUBERNETES_SERVICE_HOST: address, KUBERNETES_SERVICE_PORT: port };
+      return createHttpsClient({
+        connection: await inClusterConnection(environment, directory),
+        rate: createRequestRate({ perSecond: 1_000, burst: 1_000, concurrency: 20 }),
+        ...options,
+      });
+    },
+  };
+}

@@ -1,0 +1,213 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { KubeUnreachableError } from "../../src/kube/client.ts";
+import { rereadAccess, type KubeAccess } from "../../src/kube/connection.ts";
+import { createHttpsClient } from "../../src/kube/https-client.ts";
+import { inClusterConnection, NotInClusterError } from "../../src/kube/in-cluster.ts";
+import { KubeconfigError, kubeconfigConnection } from "../../src/kube/kubeconfig.ts";
+import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { answer, refuse, startFakeApiServer } from "./fake-api-server.ts";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), "pullpass-connection-"));
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(directory, { recursive: true });
+});
+
+const write = (name: string, text: string): Promise<void> => writeFile(path.join(directory, name), text);
+const ENVIRONMENT = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+
+async function writeServiceAccount(token = "made-up-1"): Promise<void> {
+  await write("token", `${token}\n`);
+  await write("ca.crt", "made-up CA");
+  await write("namespace", "pullpass\n");
+}
+
+describe("a pod's connection", () => {
+  it("is made of its environment and its service account's files", async () => {
+    await writeServiceAccount();
+    const connection = await inClusterConnection(ENVIRONMENT, directory);
+    expect(connection.server.href).toBe("https://10.96.0.1/");
+    expect(connection.namespace).toBe("pullpass");
+    expect(await connection.access()).toEqual({
+      tls: { ca: "made-up CA" },
+      headers: { authorization: "Bearer made-up-1" },
+    });
+  });
+
+  it.each([
+    [{ ...ENVIRONMENT, KUBERNETES_SERVICE_HOST: "fd00::1" }, "https://[fd00::1]/"],
+    [{ ...ENVIRONMENT, KUBERNETES_SERVICE_PORT: "6443" }, "https://10.96.0.1:6443/"],
+    [{ ...ENVIRONMENT, KUBERNETES_SERVICE_PORT: "8080" }, "https://10.96.0.1:8080/"],
+  ])("goes over HTTPS whatever the address: %o", async (environment, url) => {
+    expect((await inClusterConnection(environment, directory)).server.href).toBe(url);
+  });
+
+  it.each([{}, { KUBERNETES_SERVICE_HOST: "10.96.0.1" }, { ...ENVIRONMENT, KUBERNETES_SERVICE_HOST: "" }])(
+    "is not there outside of a cluster: %o",
+    async (environment) => {
+      await expect(inClusterConnection(environment, directory)).rejects.toThrow(NotInClusterError);
+    },
+  );
+
+  it("says which file is missing, and is there when the file is", async () => {
+    const connection = await inClusterConnection(ENVIRONMENT, directory);
+    expect(connection.namespace).toBeUndefined();
+    const error: unknown = await connection.access().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(KubeUnreachableError);
+    expect(error).toMatchObject({ message: expect.stringContaining(path.join(directory, "")) as string });
+    await writeServiceAccount();
+    expect((await connection.access()).headers).toEqual({ authorization: "Bearer made-up-1" });
+  });
+
+  it("has a new token ten seconds later, or at once when it is told that the old one is not taken", async () => {
+    await writeServiceAccount();
+    const connection = await inClusterConnection(ENVIRONMENT, directory);
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const token = async (access: Promise<KubeAccess>) => (await access).headers["authorization"];
+    expect(await token(connection.access())).toBe("Bearer made-up-1");
+    await write("token", "made-up-2");
+    vi.advanceTimersByTime(9_900);
+    expect(await token(connection.access())).toBe("Bearer made-up-1");
+    vi.advanceTimersByTime(200);
+    expect(await token(connection.access())).toBe("Bearer made-up-2");
+    await write("token", "made-up-3");
+    expect(await token(connection.renewAccess())).toBe("Bearer made-up-3");
+    expect(await token(connection.access())).toBe("Bearer made-up-3");
+  });
+
+  it("goes on with the last token while there is none to read", async () => {
+    await writeServiceAccount();
+    const connection = await inClusterConnection(ENVIRONMENT, directory);
+    await connection.access();
+    await rm(path.join(directory, "token"));
+    expect((await connection.renewAccess()).headers).toEqual({ authorization: "Bearer made-up-1" });
+  });
+
+  it("gets in with a token file that was replaced after the old token had expired", async () => {
+    const server = await startFakeApiServer(({ headers }, response) => {
+      if (headers.authorization === "Bearer made-up-2") answer(response, {});
+      else refuse(response, 401, "Unauthorized");
+    });
+    await writeServiceAccount("made-up-1");
+    await write("ca.crt", server.ca);
+    const environment = {
+      KUBERNETES_SERVICE_HOST: server.url.hostname,
+      KUBERNETES_SERVICE_PORT: server.url.port,
+    };
+    const client = createHttpsClient({
+      connection: await inClusterConnection(environment, directory),
+      rate: createRequestRate({ perSecond: 1, burst: 1, concurrency: 1 }),
+    });
+    const request = { method: "GET", path: "/api" } as const;
+    await expect(client.request(request)).rejects.toMatchObject({ status: 401 });
+    await write("token", "made-up-2");
+    expect(await client.request(request)).toEqual({});
+    expect(server.seen).toHaveLength(4);
+    client.close();
+    await server.stop();
+  });
+});
+
+describe("access that is read again", () => {
+  it("is read once for all who ask meanwhile", async () => {
+    const read = vi.fn(() => Promise.resolve({ tls: {}, headers: {} }));
+    const { access, renewAccess } = rereadAccess(read);
+    await Promise.all([access(), renewAccess(), access()]);
+    expect(read).toHaveBeenCalledOnce();
+  });
+});
+
+describe("a kubeconfig's connection", () => {
+  const write64 = (text: string): string => Buffer.from(text).toString("base64");
+  async function kubeconfig(cluster: object, user: object, name = "config"): Promise<string> {
+    const text = JSON.stringify({
+      clusters: [{ name: "c", cluster: { server: "https://api.example.com:6443/k8s", ...cluster } }],
+      users: [{ name: "u", user }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u", namespace: "team-a" } }],
+      "current-context": "x",
+    });
+    await write(name, text);
+    return path.join(directory, name);
+  }
+
+  it("has the server with its path, the context's namespace, certificates and headers", async () => {
+    const file = await kubeconfig(
+      { "certificate-authority-data": write64("made-up CA"), "tls-server-name": "kube" },
+      { token: "made-up", "client-certificate-data": write64("cert"), "client-key-data": write64("key") },
+    );
+    const connection = await kubeconfigConnection(file);
+    expect(connection.server.href).toBe("https://api.example.com:6443/k8s");
+    expect(connection.namespace).toBe("team-a");
+    const { tls, headers, proxy } = await connection.access();
+    expect(headers).toEqual({ authorization: "Bearer made-up" });
+    expect(proxy).toBeUndefined();
+    expect(tls).toEqual({
+      servername: "kube",
+      ca: Buffer.from("made-up CA"),
+      cert: Buffer.from("cert"),
+      key: Buffer.from("key"),
+    });
+  });
+
+  it.each<[string, object, object, object]>([
+    [
+      "no verification",
+      { "insecure-skip-tls-verify": true },
+      { token: "t" },
+      { tls: { rejectUnauthorized: false } },
+    ],
+    ["a password", {}, { username: "u", password: "p" }, { headers: { authorization: "Basic dTpw" } }],
+    ["somebody else's name", {}, { token: "t", as: "other" }, { headers: { "impersonate-user": "other" } }],
+  ])("has %s if it says so", async (_, cluster, user, expected) => {
+    expect(await (await kubeconfigConnection(await kubeconfig(cluster, user))).access()).toMatchObject(
+      expected,
+    );
+  });
+
+  it("goes through a proxy if it says so", async () => {
+    const connection = await kubeconfigConnection(
+      await kubeconfig({ "proxy-url": "http://proxy.example.com:3128" }, { token: "t" }),
+    );
+    expect((await connection.access()).proxy).toBeDefined();
+  });
+
+  it("has what the file says now when the last was not taken", async () => {
+    const connection = await kubeconfigConnection(await kubeconfig({}, { token: "one" }));
+    expect((await connection.access()).headers).toEqual({ authorization: "Bearer one" });
+    await kubeconfig({}, { token: "two" });
+    expect((await connection.renewAccess()).headers).toEqual({ authorization: "Bearer two" });
+  });
+
+  it("runs a plugin that gives out tokens, and runs it again when the last was not taken", async () => {
+    const script = `echo x >> ${directory}/runs; n=$(wc -l < ${directory}/runs)
+      echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"made-up-'$n'"}}'`;
+    const exec = {
+      apiVersion: "client.authentication.k8s.io/v1",
+      command: "sh",
+      args: ["-c", script],
+      interactiveMode: "Never",
+    };
+    const connection = await kubeconfigConnection(await kubeconfig({}, { exec }));
+    expect((await connection.access()).headers).toEqual({ authorization: "Bearer made-up-1" });
+    expect((await connection.renewAccess()).headers).toEqual({ authorization: "Bearer made-up-2" });
+  });
+
+  it("is not there without a file, and the error quotes nothing of one that is no kubeconfig", async () => {
+    const missing = path.join(directory, "missing");
+    await expect(kubeconfigConnection(missing)).rejects.toThrow(
+      new KubeconfigError(`${missing} cannot be used: ENOENT`),
+    );
+    await write("broken", "users:\n- token: made-up\n\t- x: [");
+    await expect(kubeconfigConnection(path.join(directory, "broken"))).rejects.toThrow(
+      new KubeconfigError(`${path.join(directory, "broken")} cannot be used: it is no kubeconfig`),
+    );
+    await write("empty", "current-context: x\nclusters: []\nusers: []\ncontexts: []\n");
+    await expect(kubeconfigConnection(path.join(directory, "empty"))).rejects.toThrow(/has no cluster/);
+  });
+});

@@ -1,0 +1,281 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+  KubeApiError,
+  KubeUnreachableError,
+  type KubeClient,
+  type KubeRequest,
+} from "../../src/kube/client.ts";
+import { createHttpsClient, type HttpsClientOptions } from "../../src/kube/https-client.ts";
+import type { KubeAccess } from "../../src/kube/connection.ts";
+import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { answer, refuse, startFakeApiServer, type FakeApiServer, type Script } from "./fake-api-server.ts";
+
+let server: FakeApiServer;
+let client: KubeClient;
+afterEach(async () => {
+  client.close();
+  await server.stop();
+});
+
+async function start(script: Script, options: Partial<HttpsClientOptions> = {}): Promise<void> {
+  server = await startFakeApiServer(script);
+  client = createHttpsClient({
+    connection: server.connection,
+    rate: createRequestRate({ perSecond: 1_000, burst: 1_000, concurrency: 10 }),
+    ...options,
+  });
+}
+
+const rateOfOne = () => createRequestRate({ perSecond: 1, burst: 1, concurrency: 1 });
+
+const PODS: KubeRequest = { method: "GET", path: "/api/v1/pods" };
+const CREATE: KubeRequest = { method: "POST", path: "/api/v1/secrets", body: { data: { a: "made up" } } };
+
+describe("a request", () => {
+  it("carries the method, the query, the body as JSON and the credentials", async () => {
+    await start((_, response) => {
+      answer(response, { kind: "Secret" });
+    });
+    const body = { metadata: { name: "a" } };
+    expect(
+      await client.request({
+        method: "PATCH",
+        path: "/api/v1/namespaces/a/secrets/b",
+        query: { fieldManager: "pullpass", force: "true" },
+        contentType: "application/apply-patch+yaml",
+        accept: "application/json;as=Table",
+        body,
+      }),
+    ).toEqual({ kind: "Secret" });
+    const [seen] = server.seen;
+    expect(seen?.method).toBe("PATCH");
+    expect(seen?.url.href).toBe(
+      "https://fake/api/v1/namespaces/a/secrets/b?fieldManager=pullpass&force=true",
+    );
+    expect(JSON.parse(seen?.body ?? "")).toEqual(body);
+    expect(seen?.headers).toMatchObject({
+      "content-type": "application/apply-patch+yaml",
+      accept: "application/json;as=Table",
+      authorization: "Bearer made-up",
+    });
+  });
+
+  it("uses the connection of the one before", async () => {
+    await start((_, response) => {
+      answer(response, {});
+    });
+    for (let index = 0; index < 5; index++) await client.request(PODS);
+    expect(new Set(server.seen.map(({ socket }) => socket)).size).toBe(1);
+  });
+
+  it("of a server with a path goes below it", async () => {
+    await start((_, response) => {
+      answer(response, {});
+    });
+    const connection = { ...server.connection, server: new URL("/k8s/clusters/a/", server.url) };
+    client = createHttpsClient({
+      connection,
+      rate: rateOfOne(),
+    });
+    await client.request(PODS);
+    expect(server.seen[0]?.url.pathname).toBe("/k8s/clusters/a/api/v1/pods");
+  });
+
+  it.each<[string, (ca: string) => KubeAccess["tls"]]>([
+    ["a certificate that nobody signed", () => ({})],
+    ["another name than the server's", (ca) => ({ ca, servername: "another.example.com" })],
+  ])("is not sent to a server with %s", async (_, tlsOf) => {
+    await start((_, response) => {
+      answer(response, {});
+    });
+    const access = () => Promise.resolve({ tls: tlsOf(server.ca), headers: {} });
+    client = createHttpsClient({ connection: { ...server.connection, access }, rate: rateOfOne() });
+    await expect(client.request(PODS)).rejects.toThrow(/GET \/api\/v1\/pods: .*certificate/i);
+    expect(server.seen).toEqual([]);
+  });
+
+  it("that is not answered in time is given up, and so are the connections that were kept", async () => {
+    await start(
+      ({ url }, response) => {
+        if (url.pathname !== "/silent") answer(response, {});
+      },
+      { timeoutMs: 200 },
+    );
+    await Promise.all([client.request(PODS), client.request(PODS)]);
+    expect(server.connections()).toBe(2);
+    await expect(client.request({ method: "GET", path: "/silent" })).rejects.toThrow(
+      new KubeUnreachableError("GET /silent: no whole answer within 0.2 s"),
+    );
+    await vi.waitFor(() => {
+      expect(server.connections()).toBe(0);
+    });
+  });
+
+  it("whose answer breaks off or stops has no answer", async () => {
+    await start(
+      ({ url }, response) => {
+        response.writeHead(200, { "content-length": 100 });
+        response.write('{"kind":');
+        if (url.pathname === "/breaks-off") setTimeout(() => response.destroy(), 20);
+      },
+      { timeoutMs: 300 },
+    );
+    await expect(client.request({ method: "GET", path: "/breaks-off" })).rejects.toThrow(
+      KubeUnreachableError,
+    );
+    await expect(client.request({ method: "GET", path: "/stops" })).rejects.toThrow(/no whole answer/);
+  });
+
+  it("whose answer is no JSON fails without quoting it", async () => {
+    await start((_, response) => response.end("made-up-secret"));
+    const error: unknown = await client.request(PODS).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(KubeUnreachableError);
+    expect(error).toMatchObject({ message: "GET /api/v1/pods: the answer is no JSON object" });
+    expect(error).not.toHaveProperty("cause");
+  });
+
+  it("that was not answered when the client is closed fails, as does every later one", async () => {
+    await start(() => undefined);
+    const under = expect(client.request(PODS)).rejects.toThrow(KubeUnreachableError);
+    await vi.waitFor(() => {
+      expect(server.seen).toHaveLength(1);
+    });
+    client.close();
+    await under;
+    await expect(client.request(PODS)).rejects.toThrow(KubeUnreachableError);
+    await expect(client.request({ ...PODS, lane: "urgent" })).rejects.toThrow(KubeUnreachableError);
+  });
+
+  it("to nobody has no answer", async () => {
+    await start(() => undefined);
+    await server.stop();
+    await expect(client.request(PODS)).rejects.toThrow(/^GET \/api\/v1\/pods: connect ECONNREFUSED/);
+    server = await startFakeApiServer(() => undefined);
+  });
+});
+
+describe("a kept connection that the server resets when it is used again", () => {
+  /** Answers the first request of every connection, and resets those that come with a second one. */
+  const resetSecond: Script = ({ socket }, response) => {
+    const uses = server.seen.filter((other) => other.socket === socket).length;
+    if (uses > 1) socket.destroy();
+    else answer(response, { uses });
+  };
+
+  it.each<[string, KubeRequest]>([
+    ["GET", PODS],
+    ["server-side apply", { ...CREATE, method: "PATCH", contentType: "application/apply-patch+yaml" }],
+  ])("is replaced for %s", async (_, request) => {
+    await start(resetSecond);
+    await client.request(PODS);
+    expect(await client.request(request)).toEqual({ uses: 1 });
+    expect(server.seen).toHaveLength(3);
+  });
+
+  it.each<[string, KubeRequest]>([
+    ["POST", CREATE],
+    ["PUT", { ...CREATE, method: "PUT" }],
+    ["JSON patch", { ...CREATE, method: "PATCH", contentType: "application/json-patch+json" }],
+    ["DELETE", { ...CREATE, method: "DELETE" }],
+  ])("is the caller's matter for %s, which may have been done", async (_, request) => {
+    await start(resetSecond);
+    await client.request(PODS);
+    await expect(client.request(request)).rejects.toThrow(KubeUnreachableError);
+    expect(server.seen).toHaveLength(2);
+  });
+
+  it("is an error if a new connection is reset, too", async () => {
+    await start(({ socket }) => socket.destroy());
+    await expect(client.request(PODS)).rejects.toThrow(KubeUnreachableError);
+    expect(server.seen).toHaveLength(1);
+  });
+});
+
+describe("a token that has expired", () => {
+  const takes =
+    (token: string): Script =>
+    ({ headers }, response) => {
+      if (headers.authorization === `Bearer ${token}`) answer(response, {});
+      else refuse(response, 401, "Unauthorized");
+    };
+  const withTokens = (renewed: string): Partial<HttpsClientOptions> => {
+    const access = (token: string) =>
+      Promise.resolve({ tls: { ca: server.ca }, headers: { authorization: `Bearer ${token}` } });
+    return {
+      connection: { ...server.connection, access: () => access("old"), renewAccess: () => access(renewed) },
+    };
+  };
+
+  it("is read again, and the request sent once more, also that of a watch", async () => {
+    await start(takes("new"));
+    const rate = rateOfOne();
+    client = createHttpsClient({ connection: server.connection, rate, ...withTokens("new") });
+    expect(await client.request(CREATE)).toEqual({});
+    expect(server.seen.map(({ body }) => body)).toEqual([server.seen[1]?.body, JSON.stringify(CREATE.body)]);
+    await client
+      .watch({ path: "/api/v1/pods", query: {} }, () => undefined, new AbortController().signal)
+      .catch(() => undefined);
+    expect(server.seen).toHaveLength(4);
+  });
+
+  it("is an error if the new one is not taken either", async () => {
+    await start(takes("another"));
+    const rate = rateOfOne();
+    client = createHttpsClient({ connection: server.connection, rate, ...withTokens("new") });
+    await expect(client.request(PODS)).rejects.toMatchObject({ status: 401, reason: "Unauthorized" });
+    expect(server.seen).toHaveLength(2);
+  });
+});
+
+describe("an API server that has too much to do", () => {
+  it.each([429, 503])("is asked again after the time that a %i names", async (status) => {
+    const onThrottled = vi.fn();
+    const onRequest = vi.fn();
+    await start(
+      (_, response, index) => {
+        if (index === 0) refuse(response, status, "TooManyRequests", { headers: { "retry-after": "1" } });
+        else answer(response, { done: true });
+      },
+      { onThrottled, onRequest },
+    );
+    const startedAt = performance.now();
+    expect(await client.request({ ...CREATE, lane: "background" })).toEqual({ done: true });
+    expect(performance.now() - startedAt).toBeGreaterThan(990);
+    expect(onThrottled.mock.calls).toEqual([[{ status, retryAfterSeconds: 1 }]]);
+    expect(onRequest.mock.calls.map(([facts]) => facts as unknown)).toMatchObject([
+      { method: "POST", status, lane: "background" },
+      { method: "POST", status: 200, lane: "background" },
+    ]);
+  });
+
+  it("is left alone by both lanes meanwhile, but not by requests without one", async () => {
+    await start((_, response, index) => {
+      if (index === 0) refuse(response, 429, "TooManyRequests", { headers: { "retry-after": "1" } });
+      else answer(response, {});
+    });
+    const first = client.request({ ...PODS, lane: "background" });
+    await sleep(200);
+    const urgent = client.request({ ...PODS, path: "/urgent", lane: "urgent" });
+    await client.request({ ...PODS, path: "/lease" });
+    expect(server.seen.map(({ url }) => url.pathname)).toEqual(["/api/v1/pods", "/lease"]);
+    await Promise.all([first, urgent]);
+    expect(server.seen).toHaveLength(4);
+  });
+
+  it("is asked six times, and then its answer is the answer", async () => {
+    await start((_, response) => {
+      refuse(response, 429, "TooManyRequests", { headers: { "retry-after": "0" } });
+    });
+    await expect(client.request(PODS)).rejects.toMatchObject({ status: 429 });
+    expect(server.seen).toHaveLength(6);
+  });
+
+  it("is not asked again if it does not say when", async () => {
+    await start((_, response) => {
+      refuse(response, 503, "ServiceUnavailable");
+    });
+    await expect(client.request(PODS)).rejects.toBeInstanceOf(KubeApiError);
+    expect(server.seen).toHaveLength(1);
+  });
+});

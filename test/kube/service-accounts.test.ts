@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { KubeApiError, KubeUnreachableError } from "../../src/kube/client.ts";
+import { createServiceAccountClient, readServiceAccountMetadata } from "../../src/kube/service-accounts.ts";
+
+describe("a fault of a ServiceAccount's request", () => {
+  const refusal = (status: number, body = {}) => new KubeApiError(status, "", body, String(status));
+  const accountsThatMeet = (error: Error) =>
+    createServiceAccountClient({ request: () => Promise.reject(error) });
+
+  it("is a conflict where others wrote the account again and again", async () => {
+    expect(await accountsThatMeet(refusal(409)).patch("team-a", "default", [], "urgent")).toEqual({
+      kind: "conflict",
+    });
+  });
+
+  it.each([
+    refusal(403),
+    refusal(500),
+    refusal(422, { details: { causes: [{ field: "imagePullSecrets" }] } }),
+    new KubeUnreachableError("the connection broke"),
+  ])("else is the caller's: %s", async (error) => {
+    const accounts = accountsThatMeet(error);
+    await expect(accounts.patch("team-a", "default", [], "urgent")).rejects.toBe(error);
+    await expect(accounts.read("team-a", "default", "urgent")).rejects.toBe(error);
+  });
+});
+
+it.each([
+  [undefined, false, undefined],
+  [{}, false, undefined],
+  [{ "kubernetes.io/enforce-mountable-secrets": "true" }, true, undefined],
+  [{ "kubernetes.io/enforce-mountable-secrets": "yes", "pullpass.dev/attached": "" }, false, ""],
+  [{ "pullpass.dev/attached": "pullpass-a,pullpass-b" }, false, "pullpass-a,pullpass-b"],
+])(
+  "the metadata of an account with the annotations %j: enforced %j, attached %j",
+  (annotations, isMountableSecretsEnforced, attached) => {
+    const metadata = { namespace: "team-a", name: "default", resourceVersion: "7", annotations };
+    expect(readServiceAccountMetadata({ metadata })).toEqual({
+      namespace: "team-a",
+      name: "default",
+      resourceVersion: "7",
+      isMountableSecretsEnforced,
+      attached,
+    });
+  },
+);

@@ -16,7 +16,10 @@ export interface WebhookOptions {
     readonly name: string;
     readonly address: string;
     readonly secretName?: string;
+    readonly auth?: object;
+    readonly use?: readonly string[];
   }[];
+  readonly serviceAccounts?: { readonly attach: readonly string[] };
   readonly failurePolicy?: "Ignore" | "Fail";
   /** How long it goes on after SIGTERM. Default: not at all, so that tests end soon. */
   readonly shutdownDelaySeconds?: number;
@@ -52,8 +55,8 @@ export const IS_STANDALONE = process.env["PULLPASS_WEBHOOK"] === "standalone";
 /** Runs `pullpass serve` as a person installs it: behind a Service of its own namespace, and registered. */
 export async function startWebhook(cluster: Cluster, options: WebhookOptions): Promise<RunningWebhook> {
   const { kubectl, authority } = cluster;
-  const { registries, shutdownDelaySeconds = 0 } = options;
-  const installation = await installPullpass(cluster, { registries });
+  const { registries, serviceAccounts, shutdownDelaySeconds = 0 } = options;
+  const installation = await installPullpass(cluster, { registries, serviceAccounts });
   const namespace = PULLPASS_NAMESPACE;
   const { host, port, dnsNames } = await createService(kubectl, { namespace, name: "pullpass" });
   const writeCertificate = async (issuer: Authority) => {

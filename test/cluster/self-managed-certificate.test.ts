@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
 import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
 import { apiClient } from "./api-client.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
@@ -13,6 +14,7 @@ import { withTiming } from "./serve-with-timing.ts";
 import { startBalancer, type Balancer } from "./start-balancer.ts";
 import { startCreatingPods, type Creation } from "./start-creating-pods.ts";
 import { startHandshakes } from "./start-handshakes.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
 import { waitUntil } from "./wait-until.ts";
 import { webhookConfiguration } from "./webhook-configuration.ts";
 
@@ -32,13 +34,17 @@ const HASTY = { ...RENEWAL_TIMING, publishedForMs: 4_000, servedForMs: 4_000 };
 
 await describeLevel("control-plane", "certificates that Pullpass keeps itself, under Fail", () => {
   let cluster: Cluster;
+  let client: KubeClient;
   let installation: Installation;
   let balancer: Balancer;
   let hosts: readonly [string, string];
   const running: Replica[] = [];
+  /** What a test that failed did not stop. */
+  const streams: { stop(): Promise<unknown> }[] = [];
 
   beforeAll(async () => {
     cluster = await startCluster();
+    client = await createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
     const service = { namespace: PULLPASS_NAMESPACE, name: "pullpass" };
     const { host, port } = await createService(cluster.kubectl, service);
@@ -49,9 +55,13 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     );
     await createNamespace(cluster.kubectl, "team-a", { "pullpass.dev/inject": "enabled" });
   });
+  afterEach(async () => {
+    await Promise.all(streams.splice(0).map((stream) => stream.stop()));
+  });
   afterAll(async () => {
     await stopAll();
     await balancer.stop();
+    client.close();
     await cluster.stop();
   });
 
@@ -73,8 +83,10 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
   const stopAll = async () => {
     await Promise.all(running.splice(0).map((replica) => replica.stop()));
   };
-  const secret = () => readCertificateSecret(cluster.kubectl);
-  const bundles = () => publishedBundles(cluster.kubectl);
+  const secret = () => readCertificateSecret(client);
+  const bundles = () => publishedBundles(client);
+  const deleteSecret = () =>
+    cluster.kubectl.run(["delete", "secret", "pullpass-tls", `--namespace=${PULLPASS_NAMESPACE}`]);
   const wipeBundle = () =>
     cluster.kubectl.run([
       "patch",
@@ -86,11 +98,20 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
   const expectAllInjected = (creations: readonly Creation[]) => {
     expect(creations.length).toBeGreaterThan(10);
     for (const { status, body } of creations) {
-      expect({ status, body }).toMatchObject({ status: 201 });
+      expect(status, body).toBe(201);
       expect(pullSecretsOf(JSON.parse(body) as PodObject)).toEqual(["team-a"]);
     }
   };
-  const createPods = async () => startCreatingPods(await apiClient(cluster), "team-a");
+  const createPods = async () => {
+    const creating = startCreatingPods(await apiClient(cluster), "team-a");
+    streams.push(creating);
+    return creating;
+  };
+  const shakeHands = (withHosts: readonly string[] = hosts) => {
+    const handshakes = startHandshakes(client, withHosts);
+    streams.push(handshakes);
+    return handshakes;
+  };
   const expectPodsInjected = async () => {
     const creating = await createPods();
     await waitUntil("some pods", () => creating.count() > 20);
@@ -110,7 +131,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
         Date.parse(serving?.validTo ?? "") / 1000,
       );
     }
-    const handshakes = startHandshakes(cluster.kubectl, hosts);
+    const handshakes = shakeHands();
     await waitUntil("some handshakes", () => handshakes.count() > 4);
     expect(await handshakes.stop()).toEqual([]);
   });
@@ -132,11 +153,13 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
 
   it("are replaced one after the other, and not one pod is refused or misses its secret", async () => {
     await stopAll();
+    // Those that are there last for a year.
+    await deleteSecret();
     await startReplicas(withTiming(SHORT));
     const authorities = new Set<string | undefined>();
     const certificates = new Set<string | undefined>();
     const creating = await createPods();
-    const handshakes = startHandshakes(cluster.kubectl, hosts);
+    const handshakes = shakeHands();
     await waitUntil(
       "three authorities and five certificates",
       async () => {
@@ -160,8 +183,8 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
       return (await bundles()).join() === now.authority?.fingerprint256 && now;
     });
     const creating = await createPods();
-    const handshakes = startHandshakes(cluster.kubectl, hosts);
-    await cluster.kubectl.run(["delete", "secret", "pullpass-tls", `--namespace=${PULLPASS_NAMESPACE}`]);
+    const handshakes = shakeHands();
+    await deleteSecret();
     await waitUntil("a new authority that alone is trusted", async () => {
       const { authority } = await secret();
       const isNew = authority !== undefined && authority.fingerprint256 !== before.authority?.fingerprint256;
@@ -190,7 +213,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     expect(authority?.fingerprint256).toBe(before.authority?.fingerprint256);
 
     const survivor = hosts.filter((host) => others.some(({ url }) => url.includes(host)));
-    const handshakes = startHandshakes(cluster.kubectl, survivor);
+    const handshakes = shakeHands(survivor);
     await waitUntil("a new authority that alone is trusted", async () => {
       const now = await secret();
       const isNew = now.authority?.fingerprint256 !== before.authority?.fingerprint256;

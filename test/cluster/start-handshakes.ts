@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
-import type { Kubectl } from "./kubectl.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
 import { publishedPem } from "./published-certificates.ts";
 
 export interface Handshakes {
@@ -14,7 +14,7 @@ export interface Handshakes {
 const INTERVAL_MS = 50;
 
 /** Asks each host again and again for its certificate, and verifies it by the bundle that is published at that time. */
-export function startHandshakes(kubectl: Kubectl, hosts: readonly string[], port = 8443): Handshakes {
+export function startHandshakes(client: KubeClient, hosts: readonly string[], port = 8443): Handshakes {
   const faults: string[] = [];
   let count = 0;
   let shouldStop = false;
@@ -31,7 +31,7 @@ export function startHandshakes(kubectl: Kubectl, hosts: readonly string[], port
   };
   const repeat = async (): Promise<void> => {
     while (!shouldStop) {
-      for (const pem of await publishedPem(kubectl)) {
+      for (const pem of await publishedPem(client)) {
         await Promise.all(hosts.map((host) => shakeHands(host, pem)));
       }
       await sleep(INTERVAL_MS);

@@ -12,6 +12,7 @@ import { waitForCopies } from "./read-copies.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
 import { createTestKubeClient } from "./test-kube-client.ts";
 import { waitUntil } from "./wait-until.ts";
+import { webhookConfiguration } from "./webhook-configuration.ts";
 
 const MANIFEST = join(import.meta.dirname, "..", "..", "deploy", "rbac.yaml");
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
@@ -38,7 +39,13 @@ await describeLevel("control-plane", "the rights of deploy/rbac.yaml", () => {
       registries: [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }],
       serviceAccounts: { attach: ["default"] },
     });
-    replica = await installation.startReplica();
+    await cluster.kubectl.apply(
+      webhookConfiguration({
+        service: { namespace: PULLPASS_NAMESPACE, name: "pullpass", port: 8443 },
+        authorityPem: "",
+      }),
+    );
+    replica = await installation.startReplica({ certificate: "self-managed" });
     await leaderOf(replica);
   });
   afterAll(async () => {
@@ -98,11 +105,16 @@ async function grantedRights(): Promise<ReadonlySet<string>> {
   );
 }
 
-/** Only leases are asked for in a Role's namespace. */
+/** A Role is needed for leases, and for the one Secret that is ever replaced. */
 function usedRights(requests: readonly AuditedRequest[]): ReadonlySet<string> {
   return new Set(
     requests.map(({ verb, apiGroup, resource, namespace }) =>
-      right(verb, apiGroup, resource, resource === "leases" && namespace === PULLPASS_NAMESPACE),
+      right(
+        verb,
+        apiGroup,
+        resource,
+        (resource === "leases" || verb === "update") && namespace === PULLPASS_NAMESPACE,
+      ),
     ),
   );
 }

@@ -3,9 +3,8 @@
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { CommanderError } from "commander";
-import { ReportedError, type ProgramIo } from "./cli/program-io.ts";
+import { ReportedError, UsageError, type ProgramIo } from "./cli/program-io.ts";
 import { buildProgram } from "./cli/program.ts";
-import { UsageError } from "./cli/serve-command.ts";
 import { InvalidConfigurationError } from "./config/place.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

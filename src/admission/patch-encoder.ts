@@ -14,8 +14,7 @@ export type PatchEncoder = (pod: Pod, injection: Injection) => string;
 /** Remembers what it encoded: the same few patches go out again and again, and writing one costs more than deciding on it. */
 export function patchEncoder(): PatchEncoder {
   const remembered = new Map<string, string>();
-  return (pod, injection) => {
-    const plan = planPatch(pod, injection);
+  const encode = (plan: PatchPlan): string => {
     const key = keyOf(plan);
     const known = remembered.get(key);
     if (known !== undefined) return known;
@@ -26,6 +25,23 @@ export function patchEncoder(): PatchEncoder {
     }
     return encoded;
   };
+  // Replicas come in a row, and comparing two plans costs less than the key of one.
+  let last: { readonly plan: PatchPlan; readonly encoded: string } | undefined;
+  return (pod, injection) => {
+    const plan = planPatch(pod, injection);
+    if (last === undefined || !isSamePlan(last.plan, plan)) last = { plan, encoded: encode(plan) };
+    return last.encoded;
+  };
+}
+
+function isSamePlan(one: PatchPlan, other: PatchPlan): boolean {
+  return (
+    one.injected === other.injected &&
+    one.hasSecretList === other.hasSecretList &&
+    one.annotations === other.annotations &&
+    one.secretNames.length === other.secretNames.length &&
+    one.secretNames.every((name, position) => name === other.secretNames[position])
+  );
 }
 
 /** Names of secrets hold no comma and no blank, and the annotation's text comes last, so that no two plans share a key. */

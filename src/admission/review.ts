@@ -45,20 +45,17 @@ export function encodeAnswer({ apiVersion, uid }: Review, { patch, warnings }: A
   const response = {
     uid,
     allowed: true,
-    ...(warnings.length > 0 && { warnings }),
+    warnings: warnings.length > 0 ? warnings : undefined,
     // Both or none of them: the API server counts one alone as a failed call.
-    ...(patch !== undefined && { patchType: "JSONPatch", patch }),
+    patchType: patch === undefined ? undefined : "JSONPatch",
+    patch,
   };
   const json = JSON.stringify({ apiVersion, kind: "AdmissionReview", response });
-  // A patch in base64 is ASCII, and the rest nearly always.
-  return [apiVersion, uid, ...warnings].every(isAscii) ? json : json.replace(BEYOND_ASCII, escapeCodeUnit);
+  const isAscii = Buffer.byteLength(json) === json.length;
+  return isAscii ? json : json.replace(BEYOND_ASCII, escapeCodeUnit);
 }
 
 const BEYOND_ASCII = /[^\x00-\x7f]/g;
-
-function isAscii(text: string): boolean {
-  return text.search(BEYOND_ASCII) < 0;
-}
 
 function escapeCodeUnit(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -4,14 +4,16 @@ import type { Configuration } from "../config/configuration.ts";
 import { InvalidConfigurationError } from "../config/place.ts";
 import { readConfiguration } from "../config/read.ts";
 import { checkConfiguration } from "./check.ts";
+import type { SecretSources } from "./secret-sources.ts";
 import { planPulls } from "./login-plan.ts";
-import { ReportedError, type ProgramIo } from "./program-io.ts";
-import { UsageError } from "./serve-command.ts";
+import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
 
 interface CheckFlags {
   readonly config: readonly string[];
   readonly login?: true;
   readonly pull?: readonly string[];
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
 }
 
 /** Adds the flags and what they do, but for `--config`, which all commands have. */
@@ -23,12 +25,18 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
       "--pull <image...>",
       "with --login: ask also whether the image may be pulled, of the registry that covers it",
     )
-    .action(async ({ config, login, pull = [] }: CheckFlags) => {
+    .option(
+      "--kubeconfig <file>",
+      "with --login: the cluster that Secrets are read from; default: as for serve",
+    )
+    .option("--namespace <name>", "with --login: where Secrets are that are named without a namespace")
+    .action(async (flags: CheckFlags) => {
+      const { config, login, pull = [] } = flags;
       if (login !== true && pull.length > 0) throw new UsageError("--pull asks a registry: add --login");
       const configuration = readForCheck(config, io);
       const { lines, errorCount } = checkConfiguration(configuration, io.environment);
       writeLines(lines, io);
-      const hasFailedLogin = login === true && (await askRegistries(configuration, pull, io));
+      const hasFailedLogin = login === true && (await askRegistries(configuration, flags, io));
       if (errorCount > 0) throw new ReportedError(2);
       if (hasFailedLogin) throw new ReportedError(1);
     });
@@ -37,19 +45,44 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
 /** Prints what the registries say, and returns whether a login failed. */
 async function askRegistries(
   configuration: Configuration,
-  images: readonly string[],
+  { pull = [], kubeconfig, namespace }: CheckFlags,
   io: ProgramIo,
 ): Promise<boolean> {
-  const pulls = planPulls(images, configuration);
+  const pulls = planPulls(pull, configuration);
   if (pulls.faults.length > 0) throw new UsageError(pulls.faults.join("\n"));
   // Loaded only here: the other commands need no network.
   const { checkLogins } = await import("./check-login.ts");
-  const results = await checkLogins(configuration, pulls, { environment: io.environment });
+  const { environment } = io;
+  const secrets = configuration.registries.some(({ source }) => source?.kind === "secret")
+    ? await openSecretSources(kubeconfig, namespace, environment)
+    : undefined;
+  const results = await checkLogins(configuration, pulls, {
+    environment,
+    ...(secrets === undefined ? {} : { readSecretSource: secrets.read }),
+  });
+  secrets?.close();
   writeLines(
     results.map(({ text }) => text),
     io,
   );
   return results.some(({ isFailure }) => isFailure);
+}
+
+/** Undefined where no cluster is known of, unless one was named. */
+async function openSecretSources(
+  kubeconfig: string | undefined,
+  namespace: string | undefined,
+  environment: ProgramIo["environment"],
+): Promise<SecretSources | undefined> {
+  const { connect, NoApiServerError } = await import("./connect.ts");
+  const { readSecretSources } = await import("./secret-sources.ts");
+  try {
+    return readSecretSources(await connect(kubeconfig, environment), namespace);
+  } catch (error) {
+    if (!(error instanceof NoApiServerError)) throw error;
+    if (kubeconfig === undefined) return undefined;
+    throw new UsageError(error.message, { cause: error });
+  }
 }
 
 function readForCheck(configPaths: readonly string[], io: ProgramIo): Configuration {

@@ -18,7 +18,8 @@ import { createServiceAccountClient } from "../kube/service-accounts.ts";
 import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
-import { describeSecret, keepSources, type SourceFault } from "./sources.ts";
+import { createFaultReport } from "./fault-report.ts";
+import { describeSecret, keepSources } from "./sources.ts";
 import { watchCluster } from "./watch-cluster.ts";
 
 export interface ClusterOptions {
@@ -63,7 +64,6 @@ export function joinCluster(
   { logger, metrics: createMetrics }: ClusterTelemetry,
 ): Membership {
   const namespaces = new Map<string, Namespace>();
-  let faults: readonly SourceFault[] = [];
   let leadership: LeaderElection | undefined;
   let hasLeft = false;
   const isLeading = (): boolean => leadership?.isLeading() ?? false;
@@ -73,7 +73,7 @@ export function joinCluster(
     queueDepth: replicator.depth,
     blockedNamespaces: replicator.blockedNamespaces,
     isLeading: isLeading(),
-    unreadableSources: faults.map(({ registry }) => registry),
+    unreadableSources: faults.registries(),
     watchAgesSeconds: watches.agesSeconds(),
   }));
   const rate = createRequestRate({
@@ -138,55 +138,43 @@ export function joinCluster(
     logger,
   });
 
+  const faults = createFaultReport(logger, warn, { isLeading, isPod: options.pod !== undefined });
+  let attachedServiceAccounts: readonly string[] = [];
   const sources = keepSources({
     environment,
     ownNamespace: options.namespace,
     watchSecret: (secret, onChange) => watches.watchSecret(secret, onChange),
     onChange(next, nextFaults) {
-      reportFaults(nextFaults);
-      replicator.setGoal({ sources: next, attachedServiceAccounts: attachedServiceAccounts });
+      faults.report(nextFaults);
+      replicator.setGoal({ sources: next, attachedServiceAccounts });
     },
   });
-  let attachedServiceAccounts: readonly string[] = [];
-
-  /** Each fault is told once, and every replica logs it; events come from the one that writes. */
-  function reportFaults(next: readonly SourceFault[]): void {
-    const before = new Set(faults.map(describeFault));
-    faults = next;
-    for (const fault of next) {
-      if (before.has(describeFault(fault))) continue;
-      logger.error(fault, "credentials cannot be had; copies stay as they are");
-      if (isLeading()) warnOf(fault);
-    }
-  }
-  function warnOf({ registry, message, secret }: SourceFault): void {
-    warn({
-      reason: "CredentialsUnreadable",
-      message: `The credentials of registry ${registry} cannot be had: ${message}. Copies stay as they are.`,
-      ...(secret === undefined ? {} : { secret }),
-    });
-  }
 
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */
   async function campaign(): Promise<void> {
     await Promise.all([watches.synced, sources.settled()]);
     if (hasLeft) return;
+    let lastLeaseFault: string | undefined;
     leadership = startLeaderElection({
       client,
       namespace: options.namespace,
       name: MANAGER,
       identity: options.identity,
       onStarted() {
+        lastLeaseFault = undefined;
         logger.info("leading: this replica writes");
         replicator.start();
-        faults.forEach(warnOf);
+        faults.warn();
       },
       onStopped() {
         logger.info("not leading any more");
         void replicator.stop();
       },
       onError(error) {
-        logger.warn({ error: messageOf(error) }, "the lease cannot be had");
+        // It is tried again every few seconds.
+        if (messageOf(error) === lastLeaseFault) return;
+        lastLeaseFault = messageOf(error);
+        logger.warn({ error: lastLeaseFault }, "the lease cannot be had; it is tried again");
       },
     });
   }
@@ -215,10 +203,6 @@ export function joinCluster(
       client.close();
     },
   };
-}
-
-function describeFault({ registry, message }: SourceFault): string {
-  return `${registry}: ${message}`;
 }
 
 function messageOf(error: unknown): string {

@@ -18,3 +18,8 @@ export class ReportedError extends Error {
     super("reported");
   }
 }
+
+/** Thrown for words that do not fit together. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

@@ -6,11 +6,7 @@ import type { Environment } from "../config/credentials.ts";
 import type { ListenAddress } from "../http/server.ts";
 import type { CertificateFiles } from "../tls/files.ts";
 import type { ClusterOptions } from "./cluster.ts";
-
-/** Thrown for words that do not fit together. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
+import { UsageError } from "./program-io.ts";
 
 interface ServeFlags {
   readonly config: readonly string[];

@@ -8,8 +8,6 @@ import { escapePointer, type PatchOperation } from "./json-patch.ts";
 import { textOf } from "./kubernetes.ts";
 import { ATTACHED_ANNOTATION } from "./labels.ts";
 
-export type { AddOperation, RemoveOperation, TestOperation } from "./json-patch.ts";
-
 /** A ServiceAccount, as far as attachment goes. */
 export interface ServiceAccount {
   readonly resourceVersion: string;

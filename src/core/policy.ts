@@ -71,12 +71,16 @@ function addRegistriesOfImages(
   needed: Set<Registry>,
   warnings: WarningList,
 ): void {
+  let coveringBefore: readonly Registry[] | undefined;
   visitImages(pod, (image, field, position) => {
     const lookup = typeof image === "string" ? index.lookUp(image) : NOT_A_TEXT;
     if (lookup.kind === "invalid") {
       warnings.add(`${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
       return;
     }
+    // A pod's images are mostly covered by the same registries, and what they need is there already.
+    if (lookup.covering === coveringBefore) return;
+    coveringBefore = lookup.covering;
     for (const registry of selectRegistries(lookup.covering, isPermitted)) needed.add(registry);
   });
 }

@@ -7,6 +7,7 @@ import {
   type ImageReference,
 } from "./image-reference.ts";
 import { selectorMatches, type Labels, type LabelSelector } from "./labels.ts";
+import { rememberLookups } from "./remember-lookups.ts";
 
 /** What a registry's credentials serve: pulls by kubelet, pushes and pulls inside build pods. */
 export type Use = "pull" | "build";
@@ -41,38 +42,36 @@ export interface RegistryIndex {
   lookUp(image: string): ImageLookup;
 }
 
-/** Images come again and again: a cluster runs far fewer than this, and a pod's replicas all have the same ones. */
-const MAX_REMEMBERED = 4096;
-/** Longer texts are rare, and no reference that anybody could pull. */
-const MAX_REMEMBERED_LENGTH = 512;
-
 /** Prepares registries for lookups; those that serve builds alone cover nothing. */
 export function indexRegistries(configured: readonly Registry[]): RegistryIndex {
   const registries = configured.filter((registry) => registry.use.includes("pull"));
   const mostSpecificFirst = registries.toSorted((a, b) => compareSpecificity(a.address, b.address));
-  const remembered = new Map<string, ImageLookup>();
   return {
     registries,
     byName: new Map(registries.map((registry) => [registry.name, registry])),
-    lookUp(image) {
-      const known = remembered.get(image);
-      if (known !== undefined) return known;
-      const lookup = lookUpImage(image, mostSpecificFirst);
-      if (image.length <= MAX_REMEMBERED_LENGTH) {
-        if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-        remembered.set(image, lookup);
-      }
-      return lookup;
-    },
+    lookUp: rememberLookups(imageLookup(mostSpecificFirst)),
   };
 }
 
-function lookUpImage(image: string, mostSpecificFirst: readonly Registry[]): ImageLookup {
-  const reference = readImageReference(image);
-  if (typeof reference === "string") return { kind: "invalid", reason: IMAGE_REFERENCE_FAULTS[reference] };
-  const repository = splitRepository(repositoryName(reference));
-  const covering = mostSpecificFirst.filter((registry) => addressCovers(registry.address, repository));
-  return { kind: "parsed", reference, covering };
+/** A configuration gives a few combinations; only patterns for hosts could give more. */
+const MAX_SHARED_LISTS = 64;
+
+/** Images that the same registries cover share one list of them, so that a pod's images are told to need the same. */
+function imageLookup(mostSpecificFirst: readonly Registry[]): (image: string) => ImageLookup {
+  const shared: (readonly Registry[])[] = [];
+  return (image) => {
+    const reference = readImageReference(image);
+    if (typeof reference === "string") return { kind: "invalid", reason: IMAGE_REFERENCE_FAULTS[reference] };
+    const repository = splitRepository(repositoryName(reference));
+    const found = mostSpecificFirst.filter((registry) => addressCovers(registry.address, repository));
+    const covering = shared.find((list) => isSameList(list, found)) ?? found;
+    if (covering === found && shared.length < MAX_SHARED_LISTS) shared.push(found);
+    return { kind: "parsed", reference, covering };
+  };
+}
+
+function isSameList(one: readonly Registry[], other: readonly Registry[]): boolean {
+  return one.length === other.length && one.every((registry, position) => registry === other[position]);
 }
 
 /**

@@ -54,7 +54,7 @@ export class KubeApiError extends Error {
     readonly status: number,
     /** The reason in the answer's Status, such as `AlreadyExists`; empty if there is none. */
     readonly reason: string,
-    /** The answer's Status or what was sent instead of it. */
+    /** The answer's Status, without what may quote a Secret; empty members where there was no Status. */
     readonly body: JsonObject,
     message: string,
   ) {

@@ -170,6 +170,12 @@ function parseObject(call: string, text: string): JsonObject {
 
 function unreachable(call: string, error: unknown): KubeApiError | KubeUnreachableError {
   if (error instanceof KubeApiError) return error;
-  const reason = error instanceof Error && error.message !== "" ? error.message : "no answer";
-  return new KubeUnreachableError(`${call}: ${reason}`, { cause: error });
+  return new KubeUnreachableError(`${call}: ${reasonOf(error)}`, { cause: error });
+}
+
+/** Where a name has several addresses and none answers, the system's error has a code only. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "no answer";
+  if (error.message !== "") return error.message;
+  return "code" in error ? String(error.code) : error.name;
 }

@@ -3,32 +3,8 @@ import type { KubeClient } from "./client.ts";
 import { claimLease, giveUpLease } from "./lease-claim.ts";
 import { createLeaseClient, type Lease, type LeaseName } from "./lease.ts";
 import { createAlarm } from "./alarm.ts";
+import { LEADER_TIMING, type LeaderTiming } from "./leader-timing.ts";
 import { watchLease } from "./watch-lease.ts";
-
-export interface LeaderTiming {
-  /** How long the others wait for a leader of whom they hear nothing. Whole seconds. */
-  readonly leaseDurationMs: number;
-  /** When a leader that could not renew stops. Less than the duration, so that it has stopped before others start. */
-  readonly renewDeadlineMs: number;
-  readonly renewPeriodMs: number;
-  /** At least; jitter adds up to a quarter. */
-  readonly retryPeriodMs: number;
-  /** Of each request. */
-  readonly requestTimeoutMs: number;
-}
-
-/*
- * A leader that renewed at 0 s, and whose requests hang from then on, tries at 2 and 5 s, and stops at 7 s. A candidate
- * that polls sees its last renewal at 2.5 s at the latest, so that it takes over between 10 and 13 s: less than the 15 s
- * of the design, and 3 s after the leader stopped, in which a write that is on its way may arrive.
- */
-export const LEADER_TIMING: LeaderTiming = {
-  leaseDurationMs: 10_000,
-  renewDeadlineMs: 7_000,
-  renewPeriodMs: 2_000,
-  retryPeriodMs: 2_000,
-  requestTimeoutMs: 2_500,
-};
 
 /** Between two tries, however long the first one took. */
 const MIN_PAUSE_MS = 500;
@@ -150,14 +126,21 @@ export function startLeaderElection(options: LeaderElectionOptions): LeaderElect
   async function campaign(): Promise<void> {
     while (!closing.signal.aborted) {
       const startedAt = clocks.monotonicMs();
-      await tryOnce().catch((error: unknown) => onError?.(error));
-      const periodMs =
-        term === undefined ? timing.retryPeriodMs * (1 + Math.random() / 4) : timing.renewPeriodMs;
-      const freeInMs = msUntilFree();
-      await alarm.sleep(
-        Math.max(MIN_PAUSE_MS, Math.min(msLeft(startedAt, periodMs), freeInMs > 0 ? freeInMs : Infinity)),
-      );
+      let hasFailed = false;
+      await tryOnce().catch((error: unknown) => {
+        hasFailed = true;
+        onError?.(error);
+      });
+      await alarm.sleep(Math.max(MIN_PAUSE_MS, msUntilNextTry(startedAt, hasFailed)));
     }
+  }
+
+  function msUntilNextTry(startedAt: number, hasFailed: boolean): number {
+    // A leader has a few seconds to get through again.
+    if (term !== undefined) return hasFailed ? 0 : msLeft(startedAt, timing.renewPeriodMs);
+    const pollInMs = msLeft(startedAt, timing.retryPeriodMs * (1 + Math.random() / 4));
+    const freeInMs = msUntilFree();
+    return freeInMs > 0 ? Math.min(pollInMs, freeInMs) : pollInMs;
   }
 
   const campaigned = campaign();

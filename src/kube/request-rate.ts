@@ -4,9 +4,9 @@ import type { Lane } from "../replicator/ports.ts";
 export interface RequestRateOptions {
   /** Requests per second, over time. */
   readonly perSecond: number;
-  /** As many may go at once after a quiet time. */
+  /** As many may go at once after a quiet time, half of them if all are of the background. */
   readonly burst: number;
-  /** As many may be unanswered. Without it, those that wait for a connection would go first come, first served. */
+  /** As many may be unanswered, and half as many if all are of the background. Without it, those that wait for a connection would go first come, first served. */
   readonly concurrency: number;
 }
 
@@ -36,9 +36,24 @@ interface Waiter {
 /** What sums of fractions are off by; without it every wait would be a millisecond longer, the shortest there is. */
 const CLOCK_ERROR_MS = 1e-3;
 
+/**
+ * What the background leaves to the urgent lane, of the burst and of the requests that may be unanswered: during a
+ * rotation, which takes all that it may, a few new namespaces at once still have their copies at once.
+ */
+const URGENT_SHARE = 0.5;
+
 /** A bucket that fills with `perSecond` tokens up to `burst`, of which every request takes one. */
 export function createRequestRate({ perSecond, burst, concurrency }: RequestRateOptions): RequestRate {
   const lanes: Readonly<Record<Lane, Set<Waiter>>> = { urgent: new Set(), background: new Set() };
+  const most: Readonly<Record<Lane, number>> = {
+    urgent: concurrency,
+    background: Math.max(1, Math.floor(concurrency * (1 - URGENT_SHARE))),
+  };
+  const reserved: Readonly<Record<Lane, number>> = {
+    urgent: 0,
+    // One token has to be left for the background, too.
+    background: Math.min(burst * URGENT_SHARE, Math.max(0, burst - 1)),
+  };
   let tokens = burst;
   let filledAt = performance.now();
   let pausedUntil = filledAt;
@@ -55,16 +70,17 @@ export function createRequestRate({ perSecond, burst, concurrency }: RequestRate
     const now = performance.now();
     tokens = Math.min(burst, tokens + ((now - filledAt) / 1000) * perSecond);
     filledAt = now;
-    while (unanswered < concurrency) {
-      const lane = lanes.urgent.size > 0 ? lanes.urgent : lanes.background;
-      const [first] = lane;
-      if (first === undefined) return;
-      const waitMs = Math.max(pausedUntil - now, ((1 - tokens) / perSecond) * 1000);
+    for (;;) {
+      const lane = lanes.urgent.size > 0 ? "urgent" : "background";
+      const [first] = lanes[lane];
+      if (first === undefined || unanswered >= most[lane]) return;
+      const missing = 1 + reserved[lane] - tokens;
+      const waitMs = Math.max(pausedUntil - now, (missing / perSecond) * 1000);
       if (waitMs > CLOCK_ERROR_MS) {
         timer = setTimeout(letGo, Math.ceil(waitMs - CLOCK_ERROR_MS));
         return;
       }
-      lane.delete(first);
+      lanes[lane].delete(first);
       tokens--;
       unanswered++;
       first.go();

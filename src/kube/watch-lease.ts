@@ -1,13 +1,12 @@
 /** Hears who holds a Lease. */
-import { setTimeout as sleep } from "node:timers/promises";
-import type { KubeClient } from "./client.ts";
+import { createAlarm } from "./alarm.ts";
+import { createBackOff } from "./back-off.ts";
+import type { KubeClient, WatchEvent } from "./client.ts";
 import { leasesPath, readLease, type LeaseName } from "./lease.ts";
 
 /** The API server ends the stream then; one that died silently ends a little later. */
 const STREAM_SECONDS = 300;
 const GRACE_SECONDS = 10;
-const MIN_BACK_OFF_MS = 1_000;
-const MAX_BACK_OFF_MS = 30_000;
 
 /**
  * Calls `onHolder` with the holder as it is, and whenever somebody wrote the Lease; undefined if nobody holds it, or it
@@ -15,38 +14,59 @@ const MAX_BACK_OFF_MS = 30_000;
  * more. Resolves when `signal` aborts, and does not throw.
  */
 export async function watchLease(
-  client: KubeClient,
-  { namespace, name }: LeaseName,
+  client: Pick<KubeClient, "watch">,
+  name: LeaseName,
   onHolder: (holder: string | undefined) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let backOffMs = MIN_BACK_OFF_MS;
+  const backOff = createBackOff({ firstMs: 1_000, maxMs: 30_000 });
+  const alarm = createAlarm();
+  signal.addEventListener("abort", () => {
+    alarm.ring();
+  });
   while (!signal.aborted) {
-    const limit = AbortSignal.timeout((STREAM_SECONDS + GRACE_SECONDS) * 1000);
-    const request = {
-      path: leasesPath(namespace),
-      // Without a resourceVersion it begins with the Lease as it is.
-      query: {
-        watch: "true",
-        fieldSelector: `metadata.name=${name}`,
-        timeoutSeconds: String(STREAM_SECONDS),
-      },
-    };
     try {
-      await client.watch(
-        request,
+      await watchOnce(
+        client,
+        name,
         ({ type, object }) => {
           if (type === "ERROR") return;
-          backOffMs = MIN_BACK_OFF_MS;
+          backOff.reset();
           onHolder(type === "DELETED" ? undefined : readLease(object).holder);
         },
-        AbortSignal.any([signal, limit]),
+        signal,
       );
     } catch {
       // The requests for the Lease meet the same fault, and report it.
     }
-    const jitter = 1 + Math.random() / 2;
-    await sleep(backOffMs * jitter, undefined, { signal }).catch(() => undefined);
-    backOffMs = Math.min(backOffMs * 2, MAX_BACK_OFF_MS);
+    await alarm.sleep(backOff.next());
+  }
+}
+
+async function watchOnce(
+  client: Pick<KubeClient, "watch">,
+  { namespace, name }: LeaseName,
+  onEvent: (event: WatchEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const stream = new AbortController();
+  const end = (): void => {
+    stream.abort();
+  };
+  // Not AbortSignal.any: on Node 20 what it makes stays in memory for as long as the outer signal.
+  signal.addEventListener("abort", end);
+  const limit = setTimeout(end, (STREAM_SECONDS + GRACE_SECONDS) * 1000);
+  const query = {
+    watch: "true",
+    // It also is what a Role that is limited to one name demands of a watch.
+    fieldSelector: `metadata.name=${name}`,
+    // Without a resourceVersion it begins with the Lease as it is.
+    timeoutSeconds: String(STREAM_SECONDS),
+  };
+  try {
+    await client.watch({ path: leasesPath(namespace), query }, onEvent, stream.signal);
+  } finally {
+    clearTimeout(limit);
+    signal.removeEventListener("abort", end);
   }
 }

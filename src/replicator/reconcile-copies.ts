@@ -78,7 +78,7 @@ export async function reconcileCopies(
       case "foreign":
         warn({
           reason: "SecretNotOurs",
-          message: `Secret ${copy.name} was not made by Pullpass and is left alone; pods get it as it is. Delete it to have it made from ${describe(copy)}.`,
+          message: `Secret ${copy.name} was not made by Pullpass and is left alone; pods get it as it is. Once it is deleted, it is made from ${describe(copy)} within five minutes.`,
           secret: { namespace: namespace.name, name: copy.name, uid: outcome.uid },
         });
         break;

@@ -3,8 +3,8 @@ import pino, { type Logger } from "pino";
 import type { Decision } from "../core/decision.ts";
 import type { BatchObserver } from "./batch.ts";
 
-/** Lines are written together, once there is so much of them or after a moment. */
-const BUFFER_LENGTH = 16 * 1024;
+/** Lines are written together: those of a batch of reviews at its end, others after a moment, all once there is so much. */
+const BUFFER_LENGTH = 64 * 1024;
 const FLUSH_INTERVAL_MS = 200;
 
 export interface Log {
@@ -16,7 +16,7 @@ export interface Log {
 }
 
 export function openLog(): Log {
-  // Written by this thread: handing 16 KiB to another one and being told of its end costs more than the write.
+  // Written by this thread: handing a batch to another one and being told of its end costs more than the write.
   const standardOutput = pino.destination({ fd: 1, sync: true });
   let waiting = "";
   const flush = (): void => {
@@ -46,6 +46,8 @@ export function openLog(): Log {
         loggerFor(decision).info({ uid, namespace, owner, durationMs }, "review");
       }
       reviewTime = undefined;
+      // Lines that wait for the next batch would outlive a collection of V8's young objects, which costs more than the write.
+      flush();
     },
     close() {
       clearInterval(flushing);

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { patchEncoder } from "../../src/admission/patch-encoder.ts";
+import type { Injection } from "../../src/core/decision.ts";
 import { patchPod } from "../../src/core/patch.ts";
 import { makeRegistry } from "../core/make-registry.ts";
 import { minimalPod, tweak } from "../core/minimal-pod.ts";
@@ -35,5 +36,34 @@ it("encodes annotations that are too long to be remembered", () => {
       path: "/metadata/annotations/pullpass.dev~1injected",
       value: text,
     });
+  }
+});
+
+it("tells plans apart that differ in one thing", () => {
+  const encode = patchEncoder();
+  const injectionOf = (name: string, secretNames: readonly string[]): Injection => ({
+    kind: "inject",
+    registries: [makeRegistry(name, "docker.io")],
+    secretNames,
+    warnings: [],
+  });
+  const bare = minimalPod();
+  const listed = tweak(minimalPod(), ({ spec }) => (spec.imagePullSecrets = []));
+  const annotated = tweak(minimalPod(), ({ metadata }) => (metadata.annotations = { team: "a" }));
+  const hub = injectionOf("hub", ["hub-creds"]);
+  const variants = [
+    [bare, hub],
+    [listed, hub],
+    [annotated, hub],
+    [bare, injectionOf("hub", ["other-creds"])],
+    [bare, injectionOf("hub", ["hub-creds", "other-creds"])],
+    [bare, injectionOf("other", ["hub-creds"])],
+  ] as const;
+  for (const [pod, injection] of variants) {
+    for (const [before, injectionBefore] of variants) {
+      encode(before, injectionBefore);
+      const encoded = Buffer.from(encode(pod, injection), "base64").toString("utf8");
+      expect(encoded).toBe(JSON.stringify(patchPod(pod, injection)));
+    }
   }
 });

@@ -37,7 +37,10 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
     cluster = await startCluster();
     client = await createTestKubeClient(cluster);
   });
-  afterAll(() => cluster.stop());
+  afterAll(async () => {
+    client.close();
+    await cluster.stop();
+  });
 
   async function secretOf(namespace: string, name = "pullpass-team-a"): Promise<JsonObject> {
     return cluster.kubectl.json("get", "secret", name, `--namespace=${namespace}`, "--show-managed-fields");

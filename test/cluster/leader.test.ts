@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { LEADER_TIMING, startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
+import { LEADER_TIMING } from "../../src/kube/leader-timing.ts";
+import { startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
@@ -37,18 +38,21 @@ await describeLevel("control-plane", "the election of a leader", () => {
   afterEach(async () => {
     await Promise.all(candidates.splice(0).map((candidate) => candidate.release()));
   });
-  afterAll(() => cluster.stop());
+  afterAll(async () => {
+    client.close();
+    await cluster.stop();
+  });
 
-  function start(namespace: string, identity: string): Candidate {
+  function start(namespace: string, identity: string, by = client): Candidate {
     const calls: string[] = [];
     let isCutOff = false;
     const never = new Promise<never>(() => undefined);
     const election = startLeaderElection({
       client: {
-        ...client,
-        request: (request) => (isCutOff ? never : client.request(request)),
+        ...by,
+        request: (request) => (isCutOff ? never : by.request(request)),
         watch: (request, onEvent, signal) =>
-          client.watch(
+          by.watch(
             request,
             (event) => {
               if (!isCutOff) onEvent(event);
@@ -170,6 +174,44 @@ await describeLevel("control-plane", "the election of a leader", () => {
     expect(one.calls).toEqual(["started"]);
   });
 
+  it("needs no other rights than to create leases and to get, update and watch this one", async () => {
+    await createNamespace(cluster.kubectl, "rights");
+    const apiGroups = ["coordination.k8s.io"];
+    await cluster.kubectl.create({
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: { name: "pullpass", namespace: "rights" },
+      rules: [
+        { apiGroups, resources: ["leases"], verbs: ["create"] },
+        {
+          apiGroups,
+          resources: ["leases"],
+          resourceNames: ["pullpass"],
+          verbs: ["get", "update", "watch"],
+        },
+      ],
+    });
+    await cluster.kubectl.create({
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name: "pullpass", namespace: "rights" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "pullpass" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "pullpass" }],
+    });
+    const restricted = await createTestKubeClient({ kubeconfig: await cluster.kubeconfigFor("pullpass") });
+    const one = start("rights", "one", restricted);
+    await isLeading("the first to lead", one);
+    const two = start("rights", "two", restricted);
+    await sleep(500);
+    await one.release();
+    const released = Date.now();
+    await isLeading("the second to lead", two);
+    // By polling alone it would have taken longer than that, as a rule.
+    expect(Date.now() - released).toBeLessThan(500);
+    await two.release();
+    restricted.close();
+  });
+
   it("stops in time when the API server is gone, and goes on when it is back", async () => {
     await createNamespace(cluster.kubectl, "outage");
     const one = start("outage", "one");
@@ -179,6 +221,8 @@ await describeLevel("control-plane", "the election of a leader", () => {
     await waitUntil("the end of its term", () => !one.isLeading(), { intervalMs: 10 });
     // The API server takes a second or two for its stop, and answers meanwhile.
     expect(Date.now() - gone).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 4_000);
+    // The timer that says so may be a moment later than the clock.
+    await waitUntil("its end to be told", () => one.calls.length === 3, { timeoutMs: 500, intervalMs: 10 });
     expect(one.calls).toEqual(["started", "aborted", "stopped"]);
     await cluster.restartApiServer();
     await isLeading("the same one to lead again", one);

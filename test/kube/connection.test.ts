@@ -1,4 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -175,6 +178,32 @@ describe("a kubeconfig's connection", () => {
       await kubeconfig({ "proxy-url": "http://proxy.example.com:3128" }, { token: "t" }),
     );
     expect((await connection.access()).proxy).toBeDefined();
+  });
+
+  it("speaks plain HTTP if it says so, twice", async () => {
+    const plain = createServer((_, response) => response.end('{"kind":"Status"}'));
+    await once(plain.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(plain.address() as AddressInfo).port.toString()}`;
+    const requestBy = async (cluster: object): Promise<unknown> => {
+      const connection = await kubeconfigConnection(
+        await kubeconfig({ server: url, ...cluster }, { token: "t" }),
+      );
+      const client = createHttpsClient({
+        connection,
+        rate: createRequestRate({ perSecond: 1, burst: 1, concurrency: 1 }),
+      });
+      try {
+        return await client.request({ method: "GET", path: "/api" });
+      } finally {
+        client.close();
+      }
+    };
+    try {
+      expect(await requestBy({ "insecure-skip-tls-verify": true })).toEqual({ kind: "Status" });
+      await expect(requestBy({})).rejects.toThrow(/HTTP protocol is not allowed/);
+    } finally {
+      plain.close();
+    }
   });
 
   it("has what the file says now when the last was not taken", async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   KubeApiError,
@@ -153,6 +152,16 @@ describe("a request", () => {
     await expect(client.request(PODS)).rejects.toThrow(/^GET \/api\/v1\/pods: connect ECONNREFUSED/);
     server = await startFakeApiServer(() => undefined);
   });
+
+  it("to nobody at a name with several addresses says so, too", async () => {
+    await start(() => undefined);
+    const port = server.url.port;
+    await server.stop();
+    const connection = { ...server.connection, server: new URL(`https://localhost:${port}`) };
+    client = createHttpsClient({ connection, rate: rateOfOne() });
+    await expect(client.request(PODS)).rejects.toThrow(/ECONNREFUSED/);
+    server = await startFakeApiServer(() => undefined);
+  });
 });
 
 describe("a kept connection that the server resets when it is used again", () => {
@@ -250,12 +259,18 @@ describe("an API server that has too much to do", () => {
   });
 
   it("is left alone by both lanes meanwhile, but not by requests without one", async () => {
-    await start((_, response, index) => {
-      if (index === 0) refuse(response, 429, "TooManyRequests", { headers: { "retry-after": "1" } });
-      else answer(response, {});
-    });
+    const onThrottled = vi.fn();
+    await start(
+      (_, response, index) => {
+        if (index === 0) refuse(response, 429, "TooManyRequests", { headers: { "retry-after": "1" } });
+        else answer(response, {});
+      },
+      { onThrottled },
+    );
     const first = client.request({ ...PODS, lane: "background" });
-    await sleep(200);
+    await vi.waitFor(() => {
+      expect(onThrottled).toHaveBeenCalledOnce();
+    });
     const urgent = client.request({ ...PODS, path: "/urgent", lane: "urgent" });
     await client.request({ ...PODS, path: "/lease" });
     expect(server.seen.map(({ url }) => url.pathname)).toEqual(["/api/v1/pods", "/lease"]);

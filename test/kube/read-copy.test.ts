@@ -12,6 +12,7 @@ const METADATA = {
   name: "pullpass-team-a",
   namespace: "team-a",
   uid: "7c1f",
+  resourceVersion: "1234",
   labels: { "app.kubernetes.io/managed-by": "pullpass" },
   annotations: ANNOTATIONS,
 };
@@ -22,6 +23,7 @@ const SECRET = {
 };
 const COPY = {
   uid: "7c1f",
+  version: 1234,
   document: DOCUMENT,
   registries: "team-a,hub",
   isMarked: true,
@@ -59,7 +61,7 @@ describe("a Secret read as a copy", () => {
       { metadata: { ...METADATA, labels: { "app.kubernetes.io/managed-by": "helm" } } },
       { isMarked: false },
     ],
-    ["another type", { type: "Opaque" }, { isUpdatable: false }],
+    ["another type", { type: "Opaque" }, { document: undefined, isUpdatable: false }],
     ["content that must not change", { immutable: true }, { isUpdatable: false }],
     ["immutable: false", { immutable: false }, {}],
   ])("differs where it has %s", (_what, difference, expected) => {

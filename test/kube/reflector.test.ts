@@ -201,9 +201,9 @@ describe("a reflector", () => {
           },
         ],
       },
-      { watchdogMs: 400 },
+      { watchdogMs: 1_000 },
     );
-    await sleep(1_500);
+    await sleep(2_500);
     expect(recording.restarts).toEqual([]);
     expect(watches()).toHaveLength(1);
   });

@@ -42,7 +42,7 @@ const pass = (milliseconds: number): Promise<unknown> => vi.advanceTimersByTimeA
 describe("a request rate", () => {
   it("lets a burst go at once, and the rest one by one", async () => {
     const { gone, enter } = rateOf({ perSecond: 10, burst: 3 });
-    for (const name of ["1", "2", "3", "4", "5"]) enter("background", name);
+    for (const name of ["1", "2", "3", "4", "5"]) enter("urgent", name);
     await pass(0);
     expect(gone).toEqual(["1", "2", "3"]);
     await pass(99);
@@ -56,7 +56,7 @@ describe("a request rate", () => {
   it("keeps to the rate over time, and never saves up more than a burst", async () => {
     const { gone, enter } = rateOf({ perSecond: 50, burst: 5 });
     await pass(60_000);
-    for (let index = 0; index < 200; index++) enter("background", index.toString());
+    for (let index = 0; index < 200; index++) enter("urgent", index.toString());
     await pass(2_000);
     expect(gone.length).toBeGreaterThanOrEqual(103);
     expect(gone.length).toBeLessThanOrEqual(105);
@@ -73,15 +73,58 @@ describe("a request rate", () => {
 
   it("has no more requests unanswered than it may, and the urgent lane goes first there, too", async () => {
     const { gone, finish, enter } = rateOf({ perSecond: 1_000, burst: 1_000, concurrency: 2 });
-    for (const name of ["b1", "b2", "b3"]) enter("background", name);
-    enter("urgent", "u1");
+    for (const name of ["u1", "u2", "u3"]) enter("urgent", name);
+    enter("background", "b1");
     await pass(1_000);
-    expect(gone).toEqual(["b1", "b2"]);
-    const leave = finish.get("b2");
+    expect(gone).toEqual(["u1", "u2"]);
+    const leave = finish.get("u2");
     leave?.();
     leave?.();
     await pass(0);
-    expect(gone).toEqual(["b1", "b2", "u1"]);
+    expect(gone).toEqual(["u1", "u2", "u3"]);
+  });
+
+  it("leaves half of a burst to the urgent lane, however much the background has to do", async () => {
+    const { gone, enter } = rateOf({ perSecond: 10, burst: 4 });
+    for (const name of ["b1", "b2", "b3", "b4"]) enter("background", name);
+    await pass(150);
+    expect(gone).toEqual(["b1", "b2", "b3"]);
+    for (const name of ["u1", "u2", "u3"]) enter("urgent", name);
+    await pass(0);
+    expect(gone).toEqual(["b1", "b2", "b3", "u1", "u2"]);
+    await pass(60);
+    expect(gone).toEqual(["b1", "b2", "b3", "u1", "u2", "u3"]);
+    // What the urgent lane took of its half comes back first.
+    await pass(280);
+    expect(gone).toHaveLength(6);
+    await pass(30);
+    expect(gone).toHaveLength(7);
+  });
+
+  it("leaves half of the requests that may be unanswered to the urgent lane", async () => {
+    const { gone, finish, enter } = rateOf({ perSecond: 1_000, burst: 1_000, concurrency: 4 });
+    for (const name of ["b1", "b2", "b3"]) enter("background", name);
+    await pass(1_000);
+    expect(gone).toEqual(["b1", "b2"]);
+    for (const name of ["u1", "u2"]) enter("urgent", name);
+    await pass(0);
+    expect(gone).toEqual(["b1", "b2", "u1", "u2"]);
+    for (const name of ["u1", "u2"]) finish.get(name)?.();
+    await pass(0);
+    expect(gone).toHaveLength(4);
+    finish.get("b1")?.();
+    await pass(0);
+    expect(gone).toEqual(["b1", "b2", "u1", "u2", "b3"]);
+  });
+
+  it.each([
+    { burst: 1, concurrency: 1 },
+    { burst: 1.5, concurrency: 3 },
+  ])("lets the background go with a burst of $burst and $concurrency unanswered", async (options) => {
+    const { gone, enter } = rateOf(options);
+    enter("background", "b1");
+    await pass(0);
+    expect(gone).toEqual(["b1"]);
   });
 
   it("lets nothing go during a pause, and then keeps to the rate", async () => {

@@ -168,7 +168,7 @@ describe("createReplicator", () => {
       {
         reason: "SecretNotOurs",
         message:
-          "Secret pullpass-a was not made by Pullpass and is left alone; pods get it as it is. Delete it to have it made from registry a.",
+          "Secret pullpass-a was not made by Pullpass and is left alone; pods get it as it is. Once it is deleted, it is made from registry a within five minutes.",
         secret: { namespace: "one", name: "pullpass-a", uid: "uid-of-others" },
       },
     ]);

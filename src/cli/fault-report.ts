@@ -1,0 +1,50 @@
+/** Tells whoever has to know that credentials cannot be had. */
+import type { Logger } from "pino";
+import type { Warn } from "../replicator/ports.ts";
+import type { SourceFault } from "./sources.ts";
+
+export interface FaultReport {
+  /** The registries whose credentials cannot be had now. */
+  registries(): readonly string[];
+  /** Takes over the faults of the moment: each new one is logged by every replica. */
+  report(faults: readonly SourceFault[]): void;
+  /** Writes Events; the replica that begins to write does, too. */
+  warn(): void;
+}
+
+/**
+ * Events come from the replica that writes, once for all of them. They are Pullpass's pod's, where `kubectl describe`
+ * shows them; without a pod, the Secret's, if the source is one.
+ */
+export function createFaultReport(
+  logger: Logger,
+  warn: Warn,
+  { isLeading, isPod }: { readonly isLeading: () => boolean; readonly isPod: boolean },
+): FaultReport {
+  let current: readonly SourceFault[] = [];
+  const warnOfAll = (): void => {
+    for (const { registry, message, secret } of current) {
+      warn({
+        reason: "CredentialsUnreadable",
+        message: `The credentials of registry ${registry} cannot be had: ${message}. Copies stay as they are.`,
+        ...(secret === undefined || isPod ? {} : { secret }),
+      });
+    }
+  };
+  return {
+    registries: () => current.map(({ registry }) => registry),
+    report(faults) {
+      const before = new Set(current.map(describeFault));
+      current = faults;
+      const news = faults.filter((fault) => !before.has(describeFault(fault)));
+      for (const fault of news) logger.error(fault, "credentials cannot be had; copies stay as they are");
+      // What was told before is not told again: see the recorder of Events.
+      if (news.length > 0 && isLeading()) warnOfAll();
+    },
+    warn: warnOfAll,
+  };
+}
+
+function describeFault({ registry, message }: SourceFault): string {
+  return `${registry}: ${message}`;
+}

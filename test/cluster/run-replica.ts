@@ -15,6 +15,8 @@ export interface ReplicaOptions {
   /** All but where it listens. */
   readonly flags: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Makes the command line that runs another one, such as one in a namespace. Default: that one itself. */
+  readonly wrap?: (command: readonly string[]) => readonly string[];
 }
 
 /** A line of the log; `msg` says what it is about. */
@@ -46,16 +48,15 @@ const ADMIN_PORT = 8080;
 /** Starts the built program and waits until it is ready. */
 export async function runReplica(cluster: Cluster, options: ReplicaOptions): Promise<Replica> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run npm run build`);
-  const { name, host, port = 8443, flags, env } = options;
+  const { name, host, port = 8443, flags, env, wrap = (words: readonly string[]) => words } = options;
   const adminUrl = `http://${host}:${String(ADMIN_PORT)}`;
+  const listen = [`--listen=${host}:${String(port)}`, `--admin-listen=${host}:${String(ADMIN_PORT)}`];
+  const [command = "", ...args] = wrap([process.execPath, PROGRAM, "serve", ...listen, ...flags]);
   const run = () =>
     runDaemon({
       name,
-      command: process.execPath,
-      args: [
-        ...[PROGRAM, "serve", `--listen=${host}:${String(port)}`],
-        ...[`--admin-listen=${host}:${String(ADMIN_PORT)}`, ...flags],
-      ],
+      command,
+      args,
       logDirectory: join(cluster.network.directory, "log"),
       isReady: async () => (await sendRequest(`${adminUrl}/readyz`)).status === 200,
       ...(env === undefined ? {} : { env }),

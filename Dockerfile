@@ -7,7 +7,8 @@ COPY src src
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:26.10.0-trixie-slim
-ENV NODE_ENV=production
+# Threads that share their memory pools: each of V8's would keep its own.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules

@@ -138,7 +138,7 @@ export function joinCluster(
     logger,
   });
 
-  const faults = createFaultReport(logger, isLeading, warn);
+  const faults = createFaultReport(logger, warn, { isLeading, isPod: options.pod !== undefined });
   let attachedServiceAccounts: readonly string[] = [];
   const sources = keepSources({
     environment,

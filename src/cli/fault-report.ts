@@ -12,15 +12,22 @@ export interface FaultReport {
   warn(): void;
 }
 
-/** Events come from the replica that writes, once for all of them. */
-export function createFaultReport(logger: Logger, isLeading: () => boolean, warn: Warn): FaultReport {
+/**
+ * Events come from the replica that writes, once for all of them. They are Pullpass's pod's, where `kubectl describe`
+ * shows them; without a pod, the Secret's, if the source is one.
+ */
+export function createFaultReport(
+  logger: Logger,
+  warn: Warn,
+  { isLeading, isPod }: { readonly isLeading: () => boolean; readonly isPod: boolean },
+): FaultReport {
   let current: readonly SourceFault[] = [];
   const warnOfAll = (): void => {
     for (const { registry, message, secret } of current) {
       warn({
         reason: "CredentialsUnreadable",
         message: `The credentials of registry ${registry} cannot be had: ${message}. Copies stay as they are.`,
-        ...(secret === undefined ? {} : { secret }),
+        ...(secret === undefined || isPod ? {} : { secret }),
       });
     }
   };

@@ -49,6 +49,10 @@ interface RunningWatch {
   readonly asked: Promise<void>;
 }
 
+/** Bookmarks come about once a minute, and the watchdog begins anew after 90 s of silence. */
+const SILENCE_MS = 3 * 60_000;
+const SILENCE_CHECK_MS = 60_000;
+
 export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
   const { intern, namespaces, replicator, accountFacts } = options;
   const running = new Map<string, RunningWatch>();
@@ -82,15 +86,27 @@ export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
     }),
   ];
 
+  const agesSeconds = (): ReadonlyMap<string, number> => {
+    const now = Date.now();
+    const age = ({ reflector, startedAt }: RunningWatch): number =>
+      (now - (reflector.lastActivityAt ?? startedAt)) / 1000;
+    return new Map([...running].map(([name, watch]) => [name, age(watch)]));
+  };
+  const silenceCheck = setInterval(() => {
+    for (const [watch, age] of agesSeconds()) {
+      if (age * 1000 < SILENCE_MS) continue;
+      const silentSeconds = Math.round(age);
+      options.logger.error(
+        { watch, silentSeconds },
+        "nothing is heard of the cluster; what is known may be outdated",
+      );
+    }
+  }, SILENCE_CHECK_MS).unref();
+
   return {
     synced: Promise.all(main.map(({ synced }) => synced)),
     unsynced: () => main.flatMap(({ name, reflector }) => (reflector.isSynced ? [] : [name])),
-    agesSeconds() {
-      const now = Date.now();
-      const age = ({ reflector, startedAt }: RunningWatch): number =>
-        (now - (reflector.lastActivityAt ?? startedAt)) / 1000;
-      return new Map([...running].map(([name, watch]) => [name, age(watch)]));
-    },
+    agesSeconds,
     watchSecret(secret, onChange) {
       const name = `secret ${describeSecret(secret)}`;
       const watch = start(name, {
@@ -120,6 +136,7 @@ export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
       };
     },
     close() {
+      clearInterval(silenceCheck);
       for (const { reflector } of running.values()) reflector.close();
     },
   };

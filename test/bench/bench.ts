@@ -25,6 +25,8 @@ type Side = keyof typeof PORTS;
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, "../..");
 const node = shippedNode();
+/** Both sides have them. */
+const flags = shippedFlags();
 const canPin = cpus().length > 1 && spawnSync("taskset", ["-c", SERVER_CORE, "true"]).status === 0;
 
 async function main(): Promise<void> {
@@ -154,7 +156,7 @@ function median(values: readonly number[]): number {
 function pullpassArguments(files: { readonly certificate: string; readonly key: string }): readonly string[] {
   const config = path.join(root, "deploy/examples/pullpass.yaml");
   return [
-    ...[...shippedFlags(), path.join(root, "dist/main.js"), "serve", "--standalone", "--config", config],
+    ...[path.join(root, "dist/main.js"), "serve", "--standalone", "--config", config],
     ...["--listen", `127.0.0.1:${PORTS.pullpass.toString()}`, "--admin-listen", "127.0.0.1:0"],
     ...["--tls-cert", files.certificate, "--tls-key", files.key],
   ];
@@ -173,7 +175,7 @@ function baselineArguments(files: { readonly certificate: string; readonly key: 
 
 /** What it logs goes through a pipe, as in a container, and is read on the load's core. */
 function startServer(args: readonly string[]): ChildProcess {
-  const command = canPin ? ["taskset", "-c", SERVER_CORE, node, ...args] : [node, ...args];
+  const command = [...(canPin ? ["taskset", "-c", SERVER_CORE] : []), node, ...flags, ...args];
   const child = spawn(command[0] ?? node, command.slice(1), {
     cwd: root,
     env: { ...process.env, ...shippedEnvironment() },

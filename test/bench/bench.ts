@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { benchBodies, type BenchBody } from "./bodies.ts";
 import type { LoadOrder, LoadReport } from "./load-worker.ts";
-import { shippedFlags, shippedNode } from "./shipped-node.ts";
+import { shippedEnvironment, shippedFlags, shippedNode } from "./shipped-node.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const WARM_UP_MS = 5_000;
@@ -178,6 +178,7 @@ function startServer(args: readonly string[]): ChildProcess {
   const command = [...(canPin ? ["taskset", "-c", SERVER_CORE] : []), node, ...flags, ...args];
   const child = spawn(command[0] ?? node, command.slice(1), {
     cwd: root,
+    env: { ...process.env, ...shippedEnvironment() },
     stdio: ["ignore", "pipe", "inherit"],
   });
   child.stdout.resume();

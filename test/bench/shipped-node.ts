@@ -14,8 +14,18 @@ export function shippedNode(): string {
 export function shippedFlags(): readonly string[] {
   const asked = process.env["BENCH_NODE_FLAGS"];
   if (asked !== undefined) return asked.split(" ").filter((flag) => flag !== "");
-  const dockerfile = readFileSync(path.join(ROOT, "Dockerfile"), "utf8");
-  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1];
+  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(readDockerfile())?.[1];
   if (entrypoint === undefined) throw new Error("the Dockerfile has no ENTRYPOINT in one line");
   return (JSON.parse(entrypoint) as readonly string[]).slice(1, -1);
+}
+
+/** The variables that the Dockerfile sets. */
+export function shippedEnvironment(): Readonly<Record<string, string>> {
+  const lines = [...readDockerfile().matchAll(/^ENV (.*)$/gm)].map(([, variables = ""]) => variables);
+  const variables = lines.flatMap((line) => line.split(" ")).map((variable) => variable.split("="));
+  return Object.fromEntries(variables.map(([name = "", value = ""]) => [name, value]));
+}
+
+function readDockerfile(): string {
+  return readFileSync(path.join(ROOT, "Dockerfile"), "utf8");
 }

@@ -6,6 +6,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { API_SERVER_PORT } from "../cluster/control-plane.ts";
 import { runDaemon } from "../cluster/run-daemon.ts";
 import { sendRequest } from "../cluster/send-request.ts";
+import { shippedEnvironment } from "./shipped-node.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../dist/main.js");
 const NAMESPACE = "pullpass";
@@ -69,6 +70,7 @@ export async function startInPod(cluster: Cluster, options: PodOptions): Promise
       ...[`--tls-cert=${files.certificateFile}`, `--tls-key=${files.keyFile}`, ...options.flags],
     ],
     env: {
+      ...shippedEnvironment(),
       KUBERNETES_SERVICE_HOST: network.address(3),
       KUBERNETES_SERVICE_PORT: API_SERVER_PORT.toString(),
       POD_NAMESPACE: NAMESPACE,

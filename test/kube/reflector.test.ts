@@ -91,7 +91,7 @@ describe("a reflector", () => {
     await until(() => {
       expect(recording.told).toEqual(["relist a,b,c", "change d", "remove a"]);
     });
-    expect(queries("limit")).toEqual(["500", "500", null]);
+    expect(queries("limit")).toEqual(["200", "200", null]);
     expect(queries("continue")).toEqual([null, "more", null]);
     expect(queries("labelSelector")).toEqual(["a=b", "a=b", "a=b"]);
     expect(queries("resourceVersion")).toEqual([null, null, "7"]);

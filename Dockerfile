@@ -16,5 +16,5 @@ COPY --from=build /app/dist dist
 USER 65532:65532
 EXPOSE 8443 8080
 # V8's memory: it goes by the size of the machine, and grows its heap to many times of what is in use before it clears
-# it: 210 MiB resident instead of 115 with 10,000 namespaces, by `npm run bench:replicator`.
+# it. `npm run bench:replicator` measures it, and without these flags under BENCH_NODE_FLAGS=.
 ENTRYPOINT ["node", "--max-semi-space-size=2", "--heap-growing-percent=10", "/app/dist/main.js"]

@@ -211,7 +211,7 @@ export function joinCluster(
     async leave() {
       hasLeft = true;
       // What was begun is done before another replica begins.
-      await Promise.race([replicator.stop(), setTimeout(LAST_WRITES_MS)]);
+      await Promise.race([replicator.stop(), setTimeout(LAST_WRITES_MS, undefined, { ref: false })]);
       await leadership?.release();
       sources.close();
       watches.close();

@@ -25,14 +25,14 @@ const CONFIGURATION = {
   registries: [
     {
       name: "hub",
-      address: "docker.io/acme",
+      address: "registry.example.com/team-a",
       auth: { type: "BasicAuth", username: "hub", password: "made-up-1" },
       use: ["pull"],
     },
   ],
 };
 const COPIES = {
-  "pullpass-hub": { "docker.io/acme": "hub:made-up-1", "index.docker.io/acme": "hub:made-up-1" },
+  "pullpass-hub": { "registry.example.com/team-a": "hub:made-up-1" },
 };
 const QUIET_MS = 500;
 /** A watch that nobody answers any more is given up after 90 s; the rest is for a slow machine. */
@@ -114,8 +114,13 @@ await describeLevel("control-plane", "two replicas", () => {
     const stopped = leader.stop();
     const toldAt = Date.now();
     await timeToCopies(10_000);
-    expect(Date.now() - toldAt).toBeLessThan(2_000);
+    const started = (await other.log()).findLast(({ msg }) => msg.startsWith("leading"));
+    // By its own log, because kubectl takes most of the time on a slow machine.
+    expect(Number(started?.["time"]) - toldAt).toBeGreaterThan(0);
+    expect(Number(started?.["time"]) - toldAt).toBeLessThan(2_000);
     await stopped;
+    // By itself: after five seconds it would have been killed.
+    expect(Date.now() - toldAt).toBeLessThan(4_500);
     await leader.start();
     await expectOneWriteEach();
   });
@@ -124,31 +129,6 @@ await describeLevel("control-plane", "two replicas", () => {
     await leader.kill();
     expect(await timeToCopies(20_000)).toBeLessThan(15_000);
     await leader.start();
-    await expectOneWriteEach();
-  });
-
-  it("go on when the API server was restarted", async () => {
-    await cluster.restartApiServer();
-    await timeToCopies(40_000);
-    await expectOneWriteEach();
-    await timeToCopies(5_000);
-    expect(await auditedRequests(cluster)).not.toContainEqual(expect.objectContaining({ status: 401 }));
-  });
-
-  it("answer reviews from what they know while the API server is away, and write again when it is back", async () => {
-    await createNamespace(cluster.kubectl, "without-us");
-    const namespace = await optIn();
-    await waitForCopies(client, namespace, COPIES);
-    await cluster.stopApiServer();
-    // Longer than a leader goes on without an answer.
-    await sleep(8_000);
-    for (const replica of replicas) {
-      expect(await review(replica, namespace)).toBe(true);
-      expect(await review(replica, "without-us")).toBe(false);
-      expect(await replica.metric("pullpass_leader")).toBe(0);
-    }
-    await cluster.restartApiServer();
-    await timeToCopies(40_000);
     await expectOneWriteEach();
   });
 
@@ -193,6 +173,31 @@ await describeLevel("control-plane", "two replicas", () => {
     expect(creations.some(({ startedAt }) => startedAt > backAt)).toBe(true);
   });
 
+  it("go on when the API server was restarted", async () => {
+    await cluster.restartApiServer();
+    await timeToCopies(40_000);
+    await expectOneWriteEach();
+    await timeToCopies(5_000);
+    expect(await auditedRequests(cluster)).not.toContainEqual(expect.objectContaining({ status: 401 }));
+  });
+
+  it("answer reviews from what they know while the API server is away, and write again when it is back", async () => {
+    await createNamespace(cluster.kubectl, "without-us");
+    const namespace = await optIn();
+    await waitForCopies(client, namespace, COPIES);
+    await cluster.stopApiServer();
+    // Longer than a leader goes on without an answer.
+    await sleep(8_000);
+    for (const replica of replicas) {
+      expect(await review(replica, namespace)).toBe(true);
+      expect(await review(replica, "without-us")).toBe(false);
+      expect(await replica.metric("pullpass_leader")).toBe(0);
+    }
+    await cluster.restartApiServer();
+    await timeToCopies(40_000);
+    await expectOneWriteEach();
+  });
+
   it("notice within 110 s that nothing comes over their connections any more, and lose nothing", async () => {
     const { afterMs, restarts, writes } = await silence;
     expect(afterMs).toBeGreaterThan(60_000);
@@ -219,7 +224,7 @@ function reviewOf(namespace: string): object {
         apiVersion: "v1",
         kind: "Pod",
         metadata: { name: "app", namespace },
-        spec: { containers: [{ name: "main", image: "docker.io/acme/app:v1" }] },
+        spec: { containers: [{ name: "main", image: "registry.example.com/team-a/app:v1" }] },
       },
     },
   };

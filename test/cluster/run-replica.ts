@@ -17,6 +17,8 @@ export interface ReplicaOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Default: the built program. */
   readonly program?: readonly string[];
+  /** Makes the command line that runs another one, such as one in a namespace. Default: that one itself. */
+  readonly wrap?: (command: readonly string[]) => readonly string[];
 }
 
 /** A line of the log; `msg` says what it is about. */
@@ -49,15 +51,15 @@ const ADMIN_PORT = 8080;
 export async function runReplica(cluster: Cluster, options: ReplicaOptions): Promise<Replica> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run npm run build`);
   const { name, host, port = 8443, flags, env, program = [PROGRAM] } = options;
+  const wrap = options.wrap ?? ((command) => command);
   const adminUrl = `http://${host}:${String(ADMIN_PORT)}`;
+  const listen = [`--listen=${host}:${String(port)}`, `--admin-listen=${host}:${String(ADMIN_PORT)}`];
+  const [command = "", ...args] = wrap([process.execPath, ...program, "serve", ...listen, ...flags]);
   const run = () =>
     runDaemon({
       name,
-      command: process.execPath,
-      args: [
-        ...[...program, "serve", `--listen=${host}:${String(port)}`],
-        ...[`--admin-listen=${host}:${String(ADMIN_PORT)}`, ...flags],
-      ],
+      command,
+      args,
       logDirectory: join(cluster.network.directory, "log"),
       isReady: async () => (await sendRequest(`${adminUrl}/readyz`)).status === 200,
       ...(env === undefined ? {} : { env }),

@@ -31,7 +31,7 @@ const useTwo = ({ spec }: PodDraft): void =>
   void (spec.containers = [{ image: "nginx" }, { image: "registry.example.com/team-a/app" }]);
 const NOT_OPTED_IN = { namespace: { isOptedIn: false, labels: {} } };
 const allowOnly = (...pullSecretNames: readonly string[]): Partial<PodContext> => ({
-  serviceAccount: { isMountableSecretsEnforced: true, pullSecretNames },
+  serviceAccount: { isMountableSecretsEnforced: true, pullSecretNames, mountableSecretNames: [] },
 });
 
 describe("decide", () => {
@@ -60,7 +60,7 @@ describe("decide", () => {
   });
 
   it("asks nothing of an account that does not enforce its list", () => {
-    const serviceAccount = { isMountableSecretsEnforced: false, pullSecretNames: [] };
+    const serviceAccount = { isMountableSecretsEnforced: false, pullSecretNames: [], mountableSecretNames: [] };
     expect(outcomeOf(decideFor(() => undefined, { serviceAccount }))).toBe("inject regcred");
   });
 

@@ -84,8 +84,9 @@ function withoutQuotes(word: string): string {
   return word.replace(/["']/g, "");
 }
 
-/** How a command looks that brings its own credentials: it logs in, or names the file, its directory or a flag for it. */
-const OWN_CREDENTIALS = /\blogin\b|\.docker\b|DOCKER_CONFIG|REGISTRY_AUTH_FILE|auth\.json|--authfile\b/;
+/** How a word looks of a command that brings its own credentials: it logs in, or names the file, its directory or a flag for it. */
+const OWN_CREDENTIALS =
+  /^login$|(?:^|\/)\.docker(?:\/|$)|DOCKER_CONFIG|REGISTRY_AUTH_FILE|\bauth\.json$|^--authfile\b/;
 
 export function bringsOwnCredentials(words: readonly string[]): boolean {
   return words.some((word) => OWN_CREDENTIALS.test(word));

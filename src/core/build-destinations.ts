@@ -11,7 +11,9 @@ import type { DestinationSyntax } from "./builders.ts";
  *
  * Each as `--flag=value`, `--flag value`, `-f=value`, `-f value` and `-fvalue`.
  */
-const FLAGS: Readonly<Record<DestinationSyntax, { readonly long: readonly string[]; readonly short: string }>> = {
+const FLAGS: Readonly<
+  Record<DestinationSyntax, { readonly long: readonly string[]; readonly short: string }>
+> = {
   kaniko: { long: ["--destination", "--cache-repo"], short: "-d" },
   dockerizer: { long: ["--destination"], short: "-d" },
   tags: { long: ["--tag"], short: "-t" },

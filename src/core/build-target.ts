@@ -1,6 +1,7 @@
 /** Where one builder container reads its credentials. */
 import { normalisePath, runAsUserOf, variableOf } from "./build-container.ts";
-import { KANIKO_DIRECTORY, type Builder } from "./builders.ts";
+import { KANIKO_DIRECTORY } from "./builders.ts";
+import type { BuilderContainer } from "./find-builders.ts";
 import type { JsonObject, Pod } from "./kubernetes.ts";
 
 /** The directory to mount at, and the variables that have to agree. */
@@ -41,11 +42,14 @@ const KANIKO_PRIVATE_DIRECTORY = "/var/run/secrets/pullpass.dev";
  * named  | no     |                                     | a private one      | its variable needed
  * named  | yes    |                                     | chosen             | its variable needed
  */
-export function targetOf(
-  builder: Builder,
-  { pod, container, tag, words, chosen }: BuildSite,
-): BuildTarget {
-  const { reads } = builder;
+export function targetOf({
+  pod,
+  container,
+  builder: { reads },
+  tag,
+  words,
+  chosen,
+}: Pick<BuilderContainer, "pod" | "container" | "builder" | "tag" | "words" | "chosen">): BuildTarget {
   switch (reads.kind) {
     case "fixed":
       return { directory: chosen ?? normalisePath(reads.directory), variables: [] };
@@ -65,18 +69,6 @@ export function targetOf(
       return { directory, variables: [variable] };
     }
   }
-}
-
-/** A container and what is known of it. */
-export interface BuildSite {
-  readonly pod: Pod;
-  readonly container: JsonObject;
-  /** Of its image. */
-  readonly tag: string | undefined;
-  /** Of its command and arguments. */
-  readonly words: readonly string[];
-  /** The directory that the pod's annotation names, normalised. */
-  readonly chosen: string | undefined;
 }
 
 function dockerConfig(directory: string, mode: TargetVariable["mode"]): TargetVariable {

@@ -18,8 +18,8 @@ export interface Builder {
   readonly writesBeside: boolean;
   /** How its arguments name the images that it pushes. */
   readonly destinations: DestinationSyntax;
-  /** The program in the image that reads credentials, where the image runs a daemon that reads none. */
-  readonly client: string | undefined;
+  /** What the image runs by itself, if that reads no credentials, and the program that does. */
+  readonly daemon: { readonly name: string; readonly client: string } | undefined;
 }
 
 /** Where config.json is read. */
@@ -44,7 +44,7 @@ export interface ConfiguredBuilder {
 
 export const KANIKO_DIRECTORY = "/kaniko";
 
-const PLAIN = { variant: "any", usualDirectory: undefined, writesBeside: false, client: undefined } as const;
+const PLAIN = { variant: "any", usualDirectory: undefined, writesBeside: false, daemon: undefined } as const;
 const KANIKO = {
   ...PLAIN,
   reads: { kind: "kaniko" },
@@ -56,6 +56,7 @@ const CONTAINERS = {
   reads: { kind: "named", variable: "REGISTRY_AUTH_FILE" },
   destinations: "tags",
 } as const;
+const BUILDKITD = { name: "buildkitd", client: "buildctl" } as const;
 const DOCKER = {
   ...PLAIN,
   reads: { kind: "named", variable: "DOCKER_CONFIG" },
@@ -98,7 +99,7 @@ export const BUILDERS: readonly Builder[] = [
     reads: { kind: "home", home: "/root", user: 0 },
     usualDirectory: "/root/.docker",
     destinations: "buildctl",
-    client: "buildctl",
+    daemon: BUILDKITD,
   },
   // moby/buildkit Dockerfile, stage rootless: USER 1000:1000, ENV HOME=/home/user.
   {
@@ -109,7 +110,7 @@ export const BUILDERS: readonly Builder[] = [
     reads: { kind: "home", home: "/home/user", user: "any" },
     usualDirectory: "/home/user/.docker",
     destinations: "buildctl",
-    client: "buildctl",
+    daemon: BUILDKITD,
   },
   // containers/image pkg/docker/config: REGISTRY_AUTH_FILE comes before every other place.
   {

@@ -22,7 +22,7 @@ function fromConfiguration({ name, images, dockerConfigPath }: ConfiguredBuilder
     usualDirectory: dockerConfigPath,
     writesBeside: false,
     destinations: "any",
-    client: undefined,
+    daemon: undefined,
   };
 }
 

@@ -8,7 +8,13 @@ import { minimalPod, tweak } from "../core/minimal-pod.ts";
 it("encodes what patchPod writes, also the second time, and after thousands of others", () => {
   const encode = patchEncoder();
   const registries = [makeRegistry("é", "docker.io")];
-  const injection = { kind: "inject", registries, secretNames: ["hub-creds"], warnings: [] } as const;
+  const injection = {
+    kind: "inject",
+    registries,
+    secretNames: ["hub-creds"],
+    build: undefined,
+    warnings: [],
+  } as const;
   for (let round = 0; round < 2; round++) {
     for (let number = 0; number < 2500; number++) {
       const pod = tweak(minimalPod(), ({ metadata, spec }) => {
@@ -25,7 +31,13 @@ it("encodes what patchPod writes, also the second time, and after thousands of o
 
 it("encodes annotations that are too long to be remembered", () => {
   const encode = patchEncoder();
-  const injection = { kind: "inject", registries: [], secretNames: ["hub-creds"], warnings: [] } as const;
+  const injection = {
+    kind: "inject",
+    registries: [],
+    secretNames: ["hub-creds"],
+    build: undefined,
+    warnings: [],
+  } as const;
   for (const text of ["x".repeat(1000), "y".repeat(1000)]) {
     const pod = tweak(minimalPod(), ({ metadata }) => {
       metadata.annotations = { "pullpass.dev/injected": text };
@@ -45,6 +57,7 @@ it("tells plans apart that differ in one thing", () => {
     kind: "inject",
     registries: [makeRegistry(name, "docker.io")],
     secretNames,
+    build: undefined,
     warnings: [],
   });
   const bare = minimalPod();

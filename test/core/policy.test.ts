@@ -60,7 +60,11 @@ describe("decide", () => {
   });
 
   it("asks nothing of an account that does not enforce its list", () => {
-    const serviceAccount = { isMountableSecretsEnforced: false, pullSecretNames: [], mountableSecretNames: [] };
+    const serviceAccount = {
+      isMountableSecretsEnforced: false,
+      pullSecretNames: [],
+      mountableSecretNames: [],
+    };
     expect(outcomeOf(decideFor(() => undefined, { serviceAccount }))).toBe("inject regcred");
   });
 

@@ -63,6 +63,11 @@ export function normalisePath(path: string): string {
   return parts.map((part) => `/${part}`).join("");
 }
 
+/** Whether a text can be the path of a mount: absolute, below the root, without what a mount path may not hold. */
+export function isMountable(path: string): boolean {
+  return path.startsWith("/") && normalisePath(path) !== "" && !/[:,\p{Cc}]|(?:^|\/)\.\.(?:\/|$)/u.test(path);
+}
+
 /** In nearly every image /var/run is a link to /run. */
 function withoutLink(path: string): string {
   return path.replace(/^\/var\/run(?=\/|$)/, "/run");

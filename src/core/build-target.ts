@@ -127,8 +127,3 @@ function homeOf(
   const asked = runAsUserOf(pod, container);
   return user === "any" || asked === undefined || asked === user ? home : undefined;
 }
-
-/** Whether a text can be the path of a mount: absolute, below the root, without what a mount path may not hold. */
-export function isMountable(path: string): boolean {
-  return path.startsWith("/") && normalisePath(path) !== "" && !/[:,\p{Cc}]|(?:^|\/)\.\.(?:\/|$)/u.test(path);
-}

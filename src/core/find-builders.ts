@@ -1,6 +1,5 @@
 /** Finds the containers of a pod that build images: by their image, or by the pod's annotation. */
-import { normalisePath, wordsOf, type ContainerList } from "./build-container.ts";
-import { isMountable } from "./build-target.ts";
+import { isMountable, normalisePath, wordsOf, type ContainerList } from "./build-container.ts";
 import { NAMED_BUILDER, type Builder } from "./builders.ts";
 import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "./kubernetes.ts";
 import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "./labels.ts";

@@ -1,10 +1,11 @@
 /** The command line: commands, flags and help. */
 import { Command } from "commander";
 import { readConfiguration } from "../config/read.ts";
-import { indexRegistries, type RegistryIndex } from "../core/registry.ts";
+import type { RegistryIndex } from "../core/registry.ts";
 import { checkCommand } from "./check-command.ts";
 import { explainImage, explanationJson, explanationText } from "./explain.ts";
 import { explainPods } from "./explain-pods.ts";
+import { indexConfiguration } from "./index-configuration.ts";
 import { injectFiles } from "./inject.ts";
 import { joinFiles } from "./join-files.ts";
 import type { ProgramIo } from "./program-io.ts";
@@ -99,8 +100,7 @@ function withConfig(command: Command): Command {
 }
 
 function readIndex(configPaths: readonly string[]): RegistryIndex {
-  const { registries, builders } = readConfiguration(configPaths);
-  return indexRegistries(registries, builders);
+  return indexConfiguration(readConfiguration(configPaths), true);
 }
 
 /** No list to begin with: it would pass for a flag that was given. */

@@ -12,7 +12,6 @@ import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
 import { watchFiles, type FileWatch } from "../config/watch.ts";
-import { indexRegistries, type RegistryIndex } from "../core/registry.ts";
 import { adminApp } from "../http/admin-app.ts";
 import { admissionListener } from "../http/app.ts";
 import { startServer, type ListenAddress } from "../http/server.ts";
@@ -25,6 +24,7 @@ import {
   type CertificateFiles,
   type LoadedCertificate,
 } from "../tls/files.ts";
+import { indexConfiguration } from "./index-configuration.ts";
 import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
 
 export interface ServeOptions {
@@ -61,7 +61,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const membership = await join(options, { logger, metrics: metrics.forCluster });
   membership.setConfiguration(configuration);
 
-  let registries = indexOf(configuration, options);
+  const isReplicated = options.cluster !== undefined;
+  let registries = indexConfiguration(configuration, isReplicated);
   const ports: AdmissionPorts = { registries: () => registries, ...membership.ports };
   const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
   const handle = measured(reviewHandler(ports), clocks, events.observe);
@@ -84,7 +85,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
-      registries = indexOf(next, options);
+      registries = indexConfiguration(next, isReplicated);
       membership.setConfiguration(next);
       metrics.countReload(true);
       logger.info(describe(next), "configuration reloaded");
@@ -151,17 +152,6 @@ async function join(options: ServeOptions, telemetry: ClusterTelemetry): Promise
   // Loaded only here: without a cluster nothing of it is needed.
   const { joinCluster } = await import("./cluster.ts");
   return joinCluster(options.cluster, options.environment, telemetry);
-}
-
-/** Without a cluster nobody writes build secrets, and a pod would wait for its own in vain. */
-function indexOf({ registries, builders }: Configuration, { cluster }: ServeOptions): RegistryIndex {
-  const supplied =
-    cluster === undefined
-      ? registries.map((registry) =>
-          registry.buildSource?.kind === "build-secret" ? { ...registry, buildSource: undefined } : registry,
-        )
-      : registries;
-  return indexRegistries(supplied, builders);
 }
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {

@@ -42,6 +42,8 @@ export interface BuildMount {
   readonly registries: readonly Registry[];
   readonly volumeMounts: readonly JsonObject[];
   readonly env: readonly { readonly name: string; readonly value: string }[];
+  /** Which lists the container has already, to be appended to. */
+  readonly present: { readonly volumeMounts: boolean; readonly env: boolean };
 }
 
 /** An image that a container pushes, as far as its arguments say. */

@@ -1,6 +1,6 @@
 /** Writes what builder containers get as operations of a JSON patch. */
-import type { BuildFinding, BuildInjection, BuildMount } from "./build-decision.ts";
-import { elementsOf, isObject, type Pod } from "./kubernetes.ts";
+import type { BuildInjection } from "./build-decision.ts";
+import type { Pod } from "./kubernetes.ts";
 import type { AddOperation } from "./json-patch.ts";
 
 /*
@@ -16,26 +16,20 @@ export function writeBuildPatch(
   { volumes, findings }: Pick<BuildInjection, "volumes" | "findings">,
 ): readonly AddOperation[] {
   return [
-    ...appendTo("/spec/volumes", pod.spec["volumes"], volumes),
-    ...findings.flatMap((finding) => writeContainer(pod, finding)),
+    ...append("/spec/volumes", volumes, Array.isArray(pod.spec["volumes"])),
+    ...findings.flatMap(({ list, position, outcome }) => {
+      const { env, volumeMounts, present } = outcome;
+      const path = `/spec/${list}/${position.toString()}`;
+      return [
+        ...append(`${path}/env`, env, present.env),
+        ...append(`${path}/volumeMounts`, volumeMounts, present.volumeMounts),
+      ];
+    }),
   ];
 }
 
-function writeContainer(
-  pod: Pod,
-  { list, position, outcome }: BuildFinding & { readonly outcome: BuildMount },
-): readonly AddOperation[] {
-  const container = elementsOf(pod.spec[list])[position];
-  const path = `/spec/${list}/${position.toString()}`;
-  const { env, volumeMounts } = isObject(container) ? container : {};
-  return [
-    ...appendTo(`${path}/env`, env, outcome.env),
-    ...appendTo(`${path}/volumeMounts`, volumeMounts, outcome.volumeMounts),
-  ];
-}
-
-function appendTo(path: string, before: unknown, elements: readonly unknown[]): readonly AddOperation[] {
+function append(path: string, elements: readonly unknown[], isPresent: boolean): readonly AddOperation[] {
   if (elements.length === 0) return [];
-  if (!Array.isArray(before)) return [{ op: "add", path, value: elements }];
+  if (!isPresent) return [{ op: "add", path, value: elements }];
   return elements.map((value) => ({ op: "add", path: `${path}/-`, value }));
 }

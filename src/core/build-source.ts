@@ -12,8 +12,8 @@ import { BUILD_SECRET_NAME } from "./replication.ts";
 export interface BuildSupply {
   /** In the build secret; there is one if there are any. */
   readonly merged: readonly Registry[];
-  /** With a Secret of their own each. */
-  readonly connections: readonly Registry[];
+  /** With a Secret of their own each, for the builders that read the directory. */
+  readonly connections: readonly { readonly registry: Registry; readonly directory: string }[];
   /** Whether there might be more, if the labels of the namespace were known. */
   readonly isPartlyUnknown: boolean;
 }
@@ -29,7 +29,11 @@ export function buildSupplyOf({ labels }: NamespaceFacts, { buildRegistries }: R
   );
   return {
     merged: certain.filter(({ buildSource }) => buildSource?.kind === "build-secret"),
-    connections: certain.filter(({ buildSource }) => buildSource?.kind === "own-secret"),
+    connections: certain.flatMap((registry) =>
+      registry.buildSource?.kind === "own-secret"
+        ? { registry, directory: normalisePath(registry.buildSource.directory) }
+        : [],
+    ),
     isPartlyUnknown: labels === "unknown" && certain.length < buildRegistries.length,
   };
 }
@@ -40,7 +44,7 @@ export function resolveDestinations(
   { merged, connections }: BuildSupply,
   index: RegistryIndex,
 ): readonly BuildDestination[] {
-  const supply = new Set([...merged, ...connections]);
+  const supply = new Set([...merged, ...connections.map(({ registry }) => registry)]);
   return images.flatMap((image) => {
     const reference = readImageReference(image);
     if (typeof reference === "string") return [];
@@ -73,19 +77,19 @@ export function chooseSecret(
   { merged, connections }: BuildSupply,
 ): BuildSecret | undefined {
   const covering = new Set(destinations.flatMap(({ registries }) => registries));
-  const serving = connections.filter(({ buildSource }) => {
-    if (buildSource?.kind !== "own-secret") return false;
-    const served = normalisePath(buildSource.directory);
-    return served === directory || served === builder.usualDirectory;
-  });
+  const serving = connections
+    .filter(
+      (connection) => connection.directory === directory || connection.directory === builder.usualDirectory,
+    )
+    .map(({ registry }) => registry);
   const connection =
     serving.find((registry) => covering.has(registry)) ??
     (merged.some((registry) => covering.has(registry)) ? undefined : serving[0]);
   if (connection !== undefined) {
     const { secretName } = connection;
     // Several connections may name one Secret, which then holds the credentials of all.
-    const registries = connections.filter((registry) => registry.secretName === secretName);
-    return { secretName, isBuildSecret: false, registries };
+    const sharing = connections.filter(({ registry }) => registry.secretName === secretName);
+    return { secretName, isBuildSecret: false, registries: sharing.map(({ registry }) => registry) };
   }
   if (merged.length === 0) return undefined;
   return { secretName: BUILD_SECRET_NAME, isBuildSecret: true, registries: merged };

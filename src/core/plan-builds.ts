@@ -136,7 +136,11 @@ function mountFor(
     env.push({ name: "BUILDX_CONFIG", value: BUILDX_DIRECTORY });
     volumeMounts.push({ name: volumes.nameForScratch(), mountPath: BUILDX_DIRECTORY });
   }
-  return { kind: "mount", secretName, directory, registries, volumeMounts, env };
+  const present = {
+    volumeMounts: Array.isArray(container["volumeMounts"]),
+    env: Array.isArray(container["env"]),
+  };
+  return { kind: "mount", secretName, directory, registries, volumeMounts, env, present };
 }
 
 function needsScratch(container: BuilderContainer["container"]): boolean {

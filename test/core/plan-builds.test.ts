@@ -71,6 +71,7 @@ describe("planBuilds", () => {
           registries: [HUB, TEAM_A],
           volumeMounts: [{ name: "pullpass-build", mountPath: "/kaniko/.docker", readOnly: true }],
           env: [{ name: "DOCKER_CONFIG", value: "/kaniko/.docker" }],
+          present: { volumeMounts: false, env: false },
         },
         destinations: [{ repository: "registry.example.com/team-a/app", registries: [TEAM_A] }],
       },

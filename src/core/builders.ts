@@ -35,13 +35,6 @@ export type CredentialPlace =
 
 export type DestinationSyntax = "kaniko" | "dockerizer" | "tags" | "buildctl" | "any";
 
-/** What the configuration says of a builder of its own. */
-export interface ConfiguredBuilder {
-  readonly name: string;
-  readonly images: readonly string[];
-  readonly dockerConfigPath: string;
-}
-
 export const KANIKO_DIRECTORY = "/kaniko";
 
 const PLAIN = { variant: "any", usualDirectory: undefined, writesBeside: false, daemon: undefined } as const;

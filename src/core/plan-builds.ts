@@ -1,11 +1,6 @@
 /** Plans what the builder containers of a pod get. */
-import {
-  bringsOwnCredentials,
-  canBeAppendedTo,
-  isListOrNone,
-  mountAround,
-  variableOf,
-} from "./build-container.ts";
+import { mountAround, variableOf } from "./build-container.ts";
+import { arrangementOf } from "./build-arrangement.ts";
 import { findBuilders, type BuilderContainer } from "./find-builders.ts";
 import type {
   BuildDestination,
@@ -42,7 +37,7 @@ export function planBuilds(
     const target = targetOf(found);
     const images = destinationsOf(found.builder.destinations, found.words);
     const destinations = resolveDestinations(images, supply, index);
-    const reason = skipReasonOf(found, target);
+    const reason = arrangementOf(found, target);
     const outcome =
       reason ?? mountFor(found, target, { destinations, supply, volumes, serviceAccount, warnings });
     const { list, position, name, builder, recognisedBy } = found;
@@ -57,46 +52,6 @@ export function planBuilds(
   });
   warnOfDestinations(findings, supply, warnings);
   return { findings, injection: injectionOf(findings, volumes, index) };
-}
-
-/*
- * The first row that holds decides; then it is the Secrets' turn.
- *
- * what is seen                                        | reason
- * lists that nothing can be appended to               | unknown-shape
- * a mount at, above or below the directory            | mounts-there; also what an earlier call of ours added
- * not named by the annotation, runs a daemon alone    | client-not-run
- * not named by the annotation, brings its credentials | brings-its-own
- * the variable says another place, or nobody knows    | sets-the-variable
- * the variable is needed, and envFrom may set it      | may-set-the-variable
- */
-function skipReasonOf(
-  { pod, container, builder, words, isNamed }: BuilderContainer,
-  { directory, variables }: BuildTarget,
-): BuildSkipReason | undefined {
-  if (!canBeAppendedTo(container) || !isListOrNone(pod.spec["volumes"])) return "unknown-shape";
-  if (mountAround(container, directory) !== undefined) return "mounts-there";
-  if (!isNamed && builder.daemon !== undefined && runsDaemonAlone(builder.daemon, container, words)) {
-    return "client-not-run";
-  }
-  if (!isNamed && bringsOwnCredentials(words)) return "brings-its-own";
-  for (const { name, value, mode } of variables) {
-    const variable = variableOf(container, name);
-    if (variable.kind === "computed") return "sets-the-variable";
-    if (variable.kind === "text" && variable.value.replace(/\/+$/, "") !== value) return "sets-the-variable";
-    if (variable.kind === "perhaps" && mode === "needed") return "may-set-the-variable";
-  }
-  return undefined;
-}
-
-/** Without a command the image runs its daemon. */
-function runsDaemonAlone(
-  { name, client }: { readonly name: string; readonly client: string },
-  { command }: BuilderContainer["container"],
-  words: readonly string[],
-): boolean {
-  if (words.some((word) => word.includes(client))) return false;
-  return !Array.isArray(command) || words.some((word) => word.includes(name));
 }
 
 interface Surroundings {

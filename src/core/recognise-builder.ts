@@ -1,6 +1,13 @@
 /** Recognises builders by their images. */
-import { BUILDERS, type Builder, type ConfiguredBuilder } from "./builders.ts";
+import { BUILDERS, type Builder } from "./builders.ts";
 import { repositoryName, type ImageReference } from "./image-reference.ts";
+
+/** What the configuration says of a builder of its own. */
+export interface ConfiguredBuilder {
+  readonly name: string;
+  readonly images: readonly string[];
+  readonly dockerConfigPath: string;
+}
 
 /** A builder, and the end of a repository that it was recognised by. */
 export interface RecognisedBuilder {

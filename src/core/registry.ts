@@ -1,6 +1,6 @@
 /** Registries, and which of them an image needs. */
 import { addressCovers, compareSpecificity, splitRepository, type Address } from "./address.ts";
-import type { Builder, ConfiguredBuilder } from "./builders.ts";
+import type { Builder } from "./builders.ts";
 import {
   IMAGE_REFERENCE_FAULTS,
   readImageReference,
@@ -8,7 +8,12 @@ import {
   type ImageReference,
 } from "./image-reference.ts";
 import { selectorMatches, type Labels, type LabelSelector } from "./labels.ts";
-import { listBuilders, recogniseBuilder, type RecognisedBuilder } from "./recognise-builder.ts";
+import {
+  listBuilders,
+  recogniseBuilder,
+  type ConfiguredBuilder,
+  type RecognisedBuilder,
+} from "./recognise-builder.ts";
 import { rememberLookups } from "./remember-lookups.ts";
 
 /** What a registry's credentials serve: pulls by kubelet, pushes and pulls inside build pods. */

@@ -93,7 +93,7 @@ describe("planBuilds", () => {
     expect(warnings).toEqual([]);
   });
 
-  // In the order of the table above `skipReasonOf`.
+  // In the order of the table above `arrangementOf`.
   it.each([
     ["env is no list", { ...KANIKO, env: {} }, "skip unknown-shape"],
     ["volumeMounts are no list", { ...KANIKO, volumeMounts: "a" }, "skip unknown-shape"],

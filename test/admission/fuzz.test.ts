@@ -22,6 +22,10 @@ const REGISTRIES = indexOf(
 const OUR_SECRETS = new Set(
   REGISTRIES.registries.map(({ secretName }) => JSON.stringify({ name: secretName })),
 );
+/** Of most recorded pods. */
+const APP_IMAGE = "127.0.0.1:5000/private/app:1";
+const BUILDER_IMAGES = ["gcr.io/kaniko-project/executor:slim", "docker:cli", "quay.io/skopeo/stable"];
+
 const SECRET_PATHS = /^\/spec\/imagePullSecrets(?:\/-)?$/;
 const OUR_PATHS =
   /^\/spec\/(?:imagePullSecrets|volumes|(?:initC|c)ontainers\/\d+\/(?:env|volumeMounts))(?:\/-)?$|^\/metadata\/annotations(?:\/pullpass\.dev~1injected)?$/;
@@ -101,7 +105,12 @@ function memoryInUse(): NodeJS.MemoryUsage {
 it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it, in memory that does not grow`, () => {
   const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
   const random = randomFrom(seed);
-  const bodies = reviewNames().map(readReview);
+  const recorded = reviewNames().map(readReview);
+  // The same pods, as if they built images.
+  const bodies = [
+    ...recorded,
+    ...recorded.map((body) => body.replaceAll(APP_IMAGE, pick(random, BUILDER_IMAGES))),
+  ];
   const counts = { answered: 0, refused: 0, patched: 0, builds: 0 };
   let before = memoryInUse();
   for (let number = 0; number < REVIEWS; number++) {
@@ -130,7 +139,7 @@ it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it
     `seed ${seed.toString()}: ${JSON.stringify(counts)}; heap ${mebibytes(heapGrowth)} MiB more, resident ${mebibytes(residentGrowth)} MiB more`,
   );
   expect(counts.patched).toBeGreaterThan(REVIEWS / 10);
-  expect(counts.builds).toBeGreaterThan(REVIEWS / 1000);
+  expect(counts.builds).toBeGreaterThan(REVIEWS / 100);
   expect(counts.refused).toBeGreaterThan(REVIEWS / 100);
   expect(heapGrowth).toBeLessThan(MAX_HEAP_GROWTH_BYTES);
   expect(residentGrowth).toBeLessThan(MAX_RESIDENT_GROWTH_BYTES);

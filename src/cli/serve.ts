@@ -12,7 +12,6 @@ import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
 import { watchFiles, type FileWatch } from "../config/watch.ts";
-import { indexRegistries } from "../core/registry.ts";
 import { adminApp } from "../http/admin-app.ts";
 import { admissionListener } from "../http/app.ts";
 import { startServer, type ListenAddress } from "../http/server.ts";
@@ -25,6 +24,7 @@ import {
   type CertificateFiles,
   type LoadedCertificate,
 } from "../tls/files.ts";
+import { indexConfiguration } from "./index-configuration.ts";
 import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
 
 export interface ServeOptions {
@@ -61,7 +61,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const membership = await join(options, { logger, metrics: metrics.forCluster });
   membership.setConfiguration(configuration);
 
-  let registries = indexRegistries(configuration.registries);
+  const isReplicated = options.cluster !== undefined;
+  let registries = indexConfiguration(configuration, isReplicated);
   const ports: AdmissionPorts = { registries: () => registries, ...membership.ports };
   const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
   const handle = measured(reviewHandler(ports), clocks, events.observe);
@@ -84,7 +85,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
-      registries = indexRegistries(next.registries);
+      registries = indexConfiguration(next, isReplicated);
       membership.setConfiguration(next);
       metrics.countReload(true);
       logger.info(describe(next), "configuration reloaded");

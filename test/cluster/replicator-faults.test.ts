@@ -35,20 +35,16 @@ const COPIES = {
   "pullpass-hub": { "registry.example.com/team-a": "hub:made-up-1" },
 };
 const QUIET_MS = 500;
-/** A watch that nobody answers any more is given up after 90 s; the rest is for a slow machine. */
-const SILENCE_LIMIT_MS = 110_000;
+/** The lease's requests hang first; when it is had again, so are the watches. The rest is for a slow machine. */
+const SILENCE_LIMIT_MS = 20_000;
 
 await describeLevel("control-plane", "two replicas", () => {
   let cluster: Cluster;
   let client: KubeClient;
   let installation: Installation;
   let replicas: readonly [Replica, Replica];
-  let silence: Promise<Silence>;
 
   beforeAll(async () => {
-    // It mostly waits, so that it goes on beside all others.
-    silence = loseTheConnections();
-    silence.catch(() => undefined);
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
     client = await createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
@@ -57,7 +53,6 @@ await describeLevel("control-plane", "two replicas", () => {
   afterAll(async () => {
     await Promise.all(replicas.map((replica) => replica.stop()));
     await cluster.stop();
-    await silence.catch(() => undefined);
   });
 
   let created = 0;
@@ -198,16 +193,15 @@ await describeLevel("control-plane", "two replicas", () => {
     await expectOneWriteEach();
   });
 
-  it("notice within 110 s that nothing comes over their connections any more, and lose nothing", async () => {
-    const { afterMs, restarts, writes } = await silence;
-    expect(afterMs).toBeGreaterThan(60_000);
+  it("notice within 20 s that nothing comes over their connections any more, and lose nothing", async () => {
+    const { afterMs, restarts, writes } = await loseTheConnections();
     expect(afterMs).toBeLessThan(SILENCE_LIMIT_MS);
-    expect(restarts).toBe(1);
+    expect(restarts).toBeGreaterThan(0);
     expect(writes.toSorted()).toEqual([
       "create secrets after/pullpass-hub",
       "create secrets before/pullpass-hub",
     ]);
-  }, 180_000);
+  }, 120_000);
 });
 
 function reviewOf(namespace: string): object {
@@ -233,7 +227,7 @@ function reviewOf(namespace: string): object {
 interface Silence {
   /** From opting in to copies, in milliseconds. */
   readonly afterMs: number;
-  /** Of the watch of namespaces, because it was silent. */
+  /** Of the watch of namespaces, because the lease was as silent. */
   readonly restarts: number | undefined;
   readonly writes: readonly string[];
 }
@@ -259,7 +253,7 @@ async function loseTheConnections(): Promise<Silence> {
     await createNamespace(kubectl, "after", OPTED_IN);
     await waitForCopies(client, "after", COPIES, { timeoutMs: SILENCE_LIMIT_MS, intervalMs: 250 });
     const afterMs = Date.now() - lostAt;
-    const metric = 'pullpass_watch_restarts_total{watch="namespaces",reason="watchdog"}';
+    const metric = 'pullpass_watch_restarts_total{watch="namespaces",reason="error"}';
     const restarts = await replica.metric(metric);
     await replica.stop();
     await proxy.stop();

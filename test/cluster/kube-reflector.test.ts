@@ -69,7 +69,7 @@ await describeLevel("control-plane", "a reflector at a real API server", () => {
     const recording = record("pages");
     await synced(recording);
     expect([...recording.known.keys()]).toEqual(names);
-    expect(facts.filter(({ method }) => method === "GET")).toHaveLength(3);
+    expect(facts.filter(({ method }) => method === "GET")).toHaveLength(6);
 
     await create("pages", "late", "1");
     await knows(recording, "late", "1");

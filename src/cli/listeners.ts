@@ -10,9 +10,13 @@ export function namespaceListener(
   namespaces: Map<string, Namespace>,
   replicator: Replicator,
 ): ReflectorListener<Namespace> {
+  const remove = (name: string): void => {
+    namespaces.delete(name);
+    replicator.onNamespaceGone(name);
+  };
   return {
     onRelist(facts) {
-      for (const name of namespaces.keys()) if (!facts.has(name)) namespaces.delete(name);
+      for (const name of namespaces.keys()) if (!facts.has(name)) remove(name);
       for (const [name, namespace] of facts) namespaces.set(name, namespace);
       for (const name of facts.keys()) replicator.onNamespace(name);
     },
@@ -20,9 +24,7 @@ export function namespaceListener(
       namespaces.set(name, namespace);
       replicator.onNamespace(name);
     },
-    onRemove(name) {
-      namespaces.delete(name);
-    },
+    onRemove: remove,
   };
 }
 

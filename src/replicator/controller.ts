@@ -58,6 +58,7 @@ export interface Replicator {
   setGoal(goal: ReplicationGoal): void;
   /** A namespace, one of its copies, or its accounts may need something. */
   onNamespace(name: string): void;
+  onNamespaceGone(name: string): void;
   onCopy(namespace: string): void;
   onAccount(namespace: string, name: string, metadata: AccountMetadata): void;
   onAccountGone(namespace: string, name: string): void;
@@ -97,7 +98,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     const { name } = namespace;
     const result = await reconcileCopies({ ...options, copies }, namespace, catalogNow(namespace), lane);
     if (result === "again") queue.add(name, lane);
-    if (result === "blocked") {
+    if (result === "blocked" && isStarted && namespaces.has(name)) {
       blocked.add(name);
       queue.addLater(name, BLOCKED_RECHECK_MS);
     } else {
@@ -141,6 +142,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     const lane = existing.size === 0 ? "urgent" : "background";
     const wanted = catalog(namespace);
     if (planReplication(namespace, wanted, existing).length > 0) queue.add(name, lane);
+    else blocked.delete(name);
   }
 
   function considerAccounts(name: string): void {
@@ -189,6 +191,9 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       consider(name);
       considerAccounts(name);
     },
+    onNamespaceGone(name) {
+      blocked.delete(name);
+    },
     onCopy: consider,
     onAccount(namespace, name, metadata) {
       const isNews = attached.set(namespace, name, metadata);
@@ -212,6 +217,8 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       isStarted = false;
       queue.pause();
       queue.clear();
+      // Whoever writes from now on finds them again.
+      blocked.clear();
       return queue.idle();
     },
     get depth() {

@@ -53,7 +53,7 @@ export function createKubectl(program: string, kubeconfig: string, directory: st
       return JSON.parse(stdout) as T;
     },
     apply: (...objects) =>
-      run(["apply", "--filename=-"], objects.map((object) => JSON.stringify(object)).join("\n---\n")),
+      run(["apply", "--filename=-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: objects })),
     waitFor: <T>(getArgs: readonly string[], isDone: (object: T) => boolean, options?: WaitOptions) => {
       let last: T | undefined;
       return waitUntil(

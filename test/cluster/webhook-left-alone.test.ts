@@ -3,7 +3,7 @@ import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./pods.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { IS_STANDALONE, startWebhook, type RunningWebhook } from "./start-webhook.ts";
 import { waitUntil } from "./wait-until.ts";
 import { withoutFilters } from "./webhook-configuration.ts";
 
@@ -27,9 +27,9 @@ await describeLevel("control-plane", "a webhook that is asked about everything",
   });
 
   /** A namespace of its own for each test, by which its reviews are found. */
-  async function inNewNamespace(namespace: string) {
+  async function inNewNamespace(namespace: string, labels = { "pullpass.dev/inject": "enabled" }) {
     const { kubectl } = cluster;
-    await createNamespace(kubectl, namespace);
+    await createNamespace(kubectl, namespace, labels);
     const option = `--namespace=${namespace}`;
     return {
       run: (...args: readonly string[]) => kubectl.run([...args, option]),
@@ -48,6 +48,12 @@ await describeLevel("control-plane", "a webhook that is asked about everything",
         ),
     };
   }
+
+  it.skipIf(IS_STANDALONE)("leaves a pod of a namespace that did not opt in", async () => {
+    const { create, expectReview } = await inNewNamespace("not-opted-in", { "pullpass.dev/inject": "no" });
+    expect(pullSecretsOf(await create({ name: "app" }))).toEqual([]);
+    await expectReview("namespace-not-opted-in");
+  });
 
   it("names its secret after those of the service account", async () => {
     const { run, create } = await inNewNamespace("account");

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./pods.ts";
 import { CommandError } from "./run-command.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { IS_STANDALONE, startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { waitUntil } from "./wait-until.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
@@ -111,17 +112,39 @@ await describeLevel("control-plane", "a pod that something is wrong with", () =>
     expect(withUs).toEqual({ secrets: ["pullpass-team-a"], warnings: [] });
   });
 
-  // A known limit of --standalone: without a Kubernetes API nothing is known of accounts. A webhook that knows them has
-  // to leave this pod as it is.
-  it("has an account that allows only what it lists: it is refused because of us", async () => {
-    const { kubectl } = cluster;
-    for (const namespace of ["with-us", "without-us"]) {
-      await kubectl.run(["create", "serviceaccount", "strict", `--namespace=${namespace}`]);
-      const enforce = "kubernetes.io/enforce-mountable-secrets=true";
-      await kubectl.run(["annotate", "serviceaccount", "strict", enforce, `--namespace=${namespace}`]);
-    }
-    const { withUs, withoutUs } = await createWithAndWithoutUs(IMAGE, {}, { serviceAccountName: "strict" });
-    expect(withoutUs).toEqual({ secrets: [], warnings: [] });
-    expect(withUs.refusal).toContain("service account strict does not reference that imagePullSecret");
+  describe("has an account that allows only what it lists", () => {
+    beforeAll(async () => {
+      const { kubectl } = cluster;
+      for (const namespace of ["with-us", "without-us"]) {
+        await kubectl.run(["create", "serviceaccount", "strict", `--namespace=${namespace}`]);
+        const enforce = "kubernetes.io/enforce-mountable-secrets=true";
+        await kubectl.run(["annotate", "serviceaccount", "strict", enforce, `--namespace=${namespace}`]);
+      }
+    });
+    const createAsStrict = () => createWithAndWithoutUs(IMAGE, {}, { serviceAccountName: "strict" });
+
+    it.skipIf(IS_STANDALONE)("none of ours: it is created without a secret, with a warning", async () => {
+      const { withUs, withoutUs } = await createAsStrict();
+      expect(withoutUs).toEqual({ secrets: [], warnings: [] });
+      const warning =
+        "Warning: the service account does not list pull secret pullpass-team-a, so the pod may not name it";
+      expect(withUs).toEqual({ secrets: [], warnings: [warning] });
+    });
+
+    it.skipIf(IS_STANDALONE)("and ours among it: it gets its secret", async () => {
+      const patch = '--patch={"imagePullSecrets":[{"name":"pullpass-team-a"}]}';
+      await cluster.kubectl.run(["patch", "serviceaccount", "strict", "--namespace=with-us", patch]);
+      await waitUntil("the webhook to know of it", async () => {
+        const { withUs } = await createAsStrict();
+        return withUs.secrets?.join() === "pullpass-team-a" && withUs.warnings.length === 0;
+      });
+    });
+
+    // A known limit of --standalone: without a Kubernetes API nothing is known of accounts.
+    it.runIf(IS_STANDALONE)("none of ours: it is refused because of us", async () => {
+      const { withUs, withoutUs } = await createAsStrict();
+      expect(withoutUs).toEqual({ secrets: [], warnings: [] });
+      expect(withUs.refusal).toContain("service account strict does not reference that imagePullSecret");
+    });
   });
 });

@@ -43,7 +43,8 @@ export const WORKLOADS = {
     kind: "CronJob",
     metadata: { name },
     spec: {
-      schedule: "* * * * *",
+      // Once an hour, and not within the next minutes, whatever the time zone.
+      schedule: `${String((new Date().getUTCMinutes() + 20) % 60)} * * * *`,
       jobTemplate: { spec: { template: template(name, { ...spec, restartPolicy: "Never" }) } },
     },
   }),

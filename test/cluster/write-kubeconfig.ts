@@ -4,7 +4,8 @@ import type { KeyPair } from "./certificates.ts";
 export interface KubeconfigFields {
   readonly server: string;
   readonly authorityPem: string;
-  readonly client: KeyPair;
+  /** A client certificate, or a token. */
+  readonly client: KeyPair | { readonly token: string };
 }
 
 /** Writes a kubeconfig that holds all it needs, so that it can be copied anywhere. JSON is YAML too. */
@@ -14,19 +15,18 @@ export async function writeKubeconfig(
 ): Promise<void> {
   const base64 = (pem: string) => Buffer.from(pem).toString("base64");
   const name = "pullpass";
+  const user =
+    "token" in client
+      ? client
+      : {
+          "client-certificate-data": base64(client.certificatePem),
+          "client-key-data": base64(client.keyPem),
+        };
   const config = {
     apiVersion: "v1",
     kind: "Config",
     clusters: [{ name, cluster: { server, "certificate-authority-data": base64(authorityPem) } }],
-    users: [
-      {
-        name,
-        user: {
-          "client-certificate-data": base64(client.certificatePem),
-          "client-key-data": base64(client.keyPem),
-        },
-      },
-    ],
+    users: [{ name, user }],
     contexts: [{ name, context: { cluster: name, user: name, namespace: "default" } }],
     "current-context": name,
   };

@@ -174,6 +174,37 @@ describe("createReplicator", () => {
     ]);
   });
 
+  it.each([
+    [
+      "did not opt in any more",
+      (replicator: Replicator, namespaces: Map<string, Namespace>) => {
+        namespaces.set("one", { ...namespace("one"), isOptedIn: false });
+        replicator.onNamespace("one");
+      },
+    ],
+    [
+      "is gone",
+      (replicator: Replicator, namespaces: Map<string, Namespace>) => {
+        namespaces.delete("one");
+        replicator.onNamespaceGone("one");
+      },
+    ],
+    ["is another replica's to write", (replicator: Replicator) => void replicator.stop()],
+  ])("does not count a namespace as blocked that %s", async (_title, change) => {
+    const { replicator, namespaces } = replicate([namespace("one")], {
+      writer: {
+        create: () => Promise.resolve({ kind: "foreign", uid: "uid-of-others" }),
+        update: () => Promise.reject(new Error("not expected")),
+        remove: () => Promise.reject(new Error("not expected")),
+      },
+    });
+    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    replicator.start();
+    await settle(replicator, []);
+    change(replicator, namespaces);
+    expect(replicator.blockedNamespaces).toBe(0);
+  });
+
   it("looks again where a copy is there that it did not know, or one it knew is gone", async () => {
     const outcomes: WriteOutcome[] = [
       { kind: "exists", existing: existingFrom({ name: "pullpass-a", document: "{}", registries: [] }) },

@@ -1,0 +1,94 @@
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeKeyPair, type KeyPairFiles } from "./certificates.ts";
+import type { Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { runReplica, type Replica, type ReplicaOptions } from "./run-replica.ts";
+import { writeKubeconfig } from "./write-kubeconfig.ts";
+
+/** Where it is installed. */
+export const PULLPASS_NAMESPACE = "pullpass";
+
+/** Pullpass in a cluster, with the rights of `deploy/rbac.yaml` and no others. */
+export interface Installation {
+  /** Holds the configuration, and what it names by relative paths. */
+  readonly directory: string;
+  /** The kubeconfig of Pullpass's ServiceAccount. */
+  readonly kubeconfig: string;
+  /** Writes the configuration, by a rename as editors do. Whoever runs takes it over. */
+  configure(configuration: object): Promise<void>;
+  /** Writes a kubeconfig of the same ServiceAccount for another way to the API server. */
+  kubeconfigFor(name: string, server: string): Promise<string>;
+  /** Starts one more replica, at an address of its own. */
+  startReplica(options?: InstalledReplicaOptions): Promise<Replica>;
+}
+
+export interface InstalledReplicaOptions extends Partial<ReplicaOptions> {
+  /** For another way to the API server. */
+  readonly kubeconfig?: string;
+  /** Joins no cluster. */
+  readonly isStandalone?: boolean;
+  /** Default: one for its address. */
+  readonly certificate?: KeyPairFiles;
+}
+
+const RBAC = join(import.meta.dirname, "..", "..", "deploy", "rbac.yaml");
+/** Replicas listen at the addresses of the cluster's network from here on. */
+const FIRST_ADDRESS = 20;
+
+/** Creates the namespace, applies the manifest of the rights, and writes the configuration. */
+export async function installPullpass(cluster: Cluster, configuration: object): Promise<Installation> {
+  const { kubectl, authority, network, server } = cluster;
+  const directory = join(network.directory, "pullpass");
+  await mkdir(directory, { recursive: true });
+  await createNamespace(kubectl, PULLPASS_NAMESPACE);
+  await kubectl.run(["apply", `--filename=${RBAC}`]);
+  const namespaceFlag = `--namespace=${PULLPASS_NAMESPACE}`;
+  const { stdout: token } = await kubectl.run(["create", "token", "pullpass", namespaceFlag]);
+
+  const kubeconfigFor = async (name: string, to: string) => {
+    const file = join(directory, `${name}.kubeconfig`);
+    const client = { token: token.trim() };
+    await writeKubeconfig(file, { server: to, authorityPem: authority.pem, client });
+    return file;
+  };
+  const kubeconfig = await kubeconfigFor("direct", server);
+  const configFile = join(directory, "pullpass.yaml");
+  const configure = async (next: object) => {
+    // JSON is YAML.
+    await writeFile(`${configFile}.new`, JSON.stringify(next));
+    await rename(`${configFile}.new`, configFile);
+  };
+  await configure(configuration);
+
+  let started = 0;
+  return {
+    directory,
+    kubeconfig,
+    configure,
+    kubeconfigFor,
+    async startReplica({ isStandalone = false, ...options } = {}) {
+      const number = String(++started);
+      const { name = `pullpass-${number}`, host = network.address(FIRST_ADDRESS + started) } = options;
+      const issue = async () => {
+        const serving = await authority.issue({ commonName: name, hosts: [host] });
+        return writeKeyPair(directory, name, serving);
+      };
+      const { certificateFile, keyFile } = options.certificate ?? (await issue());
+      return runReplica(cluster, {
+        ...options,
+        name,
+        host,
+        flags: [
+          ...[`--config=${configFile}`, `--tls-cert=${certificateFile}`, `--tls-key=${keyFile}`],
+          ...(isStandalone
+            ? ["--standalone"]
+            : [`--kubeconfig=${options.kubeconfig ?? kubeconfig}`, namespaceFlag]),
+          // Tests end soon.
+          "--shutdown-delay=0",
+          ...(options.flags ?? []),
+        ],
+      });
+    },
+  };
+}

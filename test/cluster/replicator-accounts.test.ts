@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./audit.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { installPullpass } from "./install-pullpass.ts";
+import { leaderOf, type Replica } from "./run-replica.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const OPTED_IN = { "pullpass.dev/inject": "enabled" };
+const ANNOTATION = "pullpass.dev/service-accounts";
+const OURS = ["pullpass-hub", "regcred"];
+const CONFIGURATION = {
+  registries: [
+    {
+      name: "hub",
+      address: "docker.io",
+      auth: { type: "BasicAuth", username: "hub", password: "made-up-1" },
+    },
+    { name: "kept-by-admin", address: "registry.example.com", secretName: "regcred" },
+  ],
+  serviceAccounts: { attach: ["default"] },
+};
+const QUIET_MS = 300;
+
+interface Account {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly imagePullSecrets?: readonly { readonly name: string }[];
+}
+
+await describeLevel("control-plane", "the pull secrets of a ServiceAccount", () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  let replica: Replica;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    client = await createTestKubeClient(cluster);
+    replica = await (await installPullpass(cluster, CONFIGURATION)).startReplica();
+    await leaderOf(replica);
+  });
+  afterAll(async () => {
+    await replica.stop();
+    await cluster.stop();
+  });
+
+  const pathOf = (namespace: string, name: string) =>
+    `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`;
+  const read = async (namespace: string, name = "default") =>
+    (await client.request({ method: "GET", path: pathOf(namespace, name) })) as unknown as Account;
+  const namesIn = ({ imagePullSecrets = [] }: Account) => imagePullSecrets.map(({ name }) => name);
+  const merge = (namespace: string, name: string, body: object) =>
+    client.request({
+      method: "PATCH",
+      path: pathOf(namespace, name),
+      contentType: "application/merge-patch+json",
+      body,
+    });
+  const run = (...args: readonly string[]) => cluster.kubectl.run(args);
+  const waitForNames = (namespace: string, names: readonly string[], account = "default") =>
+    waitUntil(
+      `the account ${account} of ${namespace} to have ${names.join()}`,
+      async () => {
+        const found = namesIn(await read(namespace, account));
+        if (found.join() === names.join()) return true;
+        throw new Error(`it has ${found.join()}`);
+      },
+      { timeoutMs: 15_000 },
+    );
+  const accountWrites = async (namespace: string) => {
+    await sleep(QUIET_MS);
+    return (await auditedWrites(cluster, namespace)).filter((write) => write.includes(" serviceaccounts "));
+  };
+
+  it("are those of the registries that the namespace may have, written once", async () => {
+    await createNamespace(cluster.kubectl, "listed", OPTED_IN);
+    await waitForNames("listed", OURS);
+    expect((await read("listed")).metadata.annotations).toEqual({ "pullpass.dev/attached": OURS.join() });
+    expect(await accountWrites("listed")).toEqual(["patch serviceaccounts listed/default"]);
+  });
+
+  it("are not touched in a namespace that did not opt in", async () => {
+    await createNamespace(cluster.kubectl, "without-us");
+    expect(await accountWrites("without-us")).toEqual([]);
+    expect(namesIn(await read("without-us"))).toEqual([]);
+  });
+
+  it("come to accounts that the namespace's annotation lists, also to those that are made later", async () => {
+    await createNamespace(cluster.kubectl, "annotated", OPTED_IN);
+    await run("annotate", "namespace", "annotated", `${ANNOTATION}=builder`);
+    await run("create", "serviceaccount", "builder", "--namespace=annotated");
+    await run("create", "serviceaccount", "other", "--namespace=annotated");
+    await waitForNames("annotated", OURS, "builder");
+    expect(namesIn(await read("annotated", "other"))).toEqual([]);
+    await run("annotate", "namespace", "annotated", "--overwrite", `${ANNOTATION}=other`);
+    await waitForNames("annotated", OURS, "other");
+    await waitForNames("annotated", [], "builder");
+    expect((await read("annotated", "builder")).metadata.annotations).toBeUndefined();
+  });
+
+  it("of others stay, before, with and after ours", async () => {
+    await createNamespace(cluster.kubectl, "shared");
+    await merge("shared", "default", { imagePullSecrets: [{ name: "theirs" }, { name: "regcred" }] });
+    await run("label", "namespace", "shared", "pullpass.dev/inject=enabled");
+    await waitForNames("shared", ["theirs", "regcred", "pullpass-hub"]);
+    expect((await read("shared")).metadata.annotations).toEqual({ "pullpass.dev/attached": "pullpass-hub" });
+    await run("label", "namespace", "shared", "pullpass.dev/inject-");
+    await waitForNames("shared", ["theirs", "regcred"]);
+    expect((await read("shared")).metadata.annotations).toBeUndefined();
+    expect(await accountWrites("shared")).toHaveLength(2);
+  });
+
+  it("of ours go when the namespace opts out, and the list with the last of them", async () => {
+    await run("label", "namespace", "listed", "pullpass.dev/inject-");
+    await waitForNames("listed", []);
+    expect(await read("listed")).not.toHaveProperty("imagePullSecrets");
+  });
+
+  it("are put back when somebody replaces the list", async () => {
+    await createNamespace(cluster.kubectl, "replaced", OPTED_IN);
+    await waitForNames("replaced", OURS);
+    await merge("replaced", "default", { imagePullSecrets: [{ name: "theirs" }] });
+    await waitForNames("replaced", ["theirs", ...OURS]);
+  });
+
+  it("are complete in the end while somebody else writes the account all the time", async () => {
+    await createNamespace(cluster.kubectl, "contended");
+    let isDone = false;
+    let theirs = 0;
+    // As controllers do that keep a list of their own: read, change, and write if nobody was faster.
+    const compete = async () => {
+      while (!isDone) {
+        const account = await client.request({ method: "GET", path: pathOf("contended", "default") });
+        const names = namesIn(account as unknown as Account);
+        const entry = `theirs-${String(theirs)}`;
+        const body = { ...account, imagePullSecrets: [...names, entry].map((name) => ({ name })) };
+        await client.request({ method: "PUT", path: pathOf("contended", "default"), body }).then(
+          () => theirs++,
+          () => undefined,
+        );
+      }
+    };
+    const competitors = [compete(), compete()];
+    await run("label", "namespace", "contended", "pullpass.dev/inject=enabled");
+    await waitUntil("ours to be among theirs", async () => {
+      const names = namesIn(await read("contended"));
+      return OURS.every((name) => names.includes(name));
+    });
+    await sleep(1000);
+    isDone = true;
+    await Promise.all(competitors);
+    const names = namesIn(await read("contended"));
+    expect(theirs).toBeGreaterThan(10);
+    expect(names.filter((name) => OURS.includes(name)).toSorted()).toEqual(OURS);
+    expect(names.filter((name) => name.startsWith("theirs-"))).toHaveLength(theirs);
+    expect(new Set(await accountWrites("contended")).size).toBe(1);
+  });
+
+  it("are not written again by a restart, and no request was refused", async () => {
+    const before = await auditedWrites(cluster);
+    await replica.stop();
+    await replica.start();
+    await leaderOf(replica);
+    await waitUntil(
+      "nothing to be left to do",
+      async () => (await replica.metric("pullpass_queue_depth")) === 0,
+    );
+    await sleep(2 * QUIET_MS);
+    expect(await auditedWrites(cluster)).toEqual(before);
+    const refused = (await auditedRequests(cluster)).filter(({ status }) => status === 401 || status === 403);
+    expect(refused).toEqual([]);
+  });
+});

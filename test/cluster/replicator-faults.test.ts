@@ -1,0 +1,265 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { apiClient } from "./api-client.ts";
+import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./audit.ts";
+import { awaitWebhooks } from "./await-webhooks.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { API_SERVER_PORT } from "./control-plane.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { createService } from "./create-service.ts";
+import { writeKeyPair } from "./certificates.ts";
+import { describeLevel } from "./describe-level.ts";
+import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./install-pullpass.ts";
+import { pullSecretsOf, type PodObject } from "./pods.ts";
+import { waitForCopies } from "./read-copies.ts";
+import { leaderOf, type Replica } from "./run-replica.ts";
+import { sendRequest } from "./send-request.ts";
+import { startCreatingPods } from "./start-creating-pods.ts";
+import { startStallingProxy } from "./stalling-proxy.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { webhookConfiguration } from "./webhook-configuration.ts";
+
+const OPTED_IN = { "pullpass.dev/inject": "enabled" };
+const CONFIGURATION = {
+  registries: [
+    {
+      name: "hub",
+      address: "docker.io/acme",
+      auth: { type: "BasicAuth", username: "hub", password: "made-up-1" },
+      use: ["pull"],
+    },
+  ],
+};
+const COPIES = {
+  "pullpass-hub": { "docker.io/acme": "hub:made-up-1", "index.docker.io/acme": "hub:made-up-1" },
+};
+const QUIET_MS = 500;
+/** A watch that nobody answers any more is given up after 90 s; the rest is for a slow machine. */
+const SILENCE_LIMIT_MS = 110_000;
+
+await describeLevel("control-plane", "two replicas", () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  let installation: Installation;
+  let replicas: readonly [Replica, Replica];
+  let silence: Promise<Silence>;
+
+  beforeAll(async () => {
+    // It mostly waits, so that it goes on beside all others.
+    silence = loseTheConnections();
+    silence.catch(() => undefined);
+    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    client = await createTestKubeClient(cluster);
+    installation = await installPullpass(cluster, CONFIGURATION);
+    replicas = [await installation.startReplica(), await installation.startReplica()];
+  });
+  afterAll(async () => {
+    await Promise.all(replicas.map((replica) => replica.stop()));
+    await cluster.stop();
+    await silence.catch(() => undefined);
+  });
+
+  let created = 0;
+  const optIn = async () => {
+    const name = `app-${String(++created)}`;
+    await cluster.kubectl.create({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name, labels: OPTED_IN },
+    });
+    return name;
+  };
+  /** How long it took until a namespace that opts in now had its copies, in milliseconds. */
+  const timeToCopies = async (timeoutMs: number) => {
+    const startedAt = Date.now();
+    await waitForCopies(client, await optIn(), COPIES, { timeoutMs });
+    return Date.now() - startedAt;
+  };
+  /** Each copy was written once, whatever happened. */
+  const expectOneWriteEach = async () => {
+    await sleep(QUIET_MS);
+    const expected = Array.from(
+      { length: created },
+      (_, index) => `create secrets app-${String(index + 1)}/pullpass-hub`,
+    );
+    expect((await auditedWrites(cluster)).toSorted()).toEqual(expected.toSorted());
+  };
+  let leader: Replica;
+  let other: Replica;
+  beforeEach(async () => {
+    const found = await leaderOf(...replicas);
+    leader = found.leader;
+    [other] = found.others as [Replica];
+  });
+  const review = async (replica: Replica, namespace: string): Promise<boolean> => {
+    const { body } = await sendRequest(`${replica.url}/mutate`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(reviewOf(namespace)),
+      ca: cluster.authority.pem,
+    });
+    return "patch" in (JSON.parse(body) as { readonly response: object }).response;
+  };
+
+  it("write each copy once, by one of them", async () => {
+    await timeToCopies(10_000);
+    await timeToCopies(10_000);
+    expect(await other.metric("pullpass_leader")).toBe(0);
+    expect(await other.metric("pullpass_copies")).toBe(2);
+    await expectOneWriteEach();
+  });
+
+  it("hand over within two seconds when the one that writes is told to stop", async () => {
+    const stopped = leader.stop();
+    const toldAt = Date.now();
+    await timeToCopies(10_000);
+    expect(Date.now() - toldAt).toBeLessThan(2_000);
+    await stopped;
+    await leader.start();
+    await expectOneWriteEach();
+  });
+
+  it("hand over within 15 s when the one that writes is killed", async () => {
+    await leader.kill();
+    expect(await timeToCopies(20_000)).toBeLessThan(15_000);
+    await leader.start();
+    await expectOneWriteEach();
+  });
+
+  it("go on when the API server was restarted", async () => {
+    await cluster.restartApiServer();
+    await timeToCopies(40_000);
+    await expectOneWriteEach();
+    await timeToCopies(5_000);
+    expect(await auditedRequests(cluster)).not.toContainEqual(expect.objectContaining({ status: 401 }));
+  });
+
+  it("answer reviews from what they know while the API server is away, and write again when it is back", async () => {
+    await createNamespace(cluster.kubectl, "without-us");
+    const namespace = await optIn();
+    await waitForCopies(client, namespace, COPIES);
+    await cluster.stopApiServer();
+    // Longer than a leader goes on without an answer.
+    await sleep(8_000);
+    for (const replica of replicas) {
+      expect(await review(replica, namespace)).toBe(true);
+      expect(await review(replica, "without-us")).toBe(false);
+      expect(await replica.metric("pullpass_leader")).toBe(0);
+    }
+    await cluster.restartApiServer();
+    await timeToCopies(40_000);
+    await expectOneWriteEach();
+  });
+
+  it("refuse no pod when the one that answers is killed under Ignore, and inject again once one is there", async () => {
+    const namespace = PULLPASS_NAMESPACE;
+    const { host, port, dnsNames } = await createService(cluster.kubectl, { namespace, name: "pullpass" });
+    const serving = await cluster.authority.issue({ commonName: "pullpass", hosts: dnsNames });
+    // One address stands for the Service: who listens there is the replica that it leads to.
+    const answering = await installation.startReplica({
+      name: "answering",
+      host,
+      port,
+      certificate: await writeKeyPair(installation.directory, "answering", serving),
+    });
+    await cluster.kubectl.apply(
+      webhookConfiguration({
+        service: { namespace, name: "pullpass", port },
+        authorityPem: cluster.authority.pem,
+      }),
+    );
+    await awaitWebhooks(cluster.kubectl);
+    const busy = `app-${String(++created)}`;
+    await createNamespace(cluster.kubectl, busy, OPTED_IN);
+
+    const creating = startCreatingPods(await apiClient(cluster), busy);
+    await sleep(500);
+    const killedAt = Date.now();
+    await answering.kill();
+    await sleep(500);
+    await answering.start();
+    const backAt = Date.now();
+    await sleep(500);
+    const creations = await creating.stop();
+    await answering.stop();
+
+    expect(creations.filter(({ status }) => status !== 201)).toEqual([]);
+    const bare = creations.filter(({ body }) => pullSecretsOf(JSON.parse(body) as PodObject).length === 0);
+    expect(bare.length).toBeGreaterThan(0);
+    const early = bare.filter(({ endedAt }) => endedAt < killedAt);
+    const late = bare.filter(({ startedAt }) => startedAt > backAt);
+    expect([...early, ...late]).toEqual([]);
+    expect(creations.some(({ startedAt }) => startedAt > backAt)).toBe(true);
+  });
+
+  it("notice within 110 s that nothing comes over their connections any more, and lose nothing", async () => {
+    const { afterMs, restarts, writes } = await silence;
+    expect(afterMs).toBeGreaterThan(60_000);
+    expect(afterMs).toBeLessThan(SILENCE_LIMIT_MS);
+    expect(restarts).toBe(1);
+    expect(writes.toSorted()).toEqual([
+      "create secrets after/pullpass-hub",
+      "create secrets before/pullpass-hub",
+    ]);
+  }, 180_000);
+});
+
+function reviewOf(namespace: string): object {
+  return {
+    apiVersion: "admission.k8s.io/v1",
+    kind: "AdmissionReview",
+    request: {
+      uid: "made-up",
+      kind: { group: "", version: "v1", kind: "Pod" },
+      resource: { group: "", version: "v1", resource: "pods" },
+      namespace,
+      operation: "CREATE",
+      object: {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "app", namespace },
+        spec: { containers: [{ name: "main", image: "docker.io/acme/app:v1" }] },
+      },
+    },
+  };
+}
+
+interface Silence {
+  /** From opting in to copies, in milliseconds. */
+  readonly afterMs: number;
+  /** Of the watch of namespaces, because it was silent. */
+  readonly restarts: number | undefined;
+  readonly writes: readonly string[];
+}
+
+/** A cluster of its own, whose only replica loses all its connections without being told. */
+async function loseTheConnections(): Promise<Silence> {
+  const cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+  try {
+    const client = await createTestKubeClient(cluster);
+    const installation = await installPullpass(cluster, CONFIGURATION);
+    const { network, kubectl } = cluster;
+    // The other address that the API server's certificate is for.
+    const way = { host: network.address(129), port: API_SERVER_PORT };
+    const proxy = await startStallingProxy(way, { host: network.address(3), port: API_SERVER_PORT });
+    const server = `https://${way.host}:${String(way.port)}`;
+    const kubeconfig = await installation.kubeconfigFor("stalling", server);
+    const replica = await installation.startReplica({ kubeconfig });
+    await leaderOf(replica);
+    await createNamespace(kubectl, "before", OPTED_IN);
+    await waitForCopies(client, "before", COPIES);
+    proxy.stall();
+    const lostAt = Date.now();
+    await createNamespace(kubectl, "after", OPTED_IN);
+    await waitForCopies(client, "after", COPIES, { timeoutMs: SILENCE_LIMIT_MS, intervalMs: 250 });
+    const afterMs = Date.now() - lostAt;
+    const metric = 'pullpass_watch_restarts_total{watch="namespaces",reason="watchdog"}';
+    const restarts = await replica.metric(metric);
+    await replica.stop();
+    await proxy.stop();
+    return { afterMs, restarts, writes: await auditedWrites(cluster) };
+  } finally {
+    await cluster.stop();
+  }
+}

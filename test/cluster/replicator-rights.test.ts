@@ -1,0 +1,113 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseAllDocuments } from "yaml";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./audit.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import { waitForCopies } from "./read-copies.ts";
+import { leaderOf, type Replica } from "./run-replica.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const MANIFEST = join(import.meta.dirname, "..", "..", "deploy", "rbac.yaml");
+const OPTED_IN = { "pullpass.dev/inject": "enabled" };
+
+interface Role {
+  readonly kind: string;
+  readonly rules: readonly {
+    readonly apiGroups: readonly string[];
+    readonly resources: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
+}
+
+await describeLevel("control-plane", "the rights of deploy/rbac.yaml", () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  let replica: Replica;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    client = await createTestKubeClient(cluster);
+    const auth = { type: "Secret", name: "source", namespace: "elsewhere" };
+    const installation = await installPullpass(cluster, {
+      registries: [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }],
+      serviceAccounts: { attach: ["default"] },
+    });
+    replica = await installation.startReplica();
+    await leaderOf(replica);
+  });
+  afterAll(async () => {
+    await replica.stop();
+    await cluster.stop();
+  });
+
+  const source = (password: string) => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    type: "kubernetes.io/basic-auth",
+    metadata: { name: "source", namespace: "elsewhere" },
+    stringData: { username: "user", password },
+  });
+  const copies = (password: string) => ({ "pullpass-hub": { "registry.example.com": `user:${password}` } });
+
+  it("are enough for all that Pullpass does, and none of them is there for nothing", async () => {
+    const { kubectl } = cluster;
+    await createNamespace(kubectl, "elsewhere");
+    await kubectl.create(source("made-up-1"));
+    await createNamespace(kubectl, "app", OPTED_IN);
+    await waitForCopies(client, "app", copies("made-up-1"));
+    await kubectl.apply(source("made-up-2"));
+    await waitForCopies(client, "app", copies("made-up-2"));
+    await kubectl.run(["label", "namespace", "app", "pullpass.dev/inject-"]);
+    await waitForCopies(client, "app", {});
+    // Two replicas may find one to be created; and what a person made is in the way of another one.
+    await kubectl.run(["create", "secret", "generic", "pullpass-hub", "--namespace=app"]);
+    await kubectl.run(["label", "namespace", "app", "pullpass.dev/inject=enabled"]);
+    const granted = await grantedRights();
+    await waitUntil("all rights to be used", async () => {
+      const used = usedRights(await auditedRequests(cluster));
+      const unused = [...granted].filter((right) => !used.has(right));
+      if (unused.length > 0) throw new Error(`nothing needed ${unused.join(", ")}`);
+      return true;
+    });
+    const requests = await auditedRequests(cluster);
+    expect(requests.filter(({ status }) => status === 403)).toEqual([]);
+    expect(usedRights(requests)).toEqual(granted);
+  });
+});
+
+/** As `list secrets` for the whole cluster, and `update coordination.k8s.io/leases in pullpass`. */
+async function grantedRights(): Promise<ReadonlySet<string>> {
+  const documents = parseAllDocuments(await readFile(MANIFEST, "utf8"));
+  const roles = documents
+    .map((document) => document.toJS() as Partial<Role>)
+    .filter((object): object is Role => object.rules !== undefined);
+  return new Set(
+    roles.flatMap(({ kind, rules }) =>
+      rules.flatMap(({ apiGroups, resources, verbs }) =>
+        apiGroups.flatMap((group) =>
+          resources.flatMap((resource) => verbs.map((verb) => right(verb, group, resource, kind === "Role"))),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Only leases are asked for in a Role's namespace. */
+function usedRights(requests: readonly AuditedRequest[]): ReadonlySet<string> {
+  return new Set(
+    requests.map(({ verb, apiGroup, resource, namespace }) =>
+      right(verb, apiGroup, resource, resource === "leases" && namespace === PULLPASS_NAMESPACE),
+    ),
+  );
+}
+
+function right(verb: string, group: string, resource: string, isInOwnNamespace: boolean): string {
+  const place = isInOwnNamespace ? ` in ${PULLPASS_NAMESPACE}` : "";
+  return `${verb} ${group === "" ? "" : `${group}/`}${resource}${place}`;
+}

@@ -50,6 +50,15 @@ export const CONTAINERD: GoTool = {
   stamp: (version) => ({ "github.com/containerd/containerd/v2/version.Version": version }),
 };
 
+export const HELM: GoTool = {
+  name: "helm",
+  directory: join(GO_DIRECTORY, "helm"),
+  versionModule: "helm.sh/helm/v4",
+  packages: ["helm.sh/helm/v4/cmd/helm"],
+  program: "helm",
+  stamp: (version) => ({ "helm.sh/helm/v4/internal/version.version": version }),
+};
+
 export const PAUSE: GoTool = {
   name: "pause",
   directory: join(GO_DIRECTORY, "pause"),

@@ -1,22 +1,20 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseAllDocuments } from "yaml";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./audit.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
+import { rightsOf } from "./install-manifest.ts";
 import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import type { KubernetesObject } from "./kubectl.ts";
 import { waitForCopies } from "./read-copies.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
 import { createTestKubeClient } from "./test-kube-client.ts";
 import { waitUntil } from "./wait-until.ts";
 
-const MANIFEST = join(import.meta.dirname, "..", "..", "deploy", "rbac.yaml");
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 
-interface Role {
+interface Role extends KubernetesObject {
   readonly kind: string;
   readonly rules: readonly {
     readonly apiGroups: readonly string[];
@@ -25,7 +23,7 @@ interface Role {
   }[];
 }
 
-await describeLevel("control-plane", "the rights of deploy/rbac.yaml", () => {
+await describeLevel("control-plane", "the rights that the chart gives", () => {
   let cluster: Cluster;
   let client: KubeClient;
   let replica: Replica;
@@ -83,10 +81,8 @@ await describeLevel("control-plane", "the rights of deploy/rbac.yaml", () => {
 
 /** As `list secrets` for the whole cluster, and `update coordination.k8s.io/leases in pullpass`. */
 async function grantedRights(): Promise<ReadonlySet<string>> {
-  const documents = parseAllDocuments(await readFile(MANIFEST, "utf8"));
-  const roles = documents
-    .map((document) => document.toJS() as Partial<Role>)
-    .filter((object): object is Role => object.rules !== undefined);
+  // Those that keep the certificate are of no use where it is a file.
+  const roles = (await rightsOf("pullpass")).filter(isRole);
   return new Set(
     roles.flatMap(({ kind, rules }) =>
       rules.flatMap(({ apiGroups, resources, verbs }) =>
@@ -96,6 +92,10 @@ async function grantedRights(): Promise<ReadonlySet<string>> {
       ),
     ),
   );
+}
+
+function isRole(object: KubernetesObject): object is Role {
+  return "rules" in object;
 }
 
 /** Only leases are asked for in a Role's namespace. */

@@ -79,22 +79,21 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
         "--dry-run=server",
       );
 
-  it.each<
-    readonly [allowed: boolean, what: string, namespace: string, labels: object, type: string, name?: string]
-  >([
-    [true, "a copy", "app", MANAGED, PULL_SECRET],
-    [false, "a pull secret without its label", "app", {}, PULL_SECRET],
+  it.each<[allowed: boolean, what: string, namespace: string, labels: object, type: string, name: string]>([
+    [true, "a copy", "app", MANAGED, PULL_SECRET, "some"],
+    [false, "a pull secret without its label", "app", {}, PULL_SECRET, "some"],
     [
       false,
       "a pull secret of another manager",
       "app",
       { ...MANAGED, "app.kubernetes.io/managed-by": "Helm" },
       PULL_SECRET,
+      "some",
     ],
-    [false, "a token of any account", "app", MANAGED, "kubernetes.io/service-account-token"],
+    [false, "a token of any account", "app", MANAGED, "kubernetes.io/service-account-token", "some"],
     [true, "its certificate", "pullpass", {}, "Opaque", "pullpass-tls"],
     [false, "a Secret of that name elsewhere", "app", {}, "Opaque", "pullpass-tls"],
-    [false, "another Secret of its own namespace", "pullpass", {}, "Opaque"],
+    [false, "another Secret of its own namespace", "pullpass", {}, "Opaque", "some"],
   ])("lets Pullpass's account create (%s) %s", async (isAllowed, _, namespace, labels, type, name) => {
     const message = await refusal(write(namespace, labels, type, name));
     if (isAllowed) expect(message).toBeUndefined();

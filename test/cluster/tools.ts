@@ -34,7 +34,13 @@ export const ETCD: GoTool = {
 const CONTROL_PLANE_LINKS = ["kube-apiserver", "kube-controller-manager"];
 
 export const KUBERNETES: Readonly<Record<KubernetesRelease, GoTool>> = {
-  newest: kubernetes("newest", [...CONTROL_PLANE_LINKS, "kube-scheduler", "kubelet", "kubectl"]),
+  newest: kubernetes("newest", [
+    ...CONTROL_PLANE_LINKS,
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+  ]),
   oldest: kubernetes("oldest", CONTROL_PLANE_LINKS),
 };
 

@@ -18,7 +18,9 @@ import { createServiceAccountClient } from "../kube/service-accounts.ts";
 import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
+import type { CertificateSource } from "./certificate-source.ts";
 import { createFaultReport } from "./fault-report.ts";
+import { keepSelfManaged, type SelfManagedOptions } from "./self-managed.ts";
 import { describeSecret, keepSources } from "./sources.ts";
 import { watchCluster } from "./watch-cluster.ts";
 
@@ -45,6 +47,8 @@ export interface ClusterTelemetry {
 
 export interface Membership {
   readonly ports: Pick<AdmissionPorts, "namespace" | "serviceAccount">;
+  /** Those that are kept in the cluster, if they are to be. */
+  readonly certificates: CertificateSource | undefined;
   /** Why reviews should not come here yet; none once everything is known. */
   unreadyReasons(): readonly string[];
   /** Resolves once there is none. */
@@ -62,6 +66,7 @@ export function joinCluster(
   options: ClusterOptions,
   environment: Environment,
   { logger, metrics: createMetrics }: ClusterTelemetry,
+  selfManaged?: SelfManagedOptions,
 ): Membership {
   const namespaces = new Map<string, Namespace>();
   let leadership: LeaderElection | undefined;
@@ -138,6 +143,11 @@ export function joinCluster(
     logger,
   });
 
+  const certificates =
+    selfManaged === undefined
+      ? undefined
+      : keepSelfManaged(selfManaged, { client, watches, namespace: options.namespace, logger });
+
   const faults = createFaultReport(logger, warn, { isLeading, isPod: options.pod !== undefined });
   let attachedServiceAccounts: readonly string[] = [];
   const sources = keepSources({
@@ -160,9 +170,10 @@ export function joinCluster(
       namespace: options.namespace,
       name: MANAGER,
       identity: options.identity,
-      onStarted() {
+      onStarted(signal) {
         lastLeaseFault = undefined;
         logger.info("leading: this replica writes");
+        certificates?.lead(signal);
         replicator.start();
         faults.warn();
       },
@@ -186,8 +197,12 @@ export function joinCluster(
       namespace: (name) => namespaces.get(name) ?? { isOptedIn: true, labels: "unknown" },
       serviceAccount: (namespace, name) => accountFacts.of(namespace, name),
     },
-    known: watches.synced,
-    unreadyReasons: () => watches.unsynced().map((name) => `the ${name} of the cluster are not known yet`),
+    certificates,
+    known: Promise.all([watches.synced, certificates?.trusted]),
+    unreadyReasons: () => [
+      ...watches.unsynced().map((name) => `the ${name} of the cluster are not known yet`),
+      ...(certificates?.unreadyReasons() ?? []),
+    ],
     setConfiguration(configuration) {
       attachedServiceAccounts = configuration.attachedServiceAccounts;
       sources.setConfiguration(configuration);

@@ -4,9 +4,10 @@ import { hostname } from "node:os";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Environment } from "../config/credentials.ts";
 import type { ListenAddress } from "../http/server.ts";
-import type { CertificateFiles } from "../tls/files.ts";
+import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
 import type { ClusterOptions } from "./cluster.ts";
 import { UsageError } from "./program-io.ts";
+import type { ServeOptions } from "./serve.ts";
 
 interface ServeFlags {
   readonly config: readonly string[];
@@ -15,6 +16,9 @@ interface ServeFlags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsSelfSigned?: true;
+  readonly tlsSecret: string;
+  readonly webhookName: string;
+  readonly serviceName: string;
   readonly standalone?: true;
   readonly shutdownDelay: number;
   readonly kubeconfig?: string;
@@ -25,8 +29,15 @@ interface ServeFlags {
   readonly resyncPeriod: number;
 }
 
-/** Adds the flags and what they do, but for `--config`, which all commands have. */
-export function serveCommand(command: Command, environment: Environment): Command {
+/**
+ * Adds the flags and what they do, but for `--config`, which all commands have. `renewalTiming` is that of certificates
+ * that Pullpass keeps itself.
+ */
+export function serveCommand(
+  command: Command,
+  environment: Environment,
+  renewalTiming: RenewalTiming = RENEWAL_TIMING,
+): Command {
   return command
     .description("run the webhook and the replicator")
     .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", 8443))
@@ -34,6 +45,13 @@ export function serveCommand(command: Command, environment: Environment): Comman
     .option("--tls-cert <file>", "serving certificate with its chain, PEM; a change is taken over")
     .option("--tls-key <file>", "its key, PEM")
     .option("--tls-self-signed", "make a certificate on the spot, for a machine without a cluster")
+    .option(
+      "--tls-secret <name>",
+      "where Pullpass keeps its own certificates, if no other --tls flag is given",
+      "pullpass-tls",
+    )
+    .option("--webhook-name <name>", "the MutatingWebhookConfiguration that is to trust them", "pullpass")
+    .option("--service-name <name>", "the Service that they are for", "pullpass")
     .option(
       "--standalone",
       "ask no Kubernetes API: every namespace counts as opted in, nothing is replicated",
@@ -54,7 +72,7 @@ export function serveCommand(command: Command, environment: Environment): Comman
     .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
     .option("--resync-period <minutes>", "how often everything is listed again, as a net", positive, 30)
     .action(async (flags: ServeFlags) => {
-      const tls = certificateFlags(flags);
+      const tls = certificateFlags(flags, renewalTiming);
       const cluster = flags.standalone === true ? undefined : await clusterFlags(flags, environment);
       // Loaded only here: the other commands need no server.
       const { serve } = await import("./serve.ts");
@@ -96,10 +114,27 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
   }
 }
 
-function certificateFlags({ tlsCert, tlsKey, tlsSelfSigned }: ServeFlags): CertificateFiles | "self-signed" {
-  if (tlsSelfSigned === true && tlsCert === undefined && tlsKey === undefined) return "self-signed";
-  if (tlsSelfSigned === true || tlsCert === undefined || tlsKey === undefined) {
-    throw new UsageError("serve needs both --tls-cert and --tls-key, or --tls-self-signed alone");
+/*
+ * --tls-cert and --tls-key | --tls-self-signed | --standalone | certificates
+ * neither                  | no                | no           | self-managed
+ * neither                  | no                | yes          | wrong: there is no cluster to keep them in
+ * neither                  | yes               |              | one that is made on the spot
+ * both                     | no                |              | the files
+ * both                     | yes               |              | wrong
+ * one of them              |                   |              | wrong
+ */
+function certificateFlags(flags: ServeFlags, timing: RenewalTiming): ServeOptions["tls"] {
+  const { tlsCert, tlsKey, tlsSelfSigned = false, standalone = false } = flags;
+  const hasNoFiles = tlsCert === undefined && tlsKey === undefined;
+  if (hasNoFiles && tlsSelfSigned) return "self-signed";
+  if (hasNoFiles && !standalone) {
+    const { tlsSecret: secretName, webhookName, serviceName } = flags;
+    return { secretName, webhookName, serviceName, timing };
+  }
+  if (tlsSelfSigned || tlsCert === undefined || tlsKey === undefined) {
+    throw new UsageError(
+      `serve${standalone ? " --standalone" : ""} needs both --tls-cert and --tls-key, or --tls-self-signed alone`,
+    );
   }
   return { certificatePath: tlsCert, keyPath: tlsKey };
 }

@@ -1,7 +1,6 @@
 /**
  * `pullpass serve`: puts the parts together, runs them until a signal comes, and takes them down in reverse.
  */
-import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -11,28 +10,25 @@ import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
-import { watchFiles, type FileWatch } from "../config/watch.ts";
 import { indexRegistries } from "../core/registry.ts";
 import { adminApp } from "../http/admin-app.ts";
 import { admissionListener } from "../http/app.ts";
-import { startServer, type ListenAddress } from "../http/server.ts";
+import { startServer, type ListenAddress, type RunningServer } from "../http/server.ts";
 import { batchReviews } from "../telemetry/batch.ts";
 import { openLog } from "../telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import {
-  readCertificate,
-  UnusableCertificateError,
-  type CertificateFiles,
-  type LoadedCertificate,
-} from "../tls/files.ts";
+import type { CertificateFiles } from "../tls/files.ts";
+import { localCertificates } from "./certificate-source.ts";
 import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
+import type { SelfManagedOptions } from "./self-managed.ts";
+import { swapCertificates } from "./swap-certificates.ts";
 
 export interface ServeOptions {
   readonly configPaths: readonly string[];
   readonly listen: ListenAddress;
   readonly adminListen: ListenAddress;
-  /** Where the serving certificate comes from. */
-  readonly tls: CertificateFiles | "self-signed";
+  /** Where the serving certificate comes from. Self-managed ones are kept in the cluster. */
+  readonly tls: CertificateFiles | "self-signed" | SelfManagedOptions;
   /** After SIGTERM the server is no longer ready, but goes on for so long, until every API server knows. */
   readonly shutdownDelayMs: number;
   /** The cluster to join; without one every namespace counts as opted in, and nothing is replicated. */
@@ -50,7 +46,7 @@ const DRAIN_TIMEOUT_MS = 30_000;
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const configuration = readConfiguration(options.configPaths);
-  const certificate = await loadCertificate(options);
+  const local = isSelfManaged(options.tls) ? undefined : await localCertificates(options.tls, options.listen);
   const stopSignal = nextSignal();
 
   const log = openLog();
@@ -67,10 +63,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   const handle = measured(reviewHandler(ports), clocks, events.observe);
 
   let isStopping = false;
-  const server = await startServer(admissionListener({ handle, onRejected: rejections(logger, metrics) }), {
-    ...options,
-    certificate,
-  });
   const adminServer = await startServer(
     adminApp(() => (isStopping ? ["shutting down"] : membership.unreadyReasons()), {
       contentType: metrics.contentType,
@@ -81,7 +73,6 @@ export async function serve(options: ServeOptions): Promise<void> {
     }),
     { listen: options.adminListen },
   );
-
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
       registries = indexRegistries(next.registries);
@@ -97,20 +88,34 @@ export async function serve(options: ServeOptions): Promise<void> {
       );
     },
   });
-  metrics.setCertificateExpiry(certificate.notAfter);
-  const certificateWatch = watchCertificate(options.tls, certificate, {
-    onSwap(next) {
-      server.setCertificate(next);
-      metrics.setCertificateExpiry(next.notAfter);
-      logger.info({ notAfter: next.notAfter }, "certificate swapped");
-    },
-    onFailure(error) {
-      logger.error(
-        { error: error.message },
-        "the certificate cannot be used; the last good one stays in force",
-      );
-    },
+  const takeDown = async (server?: RunningServer): Promise<void> => {
+    // Another replica goes on writing at once; reviews are answered to the end.
+    await membership.leave();
+    configurationWatch.close();
+    await server?.close(DRAIN_TIMEOUT_MS);
+    await adminServer.close(0);
+    events.flush();
+  };
+
+  const certificates = local ?? membership.certificates;
+  if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
+  // The first self-managed certificate may be long in coming; probes are answered meanwhile, and signals heard.
+  const certificate = await Promise.race([certificates.first, stopSignal]);
+  if (typeof certificate === "string") {
+    isStopping = true;
+    await takeDown();
+    logger.info({ signal: certificate }, "stopped before there was a certificate");
+    log.close();
+    return;
+  }
+  const server = await startServer(admissionListener({ handle, onRejected: rejections(logger, metrics) }), {
+    ...options,
+    certificate,
+  }).catch(async (error: unknown) => {
+    await takeDown();
+    throw error;
   });
+  const certificateWatch = swapCertificates(server, certificate, certificates, { logger, metrics });
   const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
   logger.info(facts, "listening");
   void membership.known.then(() => {
@@ -123,13 +128,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   logger.info({ signal }, "shutting down");
   // A person at a terminal does not wait until the endpoints have changed everywhere.
   if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
-  // Another replica goes on writing at once; reviews are answered to the end.
-  await membership.leave();
   certificateWatch.close();
-  configurationWatch.close();
-  await server.close(DRAIN_TIMEOUT_MS);
-  await adminServer.close(0);
-  events.flush();
+  await takeDown(server);
   logger.info("stopped");
   log.close();
 }
@@ -140,6 +140,7 @@ const STANDALONE: Membership = {
     namespace: () => ({ isOptedIn: true, labels: "unknown" }),
     serviceAccount: () => undefined,
   },
+  certificates: undefined,
   unreadyReasons: () => [],
   known: Promise.resolve(),
   setConfiguration: () => undefined,
@@ -150,7 +151,12 @@ async function join(options: ServeOptions, telemetry: ClusterTelemetry): Promise
   if (options.cluster === undefined) return STANDALONE;
   // Loaded only here: without a cluster nothing of it is needed.
   const { joinCluster } = await import("./cluster.ts");
-  return joinCluster(options.cluster, options.environment, telemetry);
+  const selfManaged = isSelfManaged(options.tls) ? options.tls : undefined;
+  return joinCluster(options.cluster, options.environment, telemetry, selfManaged);
+}
+
+function isSelfManaged(tls: ServeOptions["tls"]): tls is SelfManagedOptions {
+  return typeof tls === "object" && "secretName" in tls;
 }
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {
@@ -163,42 +169,6 @@ function rejections(logger: Logger, metrics: Metrics): (status: number, error: E
     if (status >= 500) logger.error({ status, error: error.stack }, "review failed");
     else logger.warn({ status, reason: error.message }, "not a review");
   };
-}
-
-function loadCertificate({ tls, listen }: ServeOptions): Promise<LoadedCertificate> {
-  return tls === "self-signed" ? selfSigned(listen) : Promise.resolve(readCertificate(tls));
-}
-
-async function selfSigned({ host }: ListenAddress): Promise<LoadedCertificate> {
-  // Loaded only here: the library costs more than the rest of the start together.
-  const { makeSelfSignedCertificate } = await import("../tls/self-signed.ts");
-  const names = new Set(["localhost", "127.0.0.1", "::1", hostname(), ...(host === undefined ? [] : [host])]);
-  return makeSelfSignedCertificate([...names], new Date());
-}
-
-interface CertificateListener {
-  onSwap(certificate: LoadedCertificate): void;
-  onFailure(error: UnusableCertificateError): void;
-}
-
-function watchCertificate(
-  tls: ServeOptions["tls"],
-  initial: LoadedCertificate,
-  listener: CertificateListener,
-): FileWatch {
-  let served = initial;
-  if (tls === "self-signed") return watchFiles([], () => undefined);
-  return watchFiles([tls.certificatePath, tls.keyPath], () => {
-    try {
-      const next = readCertificate(tls);
-      if (next.certificate === served.certificate && next.privateKey === served.privateKey) return;
-      served = next;
-      listener.onSwap(next);
-    } catch (error) {
-      if (!(error instanceof UnusableCertificateError)) throw error;
-      listener.onFailure(error);
-    }
-  });
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {

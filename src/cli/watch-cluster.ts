@@ -1,31 +1,25 @@
 /** The watches: what they tell goes to the webhook's facts and to the replicator. */
-import type { Logger } from "pino";
 import type { JsonObject, Namespace } from "../core/kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
 import type { AccountFacts } from "../kube/account-facts.ts";
-import type { KubeClient } from "../kube/client.ts";
 import type { Intern } from "../kube/intern.ts";
 import { readCopy } from "../kube/read-copy.ts";
 import { readMetadata } from "../kube/read-metadata.ts";
 import { readNamespace } from "../kube/read-namespace.ts";
 import { secretsPath } from "../kube/secrets.ts";
 import { readServiceAccountMetadata } from "../kube/service-accounts.ts";
-import type { Reflector, ReflectorOptions, ReflectorTimings } from "../kube/reflector.ts";
-import { startReflector } from "../kube/start-reflector.ts";
+import type { ReflectorOptions } from "../kube/reflector.ts";
 import type { Replicator } from "../replicator/controller.ts";
 import { accountListener, copyListener, namespaceListener } from "./listeners.ts";
 import { describeSecret, type SecretName, type SecretWatch } from "./sources.ts";
+import { startWatch, type RunningWatch, type WatchContext } from "./start-watch.ts";
 
-export interface ClusterWatchOptions {
-  readonly client: KubeClient;
+export interface ClusterWatchOptions extends WatchContext {
   readonly intern: Intern;
   /** Kept as the cluster has them. */
   readonly namespaces: Map<string, Namespace>;
   readonly replicator: Replicator;
   readonly accountFacts: AccountFacts;
-  readonly timings: Partial<ReflectorTimings>;
-  readonly onRestart: (watch: string, reason: string) => void;
-  readonly logger: Logger;
 }
 
 export interface ClusterWatches {
@@ -36,17 +30,12 @@ export interface ClusterWatches {
   /** Seconds since each watch last told something; one that never did counts from its start. */
   agesSeconds(): ReadonlyMap<string, number>;
   watchSecret(secret: SecretName, onChange: (state: JsonObject | "missing") => void): SecretWatch;
+  /** Follows one object of the collection at `path`; `watch` is what it is called in logs and metrics. */
+  watchObject(
+    object: { readonly watch: string; readonly path: string; readonly name: string },
+    onChange: (state: JsonObject | "missing") => void,
+  ): SecretWatch;
   close(): void;
-}
-
-interface RunningWatch {
-  readonly name: string;
-  readonly startedAt: number;
-  readonly reflector: Reflector;
-  /** Resolves with the first list. */
-  readonly synced: Promise<void>;
-  /** Resolves with the first list, or once the first one was refused. */
-  readonly asked: Promise<void>;
 }
 
 /** Bookmarks come about once a minute, and the watchdog begins anew after 90 s of silence. */
@@ -103,80 +92,46 @@ export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
     }
   }, SILENCE_CHECK_MS).unref();
 
+  const watchObject: ClusterWatches["watchObject"] = ({ watch: watchName, path, name }, onChange) => {
+    const watch = start(watchName, {
+      collection: { path, query: { fieldSelector: `metadata.name=${name}` } },
+      toFact: (object) => ({ key: name, fact: object }),
+      listener: {
+        onRelist(facts) {
+          onChange(facts.get(name) ?? "missing");
+        },
+        onChange(_, object) {
+          onChange(object);
+        },
+        onRemove() {
+          onChange("missing");
+        },
+      },
+    });
+    return {
+      asked: watch.asked,
+      close() {
+        watch.reflector.close();
+        running.delete(watchName);
+      },
+    };
+  };
+
   return {
     synced: Promise.all(main.map(({ synced }) => synced)),
     unsynced: () => main.flatMap(({ name, reflector }) => (reflector.isSynced ? [] : [name])),
     agesSeconds,
-    watchSecret(secret, onChange) {
-      const name = `secret ${describeSecret(secret)}`;
-      const watch = start(name, {
-        collection: {
-          path: secretsPath(secret.namespace),
-          query: { fieldSelector: `metadata.name=${secret.name}` },
-        },
-        toFact: (object) => ({ key: secret.name, fact: object }),
-        listener: {
-          onRelist(facts) {
-            onChange(facts.get(secret.name) ?? "missing");
-          },
-          onChange(_, object) {
-            onChange(object);
-          },
-          onRemove() {
-            onChange("missing");
-          },
-        },
-      });
-      return {
-        asked: watch.asked,
-        close() {
-          watch.reflector.close();
-          running.delete(name);
-        },
-      };
-    },
+    watchSecret: ({ namespace, name }, onChange) =>
+      watchObject(
+        { watch: `secret ${describeSecret({ namespace, name })}`, path: secretsPath(namespace), name },
+        onChange,
+      ),
+    watchObject,
     close() {
       clearInterval(silenceCheck);
       for (const { reflector } of running.values()) reflector.close();
     },
   };
-}
-
-function startWatch<Fact>(
-  name: string,
-  { collection, toFact, listener }: Pick<ReflectorOptions<Fact>, "collection" | "toFact" | "listener">,
-  { client, timings, logger, onRestart }: ClusterWatchOptions,
-): RunningWatch {
-  let onSynced = (): void => undefined;
-  let onAsked = (): void => undefined;
-  const synced = new Promise<void>((resolve) => (onSynced = resolve));
-  const asked = new Promise<void>((resolve) => (onAsked = resolve));
-  const reflector = startReflector({
-    client,
-    collection,
-    toFact,
-    timings,
-    listener: {
-      ...listener,
-      onRelist(facts, resourceVersion) {
-        listener.onRelist(facts, resourceVersion);
-        onSynced();
-        onAsked();
-      },
-    },
-    onFault(action, error) {
-      const message = error instanceof Error ? error.message : String(error);
-      logger.warn({ watch: name, error: message }, `${action} failed; it is tried again`);
-      onAsked();
-    },
-    onRecovery() {
-      logger.info({ watch: name }, "the watch works again");
-    },
-    onRestart(reason) {
-      onRestart(name, reason);
-    },
-  });
-  return { name, startedAt: Date.now(), reflector, synced, asked };
 }
 
 function keyOf(object: JsonObject): string {

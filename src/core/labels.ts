@@ -20,6 +20,12 @@ export const ATTACHED_ANNOTATION = "pullpass.dev/attached";
 export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 /** The value of that label, and the name under which the API server keeps track of the fields that we write. */
 export const MANAGER = "pullpass";
+/**
+ * On the Secret in which Pullpass keeps its own certificates, with the value {@link SELF_MANAGED}. Not the label of a
+ * copy: as a copy that no namespace needs it would be removed.
+ */
+export const CERTIFICATES_LABEL = "pullpass.dev/certificates";
+export const SELF_MANAGED = "self-managed";
 /** Written on a copy: they keep Argo CD from removing what no repository holds. */
 export const GITOPS_ANNOTATIONS: Readonly<Record<string, string>> = {
   "argocd.argoproj.io/compare-options": "IgnoreExtraneous",

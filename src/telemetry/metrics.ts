@@ -9,7 +9,8 @@ export interface Metrics {
   readonly observeReviews: BatchObserver;
   countRejected(status: number): void;
   countReload(isGood: boolean): void;
-  setCertificateExpiry(date: Date): void;
+  /** When the serving certificate ends, and its authority, where that is ours. */
+  setCertificateExpiry(certificate: Date, authority: Date | undefined): void;
   /** Adds those of a cluster that was joined. */
   readonly forCluster: (read: () => ClusterGauges) => ClusterMetrics;
 }
@@ -59,6 +60,8 @@ export function createMetrics(): Metrics {
     help: "When the serving certificate ends, in Unix time.",
     registers,
   });
+  // Made when it is needed: it would tell 0 where the authority is not ours.
+  let authorityExpiry: Gauge | undefined;
 
   return {
     contentType: metricRegistry.contentType,
@@ -82,8 +85,15 @@ export function createMetrics(): Metrics {
     countReload(isGood) {
       reloads.inc({ result: isGood ? "good" : "bad" });
     },
-    setCertificateExpiry(date) {
-      expiry.set(date.getTime() / 1000);
+    setCertificateExpiry(certificate, authority) {
+      expiry.set(certificate.getTime() / 1000);
+      if (authority === undefined) return;
+      authorityExpiry ??= new Gauge({
+        name: "pullpass_certificate_authority_expiry_timestamp_seconds",
+        help: "When the authority of the serving certificate ends, in Unix time.",
+        registers,
+      });
+      authorityExpiry.set(authority.getTime() / 1000);
     },
     forCluster: (read) => createClusterMetrics(metricRegistry, read),
   };

@@ -12,6 +12,8 @@ export interface LoadedCertificate {
   readonly certificate: string;
   readonly privateKey: string;
   readonly notAfter: Date;
+  /** When the authority that issued it ends, where that is ours. */
+  readonly authorityNotAfter?: Date;
 }
 
 /** Thrown where the files hold no certificate and key that belong together; names the file. */

@@ -30,7 +30,7 @@ export interface InstalledReplicaOptions extends Partial<ReplicaOptions> {
   /** Joins no cluster. */
   readonly isStandalone?: boolean;
   /** Default: one for its address. */
-  readonly certificate?: KeyPairFiles;
+  readonly certificate?: KeyPairFiles | "self-managed";
 }
 
 /** Replicas listen at the addresses of the cluster's network from here on. */
@@ -74,13 +74,16 @@ export async function installPullpass(cluster: Cluster, configuration: object): 
         const serving = await authority.issue({ commonName: name, hosts: [host] });
         return writeKeyPair(directory, name, serving);
       };
-      const { certificateFile, keyFile } = options.certificate ?? (await issue());
+      const { certificate = await issue() } = options;
       return runReplica(cluster, {
         ...options,
         name,
         host,
         flags: [
-          ...[`--config=${configFile}`, `--tls-cert=${certificateFile}`, `--tls-key=${keyFile}`],
+          `--config=${configFile}`,
+          ...(certificate === "self-managed"
+            ? []
+            : [`--tls-cert=${certificate.certificateFile}`, `--tls-key=${certificate.keyFile}`]),
           ...(isStandalone
             ? ["--standalone"]
             : [`--kubeconfig=${options.kubeconfig ?? kubeconfig}`, namespaceFlag]),

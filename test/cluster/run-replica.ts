@@ -15,6 +15,8 @@ export interface ReplicaOptions {
   /** All but where it listens. */
   readonly flags: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Default: the built program. */
+  readonly program?: readonly string[];
 }
 
 /** A line of the log; `msg` says what it is about. */
@@ -43,17 +45,17 @@ export interface Replica {
 const PROGRAM = join(import.meta.dirname, "..", "..", "dist", "main.js");
 const ADMIN_PORT = 8080;
 
-/** Starts the built program and waits until it is ready. */
+/** Starts the program and waits until it is ready. */
 export async function runReplica(cluster: Cluster, options: ReplicaOptions): Promise<Replica> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run npm run build`);
-  const { name, host, port = 8443, flags, env } = options;
+  const { name, host, port = 8443, flags, env, program = [PROGRAM] } = options;
   const adminUrl = `http://${host}:${String(ADMIN_PORT)}`;
   const run = () =>
     runDaemon({
       name,
       command: process.execPath,
       args: [
-        ...[PROGRAM, "serve", `--listen=${host}:${String(port)}`],
+        ...[...program, "serve", `--listen=${host}:${String(port)}`],
         ...[`--admin-listen=${host}:${String(ADMIN_PORT)}`, ...flags],
       ],
       logDirectory: join(cluster.network.directory, "log"),

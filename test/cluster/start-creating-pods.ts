@@ -13,7 +13,14 @@ export interface Creation {
 const AT_A_TIME = 8;
 
 /** Creates one pod after the other, several at a time, until it is told to stop. */
-export function startCreatingPods(post: Post, namespace: string): { stop(): Promise<readonly Creation[]> } {
+export function startCreatingPods(
+  post: Post,
+  namespace: string,
+): {
+  /** How many were created so far, or refused. */
+  count(): number;
+  stop(): Promise<readonly Creation[]>;
+} {
   const creations: Creation[] = [];
   const pod = podWith("registry.example.com/team-a/app:v1", { generateName: "created-" });
   let shouldStop = false;
@@ -26,6 +33,7 @@ export function startCreatingPods(post: Post, namespace: string): { stop(): Prom
   };
   const workers = Array.from({ length: AT_A_TIME }, createOneByOne);
   return {
+    count: () => creations.length,
     async stop() {
       shouldStop = true;
       await Promise.all(workers);

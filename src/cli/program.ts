@@ -7,6 +7,7 @@ import { explainImage, explanationJson, explanationText } from "./explain.ts";
 import { injectFiles } from "./inject.ts";
 import { joinFiles } from "./join-files.ts";
 import type { ProgramIo } from "./program-io.ts";
+import { purgeCommand } from "./purge-command.ts";
 import { readLines, readManifests } from "./read-input.ts";
 import { serveCommand } from "./serve-command.ts";
 
@@ -62,6 +63,8 @@ export function buildProgram(io: ProgramIo): Command {
     );
 
   checkCommand(withConfig(program.command("check")), io);
+
+  purgeCommand(program.command("purge"), io);
 
   return program;
 }

@@ -42,7 +42,7 @@ export async function installPullpass(cluster: Cluster, configuration: object): 
   const directory = join(network.directory, "pullpass");
   await mkdir(directory, { recursive: true });
   await createNamespace(kubectl, PULLPASS_NAMESPACE);
-  await kubectl.apply(...(await rightsOf("pullpass")));
+  await kubectl.apply(...(await rightsOf()));
   const namespaceFlag = `--namespace=${PULLPASS_NAMESPACE}`;
   const { stdout: token } = await kubectl.run(["create", "token", "pullpass", namespaceFlag]);
 

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Set by test/cluster/chart-install.test.ts, in a network namespace of its own. */
+/** Set by test/cluster/node-chart.test.ts, in a network namespace of its own. */
 const isRouted = process.env["PULLPASS_ROUTED"] === "1";
 
 export default defineConfig({

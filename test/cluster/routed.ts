@@ -2,7 +2,7 @@ import { runCommand } from "./run-command.ts";
 
 /**
  * True where the process has a network namespace of its own, in which it may add addresses, routes and rules: pods then
- * have addresses at which they are reached, and kube-proxy routes Services to them. `chart-install.test.ts` makes it.
+ * have addresses at which they are reached, and kube-proxy routes Services to them. `node-chart.test.ts` makes it.
  */
 export const IS_ROUTED = process.env["PULLPASS_ROUTED"] === "1";
 

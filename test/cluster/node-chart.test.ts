@@ -17,7 +17,7 @@ await describeLevel("node", "the chart on a node", () => {
   });
 
   it(
-    "passes chart-install.routed.ts in a network namespace of its own, with kube-proxy",
+    "passes node-chart.routed.ts in a network namespace of its own, with kube-proxy",
     { timeout: 10 * 60_000 },
     async () => {
       const vitest = [process.execPath, "node_modules/vitest/vitest.mjs", "run", "--project", "cluster"];

@@ -24,7 +24,8 @@ LABEL org.opencontainers.image.title="pullpass" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-ENV NODE_ENV=production
+# The C library's memory: pools that threads share, as each of V8's would keep its own, and given back when it is free.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
 COPY --from=build /runtime /
 COPY --from=build /app/package.json /app/package-lock.json /app/
 COPY --from=build /app/node_modules /app/node_modules
@@ -32,4 +33,6 @@ COPY --from=build /app/dist /app/dist
 USER 65532:65532
 WORKDIR /app
 EXPOSE 8443 8080
-ENTRYPOINT ["/usr/local/bin/node", "/app/dist/main.js"]
+# V8's memory: it goes by the size of the machine, and grows its heap to many times of what is in use before it clears
+# it. `npm run bench:replicator` measures it, and without these flags under BENCH_NODE_FLAGS=.
+ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=2", "--heap-growing-percent=10", "/app/dist/main.js"]

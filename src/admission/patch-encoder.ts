@@ -15,10 +15,12 @@ export type PatchEncoder = (pod: Pod, injection: Injection) => string;
 export function patchEncoder(): PatchEncoder {
   const remembered = new Map<string, string>();
   const encode = (plan: PatchPlan): string => {
+    // What builders get depends on where they stand in their pod, and is rare enough to be written each time.
+    if (plan.buildOperations.length > 0) return write(plan);
     const key = keyOf(plan);
     const known = remembered.get(key);
     if (known !== undefined) return known;
-    const encoded = Buffer.from(JSON.stringify(writePatch(plan)), "utf8").toString("base64");
+    const encoded = write(plan);
     if (key.length <= MAX_KEY_LENGTH) {
       if (remembered.size >= MAX_REMEMBERED) remembered.clear();
       remembered.set(key, encoded);
@@ -34,11 +36,16 @@ export function patchEncoder(): PatchEncoder {
   };
 }
 
+function write(plan: PatchPlan): string {
+  return Buffer.from(JSON.stringify(writePatch(plan)), "utf8").toString("base64");
+}
+
 function isSamePlan(one: PatchPlan, other: PatchPlan): boolean {
   return (
     one.injected === other.injected &&
     one.hasSecretList === other.hasSecretList &&
     one.annotations === other.annotations &&
+    one.buildOperations === other.buildOperations &&
     one.secretNames.length === other.secretNames.length &&
     one.secretNames.every((name, position) => name === other.secretNames[position])
   );

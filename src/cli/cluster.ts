@@ -61,6 +61,9 @@ export interface Membership {
 /** How long a replica that stops waits for its last writes; the lease expires soon after. */
 const LAST_WRITES_MS = 5000;
 
+/** The same fault counts as another one after so long. */
+const NEW_FAULT_MS = 60_000;
+
 /** Starts at once and goes on by itself; an API server that does not answer is waited for. */
 export function joinCluster(
   options: ClusterOptions,
@@ -164,14 +167,15 @@ export function joinCluster(
   async function campaign(): Promise<void> {
     await Promise.all([watches.synced, sources.settled()]);
     if (hasLeft) return;
-    let lastLeaseFault: string | undefined;
+    let leaseFault: { readonly message: string; readonly time: number } | undefined;
     leadership = startLeaderElection({
       client,
       namespace: options.namespace,
       name: MANAGER,
       identity: options.identity,
       onStarted(signal) {
-        lastLeaseFault = undefined;
+        if (leaseFault !== undefined) client.reconnect();
+        leaseFault = undefined;
         logger.info("leading: this replica writes");
         certificates?.lead(signal);
         replicator.start();
@@ -182,10 +186,14 @@ export function joinCluster(
         void replicator.stop();
       },
       onError(error) {
+        const message = messageOf(error);
+        const isKnown = leaseFault?.message === message && Date.now() - leaseFault.time < NEW_FAULT_MS;
+        leaseFault = { message, time: Date.now() };
         // It is tried again every few seconds.
-        if (messageOf(error) === lastLeaseFault) return;
-        lastLeaseFault = messageOf(error);
-        logger.warn({ error: lastLeaseFault }, "the lease cannot be had; it is tried again");
+        if (isKnown) return;
+        logger.warn({ error: message }, "the lease cannot be had; it is tried again");
+        // All connections may be as dead as that one, and nobody would say so for a minute.
+        client.reconnect();
       },
     });
   }
@@ -211,7 +219,7 @@ export function joinCluster(
     async leave() {
       hasLeft = true;
       // What was begun is done before another replica begins.
-      await Promise.race([replicator.stop(), setTimeout(LAST_WRITES_MS)]);
+      await Promise.race([replicator.stop(), setTimeout(LAST_WRITES_MS, undefined, { ref: false })]);
       await leadership?.release();
       sources.close();
       watches.close();

@@ -1,14 +1,13 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
 import jsonpatch from "fast-json-patch";
+import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
 import type { AddOperation } from "../core/json-patch.ts";
 import type { NamespaceFacts } from "../core/kubernetes.ts";
-import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
-import { asPod } from "../core/pod.ts";
-import { decide } from "../core/policy.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { namespaceLabelsIn, podSitesIn, type PodSite } from "./manifest.ts";
+import { decideSite, namespacesIn } from "./decide-site.ts";
+import { podSitesIn, titleOf, type PodSite } from "./manifest.ts";
 import { editManifests, parseManifests, type ManifestChange, type ManifestFile } from "./manifest-file.ts";
 
 export interface InjectedFile {
@@ -25,14 +24,7 @@ export interface InjectedFile {
  */
 export function injectFiles(files: readonly ManifestFile[], index: RegistryIndex): readonly InjectedFile[] {
   const parsed = files.map((file) => ({ file, documents: parseManifests(file) }));
-  const labels = new Map(
-    parsed.flatMap(({ documents }) => documents.flatMap(({ value }) => namespaceLabelsIn(value))),
-  );
-  const factsOf = (namespace: string | undefined): NamespaceFacts => ({
-    isOptedIn: true,
-    labels:
-      (namespace === undefined ? undefined : (labels.get(namespace) as Labels | undefined)) ?? "unknown",
-  });
+  const factsOf = namespacesIn(parsed.flatMap(({ documents }) => documents));
 
   return parsed.map(({ file, documents }) => {
     const report: string[] = [];
@@ -55,17 +47,17 @@ interface InjectedSite {
 }
 
 function injectSite(site: PodSite, namespace: NamespaceFacts, index: RegistryIndex): InjectedSite {
-  // A template may go without metadata; the API server fills it in before it asks the webhook.
-  const hasMetadata = site.value["metadata"] !== undefined && site.value["metadata"] !== null;
-  const pod = asPod(hasMetadata ? site.value : { ...site.value, metadata: {} });
-  if (pod === undefined)
-    return { operations: [], report: [`${title(site)}: skipped: it has no readable pod spec`] };
-
-  const decision = decide(pod, { namespace, serviceAccount: undefined }, index);
+  const title = titleOf(site);
+  const decided = decideSite(site, namespace, index);
+  if (decided === undefined) {
+    return { operations: [], report: [`${title}: skipped: it has no readable pod spec`] };
+  }
+  const { pod, hasMetadata, decision, findings } = decided;
   const report = [
-    `${title(site)}: ${describe(decision)}`,
-    ...decision.warnings.map((warning) => `${title(site)}: warning: ${warning}`),
-  ];
+    ...describe(decision),
+    ...findings.map(describeFinding),
+    ...decision.warnings.map((warning) => `warning: ${warning}`),
+  ].map((line) => `${title}: ${line}`);
   if (decision.kind === "skip") return { operations: [], report };
   const missing: readonly AddOperation[] = hasMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
   const prefix = site.path.map((key) => `/${jsonpatch.escapePathComponent(key.toString())}`).join("");
@@ -77,13 +69,17 @@ function injectSite(site: PodSite, namespace: NamespaceFacts, index: RegistryInd
   return { operations, report };
 }
 
-function title({ owner, namespace }: PodSite): string {
-  // Names are not checked yet: a line break in one must not make a line of its own.
-  return JSON.stringify(namespace === undefined ? owner : `${owner} in ${namespace}`).slice(1, -1);
+function describe(decision: Decision): readonly string[] {
+  if (decision.kind === "skip") return [`skipped: ${SKIP_REASONS[decision.reason]}`];
+  if (decision.secretNames.length === 0) return [];
+  const registries = decision.registries.map((registry) => registry.name).join(", ");
+  return [`injected ${decision.secretNames.join(", ")} for ${registries}`];
 }
 
-function describe(decision: Decision): string {
-  if (decision.kind === "skip") return `skipped: ${SKIP_REASONS[decision.reason]}`;
-  const registries = decision.registries.map((registry) => registry.name).join(", ");
-  return `injected ${decision.secretNames.join(", ")} for ${registries}`;
+function describeFinding({ container, builder, outcome }: BuildFinding): string {
+  const title = `container ${JSON.stringify(container).slice(1, -1)} (${builder})`;
+  if (outcome.kind === "skip") return `${title}: left as it is: ${BUILD_SKIP_REASONS[outcome.reason]}`;
+  const registries = outcome.registries.map((registry) => registry.name).join(", ");
+  const env = outcome.env.map(({ name, value }) => `, ${name}=${value}`).join("");
+  return `${title}: mounted ${outcome.secretName} at ${outcome.directory} for ${registries}${env}`;
 }

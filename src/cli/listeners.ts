@@ -2,6 +2,7 @@
 import type { Namespace } from "../core/kubernetes.ts";
 import type { ExistingCopy } from "../core/replication.ts";
 import type { AccountFacts } from "../kube/account-facts.ts";
+import type { Intern } from "../kube/intern.ts";
 import type { ServiceAccountMetadata } from "../kube/service-accounts.ts";
 import type { ReflectorListener } from "../kube/reflector.ts";
 import type { Replicator } from "../replicator/controller.ts";
@@ -28,31 +29,30 @@ export function namespaceListener(
   };
 }
 
-export function copyListener(replicator: Replicator): ReflectorListener<ExistingCopy> {
+/** Names are interned: what is cut out of a key keeps all of the key in memory, and all namespaces have the same few. */
+export function copyListener(replicator: Replicator, intern: Intern): ReflectorListener<ExistingCopy> {
   const { copies } = replicator;
   const remove = (namespace: string, name: string): void => {
     copies.remove(namespace, name);
     replicator.onCopy(namespace);
   };
+  const set = (key: string, copy: ExistingCopy): void => {
+    const [namespace, name] = namesIn(key);
+    if (copies.set(namespace, intern(name), copy)) replicator.onCopy(namespace);
+  };
   return {
     onRelist(facts, resourceVersion) {
-      const known = [...copies.namespaces()].flatMap((namespace) =>
-        [...copies.in(namespace)].map(([name, { version }]) => ({ namespace, name, version })),
-      );
-      for (const { namespace, name, version } of known) {
-        // What we wrote after the list was made is not in it.
-        const isOlder = version <= Number(resourceVersion);
-        if (isOlder && !facts.has(`${namespace}/${name}`)) remove(namespace, name);
+      // A Map may lose entries while it is gone through.
+      for (const namespace of copies.namespaces()) {
+        for (const [name, { version }] of copies.in(namespace)) {
+          // What we wrote after the list was made is not in it.
+          const isOlder = version <= Number(resourceVersion);
+          if (isOlder && !facts.has(`${namespace}/${name}`)) remove(namespace, name);
+        }
       }
-      for (const [key, copy] of facts) {
-        const [namespace, name] = namesIn(key);
-        if (copies.set(namespace, name, copy)) replicator.onCopy(namespace);
-      }
+      for (const [key, copy] of facts) set(key, copy);
     },
-    onChange(key, copy) {
-      const [namespace, name] = namesIn(key);
-      if (copies.set(namespace, name, copy)) replicator.onCopy(namespace);
-    },
+    onChange: set,
     onRemove(key, { uid }) {
       const [namespace, name] = namesIn(key);
       if (copies.in(namespace).get(name)?.uid === uid) remove(namespace, name);

@@ -4,6 +4,7 @@ import jsonpatch from "fast-json-patch";
 import { isAlias, isNode, LineCounter, visit, type Document } from "yaml";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../config/parse-yaml.ts";
 import type { AddOperation } from "../core/json-patch.ts";
+import { isObject } from "../core/kubernetes.ts";
 import { applyEdits, editFor, layoutOf, type Addition, type TextEdit } from "./yaml-edit.ts";
 
 /** Manifests as they came from one file or from standard input. */
@@ -60,8 +61,8 @@ export function editManifests({ name, text }: ManifestFile, changes: readonly Ma
   const layout = layoutOf(text);
   const edits = changes.flatMap(({ document, operations }): readonly TextEdit[] => {
     if (operations.length === 0) return [];
-    const wanted = patched(document.value, operations);
-    const additions = additionsFor(wanted, operations);
+    const additions = additionsFor(patched(document.value, operations), operations);
+    const wanted = patched(document.value, wholeNumbersAsRead(operations));
     const small = additions.map((addition) => editFor(layout, document.yaml, addition));
     if (small.every((edit) => edit !== undefined) && makes(text, document, small, wanted)) return small;
     const whole = rewrite(document.yaml, additions);
@@ -78,6 +79,16 @@ export function editManifests({ name, text }: ManifestFile, changes: readonly Ma
 function patched(value: unknown, operations: readonly AddOperation[]): unknown {
   const copy: unknown = structuredClone(value);
   return jsonpatch.applyPatch(copy, structuredClone(operations)).newDocument;
+}
+
+/** With whole numbers of the kind that {@link documentsIn} gives, so that the result can be held against what is read again. */
+function wholeNumbersAsRead<T>(value: T): T {
+  if (typeof value === "number" && Number.isInteger(value)) return BigInt(value) as T;
+  if (Array.isArray(value)) return value.map(wholeNumbersAsRead) as T;
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key, wholeNumbersAsRead(child)]),
+  ) as T;
 }
 
 /** Elements for the same list go in one addition; what is new as a whole takes the value that all operations give it. */

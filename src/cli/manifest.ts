@@ -26,6 +26,11 @@ const TEMPLATES: Readonly<Record<string, Readonly<Record<string, readonly string
   batch: { Job: ["spec", "template"], CronJob: ["spec", "jobTemplate", "spec", "template"] },
 };
 
+/** `Deployment/web in team-a`. Names are not checked yet: a line break in one must not make a line of its own. */
+export function titleOf({ owner, namespace }: PodSite): string {
+  return JSON.stringify(namespace === undefined ? owner : `${owner} in ${namespace}`).slice(1, -1);
+}
+
 /** The pods and templates in one document; none if it is no manifest or of another kind. Lists are gone through. */
 export function podSitesIn(manifest: unknown): readonly PodSite[] {
   return sitesAt(manifest, [], undefined);

@@ -10,7 +10,6 @@ import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
-import { indexRegistries } from "../core/registry.ts";
 import { adminApp } from "../http/admin-app.ts";
 import { admissionListener } from "../http/app.ts";
 import { startServer, type ListenAddress, type RunningServer } from "../http/server.ts";
@@ -19,6 +18,7 @@ import { openLog } from "../telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { CertificateFiles } from "../tls/files.ts";
 import { localCertificates } from "./certificate-source.ts";
+import { indexConfiguration } from "./index-configuration.ts";
 import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
 import type { SelfManagedOptions } from "./self-managed.ts";
 import { swapCertificates } from "./swap-certificates.ts";
@@ -57,7 +57,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const membership = await join(options, { logger, metrics: metrics.forCluster });
   membership.setConfiguration(configuration);
 
-  let registries = indexRegistries(configuration.registries);
+  const isReplicated = options.cluster !== undefined;
+  let registries = indexConfiguration(configuration, isReplicated);
   const ports: AdmissionPorts = { registries: () => registries, ...membership.ports };
   const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
   const handle = measured(reviewHandler(ports), clocks, events.observe);
@@ -75,7 +76,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   );
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
-      registries = indexRegistries(next.registries);
+      registries = indexConfiguration(next, isReplicated);
       membership.setConfiguration(next);
       metrics.countReload(true);
       logger.info(describe(next), "configuration reloaded");

@@ -66,7 +66,7 @@ export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
     start("copies", {
       collection: { path: "/api/v1/secrets", query: { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` } },
       toFact: (object) => ({ key: keyOf(object), fact: readCopy(object, intern) }),
-      listener: copyListener(replicator),
+      listener: copyListener(replicator, intern),
     }),
     start("service accounts", {
       collection: { path: "/api/v1/serviceaccounts", metadataOnly: true },

@@ -71,7 +71,8 @@ export function editFor(
   if (!isMap(map) || typeof key !== "string") return undefined;
   const existing = map.items.find((pair) => isScalar(pair.key) && pair.key.value === key);
   if (existing !== undefined) return replaceScalar(layout, existing, value);
-  return map.flow === true ? addFlowMember(layout, map, key, value) : addBlockMember(layout, map, key, value);
+  if (map.flow === true) return addFlowMember(layout, map, key, value);
+  return addBlockMember(layout, mapsTo(document, path).toReversed(), key, value);
 }
 
 /** Aliases are not followed: what stands behind one belongs to others, too. */
@@ -96,24 +97,39 @@ function replaceScalar({ source }: Layout, { key, value: node }: Pair, value: un
   return { start: colon + 1, end: colon + 1, text: ` ${JSON.stringify(value)}` };
 }
 
-function addBlockMember(layout: Layout, map: YAMLMap, key: string, value: unknown): TextEdit | undefined {
-  const firstKey = startOf(map.items[0]?.key);
-  const lastEnd = endOf(map);
+/** The mappings on the way to a member, its own last. */
+function mapsTo(document: Document, path: ManifestPath): readonly YAMLMap[] {
+  return path.map((_key, length) => nodeAt(document, path.slice(0, length))).filter((node) => isMap(node));
+}
+
+/** `maps` are the one that gets the member, and those around it. */
+function addBlockMember(
+  layout: Layout,
+  maps: readonly YAMLMap[],
+  key: string,
+  value: unknown,
+): TextEdit | undefined {
+  const firstKey = startOf(maps[0]?.items[0]?.key);
+  const lastEnd = endOf(maps[0]);
   if (firstKey === undefined || lastEnd === undefined) return undefined;
   return insertLines(
     layout,
     lastEnd,
     columnOf(layout, firstKey),
-    stringify({ [key]: value }, { lineWidth: 0, indentSeq: indentsLists(layout, map) }),
+    stringify({ [key]: value }, { lineWidth: 0, indentSeq: indentsLists(layout, maps) }),
   );
 }
 
-/** Whether the lists beside are indented more than their keys, as some write them and others do not. */
-function indentsLists(layout: Layout, map: YAMLMap): boolean {
-  return map.items.some(({ key, value }) => {
-    if (!isSeq(value) || value.flow === true || !value.range) return false;
-    return columnOf(layout, value.range[0]) > columnOf(layout, startOf(key) ?? 0);
-  });
+/** Whether the nearest lists are indented more than their keys, as some write them and others do not. */
+function indentsLists(layout: Layout, maps: readonly YAMLMap[]): boolean {
+  for (const { items } of maps) {
+    const indents = items.flatMap(({ key, value }) => {
+      if (!isSeq(value) || value.flow === true || !value.range) return [];
+      return columnOf(layout, value.range[0]) - columnOf(layout, startOf(key) ?? 0);
+    });
+    if (indents.length > 0) return indents.some((indent) => indent > 0);
+  }
+  return false;
 }
 
 function addBlockElements(layout: Layout, list: YAMLSeq, values: readonly unknown[]): TextEdit | undefined {

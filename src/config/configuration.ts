@@ -24,8 +24,6 @@ export interface ConfiguredRegistry extends Registry {
   readonly source: CredentialSource | undefined;
   /** The concrete hosts behind an address with `*`. */
   readonly hosts: readonly Address[];
-  /** The directory of `config.json` in the builders that a Polyaxon connection is for. */
-  readonly mountPath: string | undefined;
   /** Which list of the configuration it stands in. */
   readonly list: "registries" | "privateRegistries" | "connections";
   readonly place: Place;

@@ -38,7 +38,7 @@ function doubtsOf(registry: ConfiguredRegistry): readonly string[] {
   }
   if (registry.list === "connections" && registry.use.includes("pull")) {
     doubts.push(
-      `kubelet uses Secret ${registry.secretName} only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json`,
+      `kubelet uses Secret ${registry.secretName} only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json or .dockerconfigjson`,
     );
   }
   return doubts;

@@ -105,10 +105,19 @@ function configuredRegistry(entry: RegistryEntry, directory: string, place: Plac
     namespaces: entry.namespaces,
     source: entry.auth === undefined ? undefined : credentialSource(entry.auth, directory),
     hosts: entry.hosts ?? [],
-    mountPath: undefined,
+    buildSource: buildSource(entry),
     list: "registries",
     place,
   };
+}
+
+/**
+ * Whether the registry puts something into the build secret of its namespaces. A host with `*` does not by itself: builders know
+ * none, and a pod would wait for a Secret that is never written.
+ */
+function buildSource({ auth, use, address, hosts = [] }: RegistryEntry): ConfiguredRegistry["buildSource"] {
+  const hasCredentials = auth !== undefined && (!address.isWildcard || hosts.length > 0);
+  return hasCredentials && use?.includes("build") !== false ? { kind: "build-secret" } : undefined;
 }
 
 function credentialSource(auth: AuthEntry, directory: string): CredentialSource {

@@ -96,7 +96,8 @@ function connectionRegistry(
       namespaces: undefined,
       source: undefined,
       hosts: [],
-      mountPath: secret.mountPath,
+      buildSource:
+        secret.mountPath === undefined ? undefined : { kind: "own-secret", directory: secret.mountPath },
       list: "connections",
       place,
     },
@@ -120,7 +121,8 @@ function privateRegistry(
     namespaces: undefined,
     source: { kind: "basic", username, password: { kind: "inline", value: new Sensitive(password) } },
     hosts: [],
-    mountPath: undefined,
+    // Builders know no *.
+    buildSource: address.isWildcard ? undefined : { kind: "build-secret" },
     list: "privateRegistries",
     place,
   };

@@ -13,6 +13,8 @@ export interface ServiceAccount {
   readonly resourceVersion: string;
   /** The list `imagePullSecrets` as it stands; undefined if there is none. Entries may lack a name. */
   readonly imagePullSecrets: readonly unknown[] | undefined;
+  /** The list `secrets` as it stands, which attachment leaves alone; undefined if there is none. */
+  readonly secrets?: readonly unknown[] | undefined;
   /** All annotations; undefined if there are none. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
 }

@@ -1,4 +1,5 @@
 /** What the core decides, as values that carry their reason. */
+import type { BuildInjection } from "./build-decision.ts";
 import type { Registry } from "./registry.ts";
 
 /** Why nothing is injected. The key is the metric's label and the log's reason, the sentence is for people. */
@@ -16,13 +17,15 @@ export const SKIP_REASONS = {
 
 export type SkipReason = keyof typeof SKIP_REASONS;
 
-/** Secrets to append to the pod. */
+/** Pull secrets to append to the pod, or directories for its builders, or both. */
 export interface Injection {
   readonly kind: "inject";
-  /** The registries whose secrets the pod lacked, in configuration order; at least one. */
+  /** The registries whose pull secrets the pod lacked, in configuration order. */
   readonly registries: readonly Registry[];
-  /** The secrets to append, each once, in the order of the registries; at least one. */
+  /** The pull secrets to append, each once, in the order of the registries. */
   readonly secretNames: readonly string[];
+  /** What builder containers get; undefined for nothing. */
+  readonly build: BuildInjection | undefined;
   /** For the person who creates the pod: one line each, at most 120 characters, nothing secret. */
   readonly warnings: readonly string[];
 }

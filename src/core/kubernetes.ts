@@ -35,6 +35,15 @@ export interface ServiceAccountFacts {
   readonly isMountableSecretsEnforced: boolean;
   /** The names in its `imagePullSecrets`. */
   readonly pullSecretNames: readonly string[];
+  /** The names in its `secrets`: what its pods may mount if the list is enforced. */
+  readonly mountableSecretNames: readonly string[];
+}
+
+/** What the cluster says about the surroundings of a pod. */
+export interface PodContext {
+  readonly namespace: NamespaceFacts;
+  /** Undefined if nothing is known of the pod's service account; then nothing is held against it. */
+  readonly serviceAccount: ServiceAccountFacts | undefined;
 }
 
 export function isObject(value: unknown): value is JsonObject {

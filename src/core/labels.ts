@@ -7,8 +7,12 @@ export const INJECT_LABEL = "pullpass.dev/inject";
  * the registries in it.
  */
 export const REGISTRIES_ANNOTATION = "pullpass.dev/registries";
-/** Written on a Pod: the names of the registries that were injected, separated by commas. */
+/** Written on a Pod: the names of the registries whose credentials it was given, separated by commas. */
 export const INJECTED_ANNOTATION = "pullpass.dev/injected";
+/** On a Pod: names of containers, separated by commas, or `*`, that push or pull images themselves, whatever their image. */
+export const BUILD_CONTAINERS_ANNOTATION = "pullpass.dev/build-containers";
+/** On a Pod: the directory in which its builders read `config.json`, an absolute path. */
+export const DOCKER_CONFIG_PATH_ANNOTATION = "pullpass.dev/docker-config-path";
 /** On a Pod that stands for a static pod of a node; such a pod may not reference secrets. */
 export const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
 

@@ -1,10 +1,10 @@
 /** Writes an injection as a JSON patch (RFC 6902) that the API server applies to the pod. */
+import { writeBuildPatch } from "./build-patch.ts";
 import type { Injection } from "./decision.ts";
 import { escapePointer, type AddOperation } from "./json-patch.ts";
 import { isObject, type Pod } from "./kubernetes.ts";
 import { INJECTED_ANNOTATION } from "./labels.ts";
 import { listAnnotationOf } from "./pod.ts";
-import type { Registry } from "./registry.ts";
 
 /** What of a pod and an injection the patch depends on; equal plans give equal patches. */
 export interface PatchPlan {
@@ -14,15 +14,22 @@ export interface PatchPlan {
   readonly hasSecretList: boolean;
   /** `full` if there is no room for ours. */
   readonly annotations: "none" | "some" | "full";
+  /** For builders; they differ from pod to pod. */
+  readonly buildOperations: readonly AddOperation[];
 }
 
-export function planPatch(pod: Pod, { secretNames, registries }: Injection): PatchPlan {
-  const injected = listInjected(pod, registries);
+/** One and the same list, so that plans without builders are quickly told to be alike. */
+const NO_OPERATIONS: readonly AddOperation[] = [];
+
+export function planPatch(pod: Pod, injection: Injection): PatchPlan {
+  const { secretNames, build } = injection;
+  const injected = listInjected(pod, injection);
   return {
     secretNames,
     injected,
     hasSecretList: Array.isArray(pod.spec["imagePullSecrets"]),
     annotations: stateOfAnnotations(pod.metadata["annotations"], injected),
+    buildOperations: build === undefined ? NO_OPERATIONS : writeBuildPatch(pod, build),
   };
 }
 
@@ -31,6 +38,7 @@ export function planPatch(pod: Pod, { secretNames, registries }: Injection): Pat
  * each operation's parent has to be there:
  *
  * in the pod                | operations
+ * nothing to name           | nothing for them
  * no imagePullSecrets, null | add /spec/imagePullSecrets, the list
  * imagePullSecrets: [...]   | add /spec/imagePullSecrets/-, one for each secret
  * no annotations, null      | add /metadata/annotations, the map
@@ -42,25 +50,31 @@ export function writePatch({
   injected,
   hasSecretList,
   annotations,
+  buildOperations,
 }: PatchPlan): readonly AddOperation[] {
-  const entries = secretNames.map((name) => ({ name }));
-  const secrets: readonly AddOperation[] = hasSecretList
-    ? entries.map((value) => ({ op: "add", path: "/spec/imagePullSecrets/-", value }))
-    : [{ op: "add", path: "/spec/imagePullSecrets", value: entries }];
+  const operations = [...namePullSecrets(secretNames, hasSecretList), ...buildOperations];
   switch (annotations) {
     case "none":
       return [
-        ...secrets,
+        ...operations,
         { op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: injected } },
       ];
     case "some":
       return [
-        ...secrets,
+        ...operations,
         { op: "add", path: `/metadata/annotations/${escapePointer(INJECTED_ANNOTATION)}`, value: injected },
       ];
     case "full":
-      return secrets;
+      return operations;
   }
+}
+
+function namePullSecrets(secretNames: readonly string[], hasSecretList: boolean): readonly AddOperation[] {
+  const entries = secretNames.map((name) => ({ name }));
+  if (entries.length === 0) return [];
+  return hasSecretList
+    ? entries.map((value) => ({ op: "add", path: "/spec/imagePullSecrets/-", value }))
+    : [{ op: "add", path: "/spec/imagePullSecrets", value: entries }];
 }
 
 /** The JSON patch that gives a pod what was decided for it. */
@@ -68,11 +82,13 @@ export function patchPod(pod: Pod, injection: Injection): readonly AddOperation[
   return writePatch(planPatch(pod, injection));
 }
 
-/** A reinvocation adds to what the first call wrote. */
-function listInjected(pod: Pod, registries: readonly Registry[]): string {
+/** A reinvocation adds to what the first call wrote. A registry may be there for pulls and for builds. */
+function listInjected(pod: Pod, { registries, build }: Injection): string {
   const before = listAnnotationOf(pod, INJECTED_ANNOTATION);
   const now = registries.map((registry) => registry.name);
-  return before.length === 0 ? now.join(",") : [...new Set([...before, ...now])].join(",");
+  if (before.length === 0 && build === undefined) return now.join(",");
+  const forBuilds = build === undefined ? [] : build.registries.map((registry) => registry.name);
+  return [...new Set([...before, ...now, ...forBuilds])].join(",");
 }
 
 /** All annotations together may have 256 KiB, checked after us (k8s.io/apimachinery `TotalAnnotationSizeLimitB`). */

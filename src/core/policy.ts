@@ -1,7 +1,13 @@
 /** Decides what a new pod gets. */
 import { skip, type Decision } from "./decision.ts";
-import type { NamespaceFacts, Pod, ServiceAccountFacts } from "./kubernetes.ts";
-import { INJECT_LABEL, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "./labels.ts";
+import type { Pod, PodContext, ServiceAccountFacts } from "./kubernetes.ts";
+import {
+  BUILD_CONTAINERS_ANNOTATION,
+  INJECT_LABEL,
+  MIRROR_ANNOTATION,
+  REGISTRIES_ANNOTATION,
+} from "./labels.ts";
+import { planBuilds, type BuildPlan } from "./plan-builds.ts";
 import {
   annotationOf,
   describeLocation,
@@ -13,24 +19,20 @@ import {
 import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
 import { WarningList } from "./warning.ts";
 
-/** What the cluster says about the surroundings of a pod. */
-export interface PodContext {
-  readonly namespace: NamespaceFacts;
-  /** Undefined if nothing is known of the pod's service account; then nothing is held against it. */
-  readonly serviceAccount: ServiceAccountFacts | undefined;
-}
+export type { PodContext } from "./kubernetes.ts";
 
 /*
- * The first row that holds decides.
+ * The first row that holds decides. A pod needs pull secrets for its images and directories for its builders; a builder that
+ * has an arrangement of its own, and one for which no registry has credentials, needs none.
  *
- * mirror pod | opted in | pod opted out | registries needed | secrets lacking | the account allows | decision
- * yes        |          |               |                   |                 |                    | skip mirror-pod
- * no         | no       |               |                   |                 |                    | skip namespace-not-opted-in
- * no         | yes      | yes           |                   |                 |                    | skip pod-opted-out
- * no         | yes      | no            | none              |                 |                    | skip no-registry
- * no         | yes      | no            | some              | none            |                    | skip already-present
- * no         | yes      | no            | some              | some            | none of them       | skip mountable-secrets-enforced
- * no         | yes      | no            | some              | some            | some or all        | inject those
+ * mirror pod | opted in | pod opted out | needed | lacking | the account allows | decision
+ * yes        |          |               |        |         |                    | skip mirror-pod
+ * no         | no       |               |        |         |                    | skip namespace-not-opted-in
+ * no         | yes      | yes           |        |         |                    | skip pod-opted-out
+ * no         | yes      | no            | none   |         |                    | skip no-registry
+ * no         | yes      | no            | some   | none    |                    | skip already-present
+ * no         | yes      | no            | some   | some    | none of them       | skip mountable-secrets-enforced
+ * no         | yes      | no            | some   | some    | some or all        | inject those
  */
 export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, index: RegistryIndex): Decision {
   if (annotationOf(pod, MIRROR_ANNOTATION) !== undefined) return skip("mirror-pod");
@@ -40,9 +42,16 @@ export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, inde
   const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, namespace.labels);
   const warnings = new WarningList();
   const needed = new Set<Registry>();
-  addRegistriesOfImages(pod, index, isPermitted, needed, warnings);
+  const hasBuilder = addRegistriesOfImages(pod, index, isPermitted, needed, warnings);
   addNamedRegistries(pod, index, isPermitted, needed, warnings);
-  if (needed.size === 0) return skip("no-registry", warnings.texts());
+  const builds =
+    hasBuilder || annotationOf(pod, BUILD_CONTAINERS_ANNOTATION) !== undefined
+      ? planBuilds(pod, { namespace, serviceAccount }, index, warnings)
+      : NO_BUILDS;
+  const isBuildForbidden = builds.findings.some(isForbidden);
+  if (needed.size === 0 && builds.injection === undefined && !isBuildForbidden) {
+    return skip("no-registry", warnings.texts());
+  }
 
   const present = pullSecretNamesOf(pod);
   const registries: Registry[] = [];
@@ -59,18 +68,28 @@ export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, inde
     registries.push(registry);
     if (!secretNames.includes(secretName)) secretNames.push(secretName);
   }
-  if (lackingCount === 0) return skip("already-present", warnings.texts());
-  if (registries.length === 0) return skip("mountable-secrets-enforced", warnings.texts());
-  return { kind: "inject", registries, secretNames, warnings: warnings.texts() };
+  if (registries.length === 0 && builds.injection === undefined) {
+    const reason = lackingCount > 0 || isBuildForbidden ? "mountable-secrets-enforced" : "already-present";
+    return skip(reason, warnings.texts());
+  }
+  return { kind: "inject", registries, secretNames, build: builds.injection, warnings: warnings.texts() };
 }
 
+const NO_BUILDS: BuildPlan = { findings: [], injection: undefined };
+
+function isForbidden({ outcome }: BuildPlan["findings"][number]): boolean {
+  return outcome.kind === "skip" && outcome.reason === "mountable-secrets-enforced";
+}
+
+/** Returns whether an image is that of a builder. */
 function addRegistriesOfImages(
   pod: Pod,
   index: RegistryIndex,
   isPermitted: (registry: Registry) => boolean,
   needed: Set<Registry>,
   warnings: WarningList,
-): void {
+): boolean {
+  let hasBuilder = false;
   let coveringBefore: readonly Registry[] | undefined;
   visitImages(pod, (image, field, position) => {
     const lookup = typeof image === "string" ? index.lookUp(image) : NOT_A_TEXT;
@@ -78,11 +97,13 @@ function addRegistriesOfImages(
       warnings.add(`${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
       return;
     }
+    if (lookup.builder !== undefined) hasBuilder = true;
     // A pod's images are mostly covered by the same registries, and what they need is there already.
     if (lookup.covering === coveringBefore) return;
     coveringBefore = lookup.covering;
     for (const registry of selectRegistries(lookup.covering, isPermitted)) needed.add(registry);
   });
+  return hasBuilder;
 }
 
 const NOT_A_TEXT = { kind: "invalid", reason: "it is not a text" } as const;

@@ -1,4 +1,4 @@
-/** What the webhook knows of ServiceAccounts: those that enforce their list of Secrets, and which pull secrets it names. */
+/** What the webhook knows of ServiceAccounts: those that enforce their list of Secrets, and what it lists. */
 import { elementsOf, textOf, type ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { ServiceAccountClient } from "../replicator/ports.ts";
 import type { ServiceAccountMetadata } from "./service-accounts.ts";
@@ -15,6 +15,12 @@ export interface AccountFacts {
 /** How long an account that could not be read is taken for one that lists nothing. */
 const RETRY_MS = 5000;
 
+const LISTS_NOTHING: ServiceAccountFacts = {
+  isMountableSecretsEnforced: true,
+  pullSecretNames: [],
+  mountableSecretNames: [],
+};
+
 /**
  * The watch shows metadata alone, so an account that enforces its list is read. Until it is, it counts as one that lists
  * nothing: a pod without a pull secret can be created, one with a pull secret that is not listed cannot.
@@ -28,9 +34,11 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
     if (entry?.version !== version) return;
     try {
       const account = await client.read(namespace, name, "urgent");
-      const names = elementsOf(account?.imagePullSecrets).map((secret) => textOf(secret, "name"));
-      const pullSecretNames = names.filter((secret) => secret !== undefined);
-      entry.facts = { isMountableSecretsEnforced: true, pullSecretNames };
+      entry.facts = {
+        isMountableSecretsEnforced: true,
+        pullSecretNames: namesIn(account?.imagePullSecrets),
+        mountableSecretNames: namesIn(account?.secrets),
+      };
     } catch {
       setTimeout(() => void read(namespace, name, version), RETRY_MS).unref();
     }
@@ -44,7 +52,7 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
       const known = enforcing.get(key);
       if (!isMountableSecretsEnforced) enforcing.delete(key);
       else if (known?.version !== resourceVersion) {
-        const facts = known?.facts ?? { isMountableSecretsEnforced: true, pullSecretNames: [] };
+        const facts = known?.facts ?? LISTS_NOTHING;
         enforcing.set(key, { version: resourceVersion, facts });
         void read(namespace, name, resourceVersion);
       }
@@ -53,4 +61,10 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
       enforcing.delete(`${namespace}/${name}`);
     },
   };
+}
+
+function namesIn(list: unknown): readonly string[] {
+  return elementsOf(list)
+    .map((entry) => textOf(entry, "name"))
+    .filter((name) => name !== undefined);
 }

@@ -42,6 +42,11 @@ export interface KubeClient {
    * @throws KubeApiError, KubeUnreachableError
    */
   watch(request: KubeWatchRequest, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
+  /**
+   * Gives up all connections, and what is under way over them: somebody found the API server hard to reach, and a dead
+   * peer is on the other end of all of them. Requests fail with KubeUnreachableError, watches too; both may be repeated.
+   */
+  reconnect(): void;
   close(): void;
 }
 

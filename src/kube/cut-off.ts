@@ -2,12 +2,15 @@
 
 export interface CutOff {
   /**
-   * Does `work` with a signal that aborts after `timeoutMs`, with `outer`, or with `close`. `work` may call `lift` to go
+   * Does `work` with a signal that aborts after `timeoutMs`, with `outer`, `endAll` or `close`. `work` may call `lift` to go
    * on without the time limit.
    *
    * @throws what `work` throws; once the signal is aborted, its reason instead, which says why.
    */
   run<T>(work: (signal: AbortSignal, lift: () => void) => Promise<T>, outer?: AbortSignal): Promise<T>;
+  /** Ends what is under way now. */
+  endAll(): void;
+  /** And what is begun later. */
   close(): void;
 }
 
@@ -15,6 +18,9 @@ export interface CutOff {
 export function createCutOff(timeoutMs: number, onTimeout: () => void): CutOff {
   const underWay = new Set<() => void>();
   let isClosed = false;
+  const endAll = (): void => {
+    for (const giveUp of underWay) giveUp();
+  };
   return {
     async run(work, outer) {
       const control = new AbortController();
@@ -42,9 +48,10 @@ export function createCutOff(timeoutMs: number, onTimeout: () => void): CutOff {
         underWay.delete(giveUp);
       }
     },
+    endAll,
     close() {
       isClosed = true;
-      for (const giveUp of underWay) giveUp();
+      endAll();
     },
   };
 }

@@ -139,6 +139,11 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
       }
     },
 
+    reconnect() {
+      sender.dropIdle();
+      cutOff.endAll();
+    },
+
     close() {
       closing.abort();
       rate.close();

@@ -22,7 +22,7 @@ const SYSTEM_CLOCKS: LeaderClocks = {
 };
 
 export interface LeaderElectionOptions extends LeaseName {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, "request" | "watch">;
   /** Different for every process, also for one that takes the place of another. */
   readonly identity: string;
   readonly clocks?: LeaderClocks;

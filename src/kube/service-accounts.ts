@@ -73,10 +73,11 @@ export function createServiceAccountClient(client: Pick<KubeClient, "request">):
 
 function readServiceAccount(account: JsonObject): ServiceAccount {
   const { resourceVersion, annotations } = readMetadata(account);
-  const secrets = account["imagePullSecrets"];
+  const { imagePullSecrets, secrets } = account;
   return {
     resourceVersion,
-    imagePullSecrets: Array.isArray(secrets) ? elementsOf(secrets) : undefined,
+    imagePullSecrets: Array.isArray(imagePullSecrets) ? elementsOf(imagePullSecrets) : undefined,
+    secrets: Array.isArray(secrets) ? elementsOf(secrets) : undefined,
     annotations: Object.keys(annotations).length === 0 ? undefined : annotations,
   };
 }

@@ -31,7 +31,8 @@ interface State {
  * | refused with 410, also in an ERROR event  | a list, after a wait                                          |
  * | refused otherwise, also in an ERROR event | a list, after a wait                                          |
  *
- * Waits become longer until something comes over a watch. A listener that throws is treated as a refusal.
+ * Waits become longer until something comes over a watch, and begin anew where a 410 follows a failed connection: the
+ * API server is back, and remembers less than before. A listener that throws is treated as a refusal.
  */
 export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector {
   const { client, collection, toFact, listener, onFault, onRecovery, onRestart } = options;
@@ -113,6 +114,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
   }
 
   async function run(): Promise<void> {
+    let wasAway = false;
     while (isOpen()) {
       if (state.resourceVersion === undefined || performance.now() >= state.relistAt) await list();
       const from = state.resourceVersion;
@@ -125,6 +127,8 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
       onRestart?.(end.kind === "refused" || end.kind === "broken" ? "error" : end.kind);
       if (end.kind === "refused" || end.kind === "broken") tellFault("watch", end.error);
       if (isVersionInDoubt(end)) state.resourceVersion = undefined;
+      if (wasAway && end.kind === "expired") backOff.reset();
+      wasAway = end.kind === "broken";
       if (end.kind === "closed" && wasUseful) markHealthy();
       else if (end.kind !== "watchdog") await wait(askedWaitMs(end));
     }

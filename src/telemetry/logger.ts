@@ -65,12 +65,19 @@ function outcomeLoggers(logger: Logger): (decision: Decision) => Logger {
   const remembered = new Map<string, Logger>();
   return (decision) => {
     const names = decision.kind === "inject" ? decision.registries.map(({ name }) => name) : [];
-    const key = decision.kind === "inject" ? `+${names.join(",")}` : decision.reason;
+    const findings = (decision.kind === "inject" ? decision.build?.findings : undefined) ?? [];
+    const builders = [...new Set(findings.map(({ builder }) => builder))];
+    const key = decision.kind === "inject" ? `+${names.join(",")}+${builders.join(",")}` : decision.reason;
     const known = remembered.get(key);
     if (known !== undefined) return known;
     const outcome =
       decision.kind === "inject"
-        ? { decision: decision.kind, reason: "needed", registries: names }
+        ? {
+            decision: decision.kind,
+            reason: "needed",
+            registries: names,
+            ...(builders.length === 0 ? {} : { builders }),
+          }
         : { decision: decision.kind, reason: decision.reason };
     const child = logger.child(outcome);
     if (remembered.size >= MAX_OUTCOMES) remembered.clear();

@@ -43,6 +43,12 @@ export function createMetrics(): Metrics {
     labelNames: ["registry"],
     registers,
   });
+  const buildMounts = new Counter({
+    name: "pullpass_build_mounts_total",
+    help: "Containers that were given a directory of credentials for builds, by builder.",
+    labelNames: ["builder"],
+    registers,
+  });
   const rejected = new Counter({
     name: "pullpass_rejected_requests_total",
     help: "Requests that were no AdmissionReview, by HTTP status.",
@@ -69,15 +75,19 @@ export function createMetrics(): Metrics {
     observeReviews(events) {
       const byReason = new Map<string, number>();
       const byRegistry = new Map<string, number>();
+      const byBuilder = new Map<string, number>();
       for (const { decision, durationSeconds } of events) {
         duration.observe(durationSeconds);
         countUp(byReason, decision.kind === "skip" ? decision.reason : NEEDED);
-        if (decision.kind === "inject") for (const { name } of decision.registries) countUp(byRegistry, name);
+        if (decision.kind === "skip") continue;
+        for (const { name } of decision.registries) countUp(byRegistry, name);
+        for (const { builder } of decision.build?.findings ?? []) countUp(byBuilder, builder);
       }
       for (const [reason, count] of byReason) {
         reviews.inc({ decision: reason === NEEDED ? "inject" : "skip", reason }, count);
       }
       for (const [registry, count] of byRegistry) injections.inc({ registry }, count);
+      for (const [builder, count] of byBuilder) buildMounts.inc({ builder }, count);
     },
     countRejected(status) {
       rejected.inc({ status: status.toString() });

@@ -22,12 +22,13 @@ const REGISTRIES = indexOf(
 const OUR_SECRETS = new Set(
   REGISTRIES.registries.map(({ secretName }) => JSON.stringify({ name: secretName })),
 );
-const OUR_PATHS = new Set([
-  "/spec/imagePullSecrets",
-  "/spec/imagePullSecrets/-",
-  "/metadata/annotations",
-  "/metadata/annotations/pullpass.dev~1injected",
-]);
+/** Of most recorded pods. */
+const APP_IMAGE = "127.0.0.1:5000/private/app:1";
+const BUILDER_IMAGES = ["gcr.io/kaniko-project/executor:slim", "docker:cli", "quay.io/skopeo/stable"];
+
+const SECRET_PATHS = /^\/spec\/imagePullSecrets(?:\/-)?$/;
+const OUR_PATHS =
+  /^\/spec\/(?:imagePullSecrets|volumes|(?:initC|c)ontainers\/\d+\/(?:env|volumeMounts))(?:\/-)?$|^\/metadata\/annotations(?:\/pullpass\.dev~1injected)?$/;
 const handle = reviewHandler({
   registries: () => REGISTRIES,
   namespace: (name) => ({
@@ -72,11 +73,21 @@ function faultOf(body: string, text: string): string | undefined {
   if (patch === undefined) return undefined;
   if (patchType !== "JSONPatch" || Buffer.from(patch, "base64").toString("base64") !== patch) return "base64";
   const operations = JSON.parse(Buffer.from(patch, "base64").toString("utf8")) as Operation[];
-  if (operations.some(({ op, path }) => op !== "add" || !OUR_PATHS.has(path)))
+  if (operations.some(({ op, path }) => op !== "add" || !OUR_PATHS.test(path)))
     return "another change than ours";
   const { newDocument } = jsonpatch.applyPatch(request.object, operations, true, true);
-  const { spec } = newDocument as { spec: { imagePullSecrets: readonly unknown[] } };
-  return OUR_SECRETS.has(JSON.stringify(spec.imagePullSecrets.at(-1))) ? undefined : "no secret was added";
+  const { spec } = newDocument as {
+    spec: { imagePullSecrets: readonly unknown[]; volumes: readonly unknown[] };
+  };
+  if (operations.some(({ path }) => SECRET_PATHS.test(path))) {
+    return OUR_SECRETS.has(JSON.stringify(spec.imagePullSecrets.at(-1))) ? undefined : "no secret was added";
+  }
+  return JSON.stringify(spec.volumes).includes("pullpass") ? undefined : "nothing was added";
+}
+
+function hasBuilds(text: string): boolean {
+  const { patch = "" } = (JSON.parse(text) as Answer).response;
+  return Buffer.from(patch, "base64").includes("pullpass-build");
 }
 
 setFlagsFromString("--expose-gc");
@@ -94,8 +105,13 @@ function memoryInUse(): NodeJS.MemoryUsage {
 it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it, in memory that does not grow`, () => {
   const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
   const random = randomFrom(seed);
-  const bodies = reviewNames().map(readReview);
-  const counts = { answered: 0, refused: 0, patched: 0 };
+  const recorded = reviewNames().map(readReview);
+  // The same pods, as if they built images.
+  const bodies = [
+    ...recorded,
+    ...recorded.map((body) => body.replaceAll(APP_IMAGE, pick(random, BUILDER_IMAGES))),
+  ];
+  const counts = { answered: 0, refused: 0, patched: 0, builds: 0 };
   let before = memoryInUse();
   for (let number = 0; number < REVIEWS; number++) {
     // Between collections the engine lets the heap grow as it likes, more so on newer versions.
@@ -111,6 +127,7 @@ it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it
     }
     counts.answered++;
     if (answer.includes('"patch"')) counts.patched++;
+    if (hasBuilds(answer)) counts.builds++;
     const fault = faultOf(body, answer);
     if (fault !== undefined)
       expect.fail(`seed ${seed.toString()}, review ${number.toString()}: ${fault}: ${answer}`);
@@ -122,6 +139,7 @@ it(`answers ${REVIEWS.toString()} broken reviews, each as an API server wants it
     `seed ${seed.toString()}: ${JSON.stringify(counts)}; heap ${mebibytes(heapGrowth)} MiB more, resident ${mebibytes(residentGrowth)} MiB more`,
   );
   expect(counts.patched).toBeGreaterThan(REVIEWS / 10);
+  expect(counts.builds).toBeGreaterThan(REVIEWS / 100);
   expect(counts.refused).toBeGreaterThan(REVIEWS / 100);
   expect(heapGrowth).toBeLessThan(MAX_HEAP_GROWTH_BYTES);
   expect(residentGrowth).toBeLessThan(MAX_RESIDENT_GROWTH_BYTES);

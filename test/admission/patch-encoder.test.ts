@@ -2,13 +2,20 @@ import { expect, it } from "vitest";
 import { patchEncoder } from "../../src/admission/patch-encoder.ts";
 import type { Injection } from "../../src/core/decision.ts";
 import { patchPod } from "../../src/core/patch.ts";
-import { makeRegistry } from "../core/make-registry.ts";
+import { decide } from "../../src/core/policy.ts";
+import { indexOf, makeRegistry } from "../core/make-registry.ts";
 import { minimalPod, tweak } from "../core/minimal-pod.ts";
 
 it("encodes what patchPod writes, also the second time, and after thousands of others", () => {
   const encode = patchEncoder();
   const registries = [makeRegistry("é", "docker.io")];
-  const injection = { kind: "inject", registries, secretNames: ["hub-creds"], warnings: [] } as const;
+  const injection = {
+    kind: "inject",
+    registries,
+    secretNames: ["hub-creds"],
+    build: undefined,
+    warnings: [],
+  } as const;
   for (let round = 0; round < 2; round++) {
     for (let number = 0; number < 2500; number++) {
       const pod = tweak(minimalPod(), ({ metadata, spec }) => {
@@ -25,7 +32,13 @@ it("encodes what patchPod writes, also the second time, and after thousands of o
 
 it("encodes annotations that are too long to be remembered", () => {
   const encode = patchEncoder();
-  const injection = { kind: "inject", registries: [], secretNames: ["hub-creds"], warnings: [] } as const;
+  const injection = {
+    kind: "inject",
+    registries: [],
+    secretNames: ["hub-creds"],
+    build: undefined,
+    warnings: [],
+  } as const;
   for (const text of ["x".repeat(1000), "y".repeat(1000)]) {
     const pod = tweak(minimalPod(), ({ metadata }) => {
       metadata.annotations = { "pullpass.dev/injected": text };
@@ -45,6 +58,7 @@ it("tells plans apart that differ in one thing", () => {
     kind: "inject",
     registries: [makeRegistry(name, "docker.io")],
     secretNames,
+    build: undefined,
     warnings: [],
   });
   const bare = minimalPod();
@@ -65,5 +79,21 @@ it("tells plans apart that differ in one thing", () => {
       const encoded = Buffer.from(encode(pod, injection), "base64").toString("utf8");
       expect(encoded).toBe(JSON.stringify(patchPod(pod, injection)));
     }
+  }
+});
+
+it("encodes what builders get for each pod anew, also after one without", () => {
+  const encode = patchEncoder();
+  const index = indexOf(makeRegistry("hub", "docker.io"));
+  const context = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined } as const;
+  const kaniko = { name: "build", image: "martizih/kaniko" };
+  const app = { name: "app", image: "nginx" };
+  for (const containers of [[app], [kaniko], [app, kaniko], [kaniko], [app], [{ ...kaniko, env: [] }]]) {
+    const pod = tweak(minimalPod(), ({ spec }) => (spec.containers = containers));
+    const decision = decide(pod, context, index);
+    if (decision.kind === "skip") expect.fail(decision.reason);
+    expect(Buffer.from(encode(pod, decision), "base64").toString("utf8")).toBe(
+      JSON.stringify(patchPod(pod, decision)),
+    );
   }
 });

@@ -10,6 +10,10 @@ export async function awaitLeadership(pod: RunningPod): Promise<number> {
   });
 }
 
+export async function awaitFirstWrite(pod: RunningPod, action: string): Promise<void> {
+  await waitUntil(`a write that is an ${action}`, async () => (await writesOf(pod, action)) > 0);
+}
+
 /** Milliseconds until so many copies were written, and nothing is left to do. */
 export async function awaitWrites(
   pod: RunningPod,
@@ -17,17 +21,20 @@ export async function awaitWrites(
   count: number,
   requestsPerSecond: number,
 ): Promise<number> {
-  const labels = `action="${action}",outcome="written"`;
   const startedAt = performance.now();
   const progressAt = { time: startedAt, writes: -1 };
   return waitUntil(
     `${count.toString()} writes`,
     async () => {
-      const writes = await pod.metric("pullpass_writes_total", labels);
+      const writes = await writesOf(pod, action);
       if (writes > progressAt.writes) Object.assign(progressAt, { time: performance.now(), writes });
       if (writes < count || (await pod.metric("pullpass_queue_depth")) > 0) return undefined;
       return progressAt.time - startedAt;
     },
     { timeoutMs: 120_000 + (3 * count * 1000) / requestsPerSecond, intervalMs: 500 },
   );
+}
+
+function writesOf(pod: RunningPod, action: string): Promise<number> {
+  return pod.metric("pullpass_writes_total", `action="${action}",outcome="written"`);
 }

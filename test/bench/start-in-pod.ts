@@ -6,6 +6,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { API_SERVER_PORT } from "../cluster/control-plane.ts";
 import { runDaemon } from "../cluster/run-daemon.ts";
 import { sendRequest } from "../cluster/send-request.ts";
+import { shippedEnvironment } from "./shipped-node.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../dist/main.js");
 const NAMESPACE = "pullpass";
@@ -69,6 +70,7 @@ export async function startInPod(cluster: Cluster, options: PodOptions): Promise
       ...[`--tls-cert=${files.certificateFile}`, `--tls-key=${files.keyFile}`, ...options.flags],
     ],
     env: {
+      ...shippedEnvironment(),
       KUBERNETES_SERVICE_HOST: network.address(3),
       KUBERNETES_SERVICE_PORT: API_SERVER_PORT.toString(),
       POD_NAMESPACE: NAMESPACE,
@@ -81,7 +83,9 @@ export async function startInPod(cluster: Cluster, options: PodOptions): Promise
   return {
     pid: daemon.pid,
     async loggedAfterMs(message) {
-      const lines = (await readFile(daemon.logFile, "utf8")).split("\n").slice(0, -1);
+      // Others are V8's, which some of Node's flags make it write.
+      const isEntry = (line: string): boolean => line.startsWith("{") && line.endsWith("}");
+      const lines = (await readFile(daemon.logFile, "utf8")).split("\n").filter(isEntry);
       const entries = lines.map((line) => JSON.parse(line) as { msg: string; time: number | string });
       const times = entries.filter(({ msg }) => msg === message).map(({ time }) => new Date(time).getTime());
       const time = times.find((each) => each >= startedAt);

@@ -9,6 +9,8 @@ const image = fc.constantFrom(
   "ghcr.io/app",
   "Bad/Image:",
   "quay.io/x",
+  "gcr.io/kaniko-project/executor",
+  "docker:cli",
 );
 const scalar = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 12 }),
@@ -43,9 +45,19 @@ const podSpec = fc.record(
     ),
     initContainers: fc.array(fc.record({ image }), { maxLength: 1 }),
     containers: fc.array(
-      fc.record({ name, image, args: fc.array(scalar, { maxLength: 2 }) }, { requiredKeys: ["image"] }),
+      fc.record(
+        {
+          name,
+          image,
+          args: fc.array(scalar, { maxLength: 2 }),
+          env: fc.option(fc.array(fc.record({ name, value: scalar }), { maxLength: 1 })),
+          volumeMounts: fc.array(fc.record({ name, mountPath: fc.constant("/data") }), { maxLength: 1 }),
+        },
+        { requiredKeys: ["image"] },
+      ),
       { maxLength: 2 },
     ),
+    volumes: fc.option(fc.array(fc.record({ name }), { maxLength: 1 })),
     restartPolicy: fc.constantFrom("Always", "Never"),
   },
   { requiredKeys: [] },

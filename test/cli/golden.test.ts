@@ -6,9 +6,10 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { indexConfiguration } from "../../src/cli/index-configuration.ts";
 import { injectFiles } from "../../src/cli/inject.ts";
 import { readConfiguration } from "../../src/config/read.ts";
-import { indexRegistries } from "../../src/core/registry.ts";
+import type { RegistryIndex } from "../../src/core/registry.ts";
 import { runPullpass, type ProgramResult } from "./run-pullpass.ts";
 
 const GOLDEN = fileURLToPath(new URL("../golden", import.meta.url));
@@ -53,10 +54,16 @@ describe("the program says what it always said", () => {
 });
 
 describe("injecting into what was injected changes nothing", () => {
-  const index = indexRegistries(readConfiguration([path.join(GOLDEN, "pullpass.yaml")]).registries);
+  /** Of the configuration that the call itself used. */
+  const indexFor = (name: string): RegistryIndex => {
+    const args = linesOf(readOr(path.join(GOLDEN, name, "args"), ""));
+    const used = path.join(GOLDEN, name, args[args.indexOf("--config") + 1] ?? "");
+    const configuration = readConfiguration([existsSync(used) ? used : path.join(GOLDEN, "pullpass.yaml")]);
+    return indexConfiguration(configuration, true);
+  };
 
   it.each(cases.filter((name) => name.startsWith("inject-")))("%s", (name) => {
     const text = readOr(path.join(GOLDEN, name, "stdout"), "");
-    expect(injectFiles([{ name, text }], index)).toMatchObject([{ text }]);
+    expect(injectFiles([{ name, text }], indexFor(name))).toMatchObject([{ text }]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createIntern } from "../../src/kube/intern.ts";
 import { accountListener, copyListener, namespaceListener } from "../../src/cli/listeners.ts";
 import type { Namespace } from "../../src/core/kubernetes.ts";
 import type { ExistingCopy } from "../../src/core/replication.ts";
@@ -59,7 +60,7 @@ describe("copyListener", () => {
           ([name, { version }]) => `${where}/${name} ${version.toString()}`,
         ),
       );
-    return { replicator, listener: copyListener(replicator), known };
+    return { replicator, listener: copyListener(replicator, createIntern()), known };
   }
 
   it("forgets what is not in a list, but for what was written after the list was made", () => {

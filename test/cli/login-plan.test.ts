@@ -11,7 +11,7 @@ function registryAt(address: string, hosts: readonly string[] = []): ConfiguredR
     displayName: undefined,
     source: undefined,
     hosts: hosts.map(parseAddress),
-    mountPath: undefined,
+    buildSource: undefined,
     list: "registries",
     place: { file: "test.yaml", path: ["registries", 0], line: 1 },
   };

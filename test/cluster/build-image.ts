@@ -117,7 +117,7 @@ async function writeFinalStage(stage: Stage, from: string, built: string, direct
       ]);
       await runCommand("tar", ["--extract", `--file=${tar}`, `--directory=${root}`]);
       await rm(layerDirectory, { recursive: true });
-    } else if (name === "ENV") config.Env.push(value);
+    } else if (name === "ENV") config.Env.push(...value.split(/ +/));
     else if (name === "LABEL") {
       for (const [, key = "", text = ""] of value.matchAll(/(\S+?)="([^"]*)"/g)) config.Labels[key] = text;
     } else if (name === "USER") config["User"] = value;

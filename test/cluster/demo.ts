@@ -2,7 +2,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { clusterAvailability } from "./availability.ts";
-import { createPullSecret } from "./create-pull-secret.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { startNarrator, type Narrator } from "./demo-narrator.ts";
 import { KEEPER_FILE } from "./keeper.ts";
@@ -14,7 +13,7 @@ import { waitUntil } from "./wait-until.ts";
 
 const NAMESPACE = "team-a";
 const REPOSITORY = "team-a/app";
-const SECRET = "regcred";
+const SECRET = "pullpass-team-a";
 
 async function demo(keep: boolean): Promise<void> {
   const narrator = startNarrator();
@@ -39,22 +38,24 @@ async function tell(narrator: Narrator, cluster: NodeCluster): Promise<RunningWe
     narrator.output((await kubectl.run([...command.split(" "), `--namespace=${NAMESPACE}`])).stdout);
   };
 
-  narrator.step(
-    `Push a private image, and keep its password as Secret "${SECRET}" in namespace ${NAMESPACE}`,
-  );
+  narrator.step("Push a private image to a registry that wants a password");
   const image = await registry.push(`${REPOSITORY}:v1`, REGISTRY_USER);
   await createNamespace(kubectl, NAMESPACE);
-  const secret = { name: SECRET, namespace: NAMESPACE, server: registry.host };
-  await createPullSecret(kubectl, { ...secret, ...REGISTRY_USER });
 
-  narrator.step("Start Pullpass, and register its webhook");
+  narrator.step("Start Pullpass with that registry in its configuration, and register its webhook");
   const address = `${registry.host}/team-a`;
-  const webhook = await startWebhook(cluster, {
-    registries: [{ name: "team-a", address, secretName: SECRET }],
-  });
-  narrator.output(`registries:\n  - name: team-a\n    address: ${address}\n    secretName: ${SECRET}`);
+  const auth = { type: "BasicAuth", ...REGISTRY_USER };
+  const webhook = await startWebhook(cluster, { registries: [{ name: "team-a", address, auth }] });
+  narrator.output(
+    [
+      "registries:",
+      "  - name: team-a",
+      `    address: ${address}`,
+      `    auth: { type: BasicAuth, username: ${REGISTRY_USER.username}, password: ... }`,
+    ].join("\n"),
+  );
 
-  narrator.step("Before: the namespace has no label, and nothing in the manifest names the Secret");
+  narrator.step("Before: the namespace has no label and no Secret, and the manifest names none");
   await show(`create deployment app --image=${image}`);
   await waitForPod(cluster, ({ status }) =>
     Boolean(status?.containerStatuses?.[0]?.state?.waiting?.reason?.includes("Pull")),
@@ -65,6 +66,7 @@ async function tell(narrator: Narrator, cluster: NodeCluster): Promise<RunningWe
   narrator.step("The namespace opts in with one label, and the Deployment makes its pod anew");
   await show(`label namespace ${NAMESPACE} pullpass.dev/inject=enabled`);
   await untilInjected(cluster, image);
+  await show("get secrets");
   await show("rollout restart deployment app");
   const pod = await waitForPod(cluster, ({ status }) => status?.phase === "Running");
 

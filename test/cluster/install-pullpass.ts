@@ -1,5 +1,6 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { asPod } from "./as-pod.ts";
 import { writeKeyPair, type KeyPairFiles } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
@@ -29,6 +30,8 @@ export interface InstalledReplicaOptions extends Partial<ReplicaOptions> {
   readonly kubeconfig?: string;
   /** Joins no cluster. */
   readonly isStandalone?: boolean;
+  /** Finds the API server as a pod does, where there is a Service for it: on a cluster with a node. */
+  readonly isPod?: boolean;
   /** Default: one for its address. */
   readonly certificate?: KeyPairFiles | "self-managed";
 }
@@ -67,7 +70,7 @@ export async function installPullpass(cluster: Cluster, configuration: object): 
     kubeconfig,
     configure,
     kubeconfigFor,
-    async startReplica({ isStandalone = false, ...options } = {}) {
+    async startReplica({ isStandalone = false, isPod = false, ...options } = {}) {
       const number = String(++started);
       const { name = `pullpass-${number}`, host = network.address(FIRST_ADDRESS + started) } = options;
       const issue = async () => {
@@ -75,8 +78,19 @@ export async function installPullpass(cluster: Cluster, configuration: object): 
         return writeKeyPair(directory, name, serving);
       };
       const { certificate = await issue() } = options;
+      const pod = isPod
+        ? await asPod(join(directory, `pod-${name}`), {
+            name,
+            namespace: PULLPASS_NAMESPACE,
+            token: token.trim(),
+            authorityPem: authority.pem,
+            apiServer: network.address(129),
+          })
+        : {};
+      const joining = isPod ? [] : [`--kubeconfig=${options.kubeconfig ?? kubeconfig}`, namespaceFlag];
       return runReplica(cluster, {
         ...options,
+        ...pod,
         name,
         host,
         flags: [
@@ -84,9 +98,7 @@ export async function installPullpass(cluster: Cluster, configuration: object): 
           ...(certificate === "self-managed"
             ? []
             : [`--tls-cert=${certificate.certificateFile}`, `--tls-key=${certificate.keyFile}`]),
-          ...(isStandalone
-            ? ["--standalone"]
-            : [`--kubeconfig=${options.kubeconfig ?? kubeconfig}`, namespaceFlag]),
+          ...(isStandalone ? ["--standalone"] : joining),
           // Tests end soon.
           "--shutdown-delay=0",
           ...(options.flags ?? []),

@@ -39,12 +39,12 @@ await describeLevel("node", "the image", () => {
   ];
   const run = (...args: readonly string[]) => runCommand("unshare", command(args), { env: ENVIRONMENT });
   const node = "/usr/local/bin/node";
-  const main = "/app/dist/main.js";
+  const pullpass = (...args: readonly string[]) => [...image.config.Entrypoint, ...args];
 
   it("runs Pullpass, as nobody in particular", async () => {
-    expect(image.config).toMatchObject({ Entrypoint: [node, main], User: "65532:65532" });
+    expect(image.config).toMatchObject({ User: "65532:65532" });
     const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
-    expect((await run(node, main, "--version")).stdout).toBe(`${version}\n`);
+    expect((await run(...pullpass("--version"))).stdout).toBe(`${version}\n`);
     expect(image.config).toMatchObject({ Labels: { "org.opencontainers.image.version": version } });
   });
 
@@ -67,7 +67,7 @@ await describeLevel("node", "the image", () => {
   });
 
   it("says that it reads no kubeconfig", async () => {
-    const purge = run(node, main, "purge", "--yes", "--kubeconfig=/tmp/kubeconfig");
+    const purge = run(...pullpass("purge", "--yes", "--kubeconfig=/tmp/kubeconfig"));
     await expect(purge).rejects.toThrow("which this installation was made without");
   });
 
@@ -75,16 +75,16 @@ await describeLevel("node", "the image", () => {
     const alone = await medianOf(() => run(node, "--eval", "0"));
     const serving = await medianOf(() =>
       untilListening(
-        command([
-          node,
-          main,
-          "serve",
-          "--standalone",
-          "--tls-self-signed",
-          "--config=/tmp/pullpass.yaml",
-          "--listen=127.0.0.1:0",
-          "--admin-listen=127.0.0.1:0",
-        ]),
+        command(
+          pullpass(
+            "serve",
+            "--standalone",
+            "--tls-self-signed",
+            "--config=/tmp/pullpass.yaml",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+          ),
+        ),
       ),
     );
     const sizes = image.layers.map((layer) => ({ plain: layer.length, packed: gzipSync(layer).length }));

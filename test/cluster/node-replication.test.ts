@@ -45,6 +45,7 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
         },
       ],
       serviceAccounts: { attach: ["default"] },
+      isPod: true,
     });
     await cluster.kubectl.apply(source(BEFORE));
     await createNamespace(cluster.kubectl, "first", OPTED_IN);
@@ -74,6 +75,13 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
     const { items } = await cluster.kubectl.json<EventList>("get", "events", `--namespace=${namespace}`);
     return items.filter(({ reason, message }) => /image/i.test(message) && /Fail|BackOff|Err/.test(reason));
   };
+
+  it("are enough for a Pullpass that finds the API server as a pod does", async () => {
+    const lease = await cluster.kubectl.json<{ readonly spec: { readonly holderIdentity: string } }>(
+      ...["get", "lease", "pullpass", "--namespace=pullpass"],
+    );
+    expect(lease.spec.holderIdentity).toMatch(/^pullpass_/);
+  });
 
   it(`let the first pod of ${String(NAMESPACES)} new namespaces of ${String(NAMESPACES)} pull at once`, async () => {
     const { kubectl } = cluster;

@@ -25,30 +25,26 @@ const CONFIGURATION = {
   registries: [
     {
       name: "hub",
-      address: "docker.io/acme",
+      address: "registry.example.com/team-a",
       auth: { type: "BasicAuth", username: "hub", password: "made-up-1" },
       use: ["pull"],
     },
   ],
 };
 const COPIES = {
-  "pullpass-hub": { "docker.io/acme": "hub:made-up-1", "index.docker.io/acme": "hub:made-up-1" },
+  "pullpass-hub": { "registry.example.com/team-a": "hub:made-up-1" },
 };
 const QUIET_MS = 500;
-/** A watch that nobody answers any more is given up after 90 s; the rest is for a slow machine. */
-const SILENCE_LIMIT_MS = 110_000;
+/** The lease's requests hang first; when it is had again, so are the watches. The rest is for a slow machine. */
+const SILENCE_LIMIT_MS = 20_000;
 
 await describeLevel("control-plane", "two replicas", () => {
   let cluster: Cluster;
   let client: KubeClient;
   let installation: Installation;
   let replicas: readonly [Replica, Replica];
-  let silence: Promise<Silence>;
 
   beforeAll(async () => {
-    // It mostly waits, so that it goes on beside all others.
-    silence = loseTheConnections();
-    silence.catch(() => undefined);
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
     client = await createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
@@ -57,7 +53,6 @@ await describeLevel("control-plane", "two replicas", () => {
   afterAll(async () => {
     await Promise.all(replicas.map((replica) => replica.stop()));
     await cluster.stop();
-    await silence.catch(() => undefined);
   });
 
   let created = 0;
@@ -114,8 +109,13 @@ await describeLevel("control-plane", "two replicas", () => {
     const stopped = leader.stop();
     const toldAt = Date.now();
     await timeToCopies(10_000);
-    expect(Date.now() - toldAt).toBeLessThan(2_000);
+    const started = (await other.log()).findLast(({ msg }) => msg.startsWith("leading"));
+    // By its own log, because kubectl takes most of the time on a slow machine.
+    expect(Number(started?.["time"]) - toldAt).toBeGreaterThan(0);
+    expect(Number(started?.["time"]) - toldAt).toBeLessThan(2_000);
     await stopped;
+    // By itself: after five seconds it would have been killed.
+    expect(Date.now() - toldAt).toBeLessThan(4_500);
     await leader.start();
     await expectOneWriteEach();
   });
@@ -124,31 +124,6 @@ await describeLevel("control-plane", "two replicas", () => {
     await leader.kill();
     expect(await timeToCopies(20_000)).toBeLessThan(15_000);
     await leader.start();
-    await expectOneWriteEach();
-  });
-
-  it("go on when the API server was restarted", async () => {
-    await cluster.restartApiServer();
-    await timeToCopies(40_000);
-    await expectOneWriteEach();
-    await timeToCopies(5_000);
-    expect(await auditedRequests(cluster)).not.toContainEqual(expect.objectContaining({ status: 401 }));
-  });
-
-  it("answer reviews from what they know while the API server is away, and write again when it is back", async () => {
-    await createNamespace(cluster.kubectl, "without-us");
-    const namespace = await optIn();
-    await waitForCopies(client, namespace, COPIES);
-    await cluster.stopApiServer();
-    // Longer than a leader goes on without an answer.
-    await sleep(8_000);
-    for (const replica of replicas) {
-      expect(await review(replica, namespace)).toBe(true);
-      expect(await review(replica, "without-us")).toBe(false);
-      expect(await replica.metric("pullpass_leader")).toBe(0);
-    }
-    await cluster.restartApiServer();
-    await timeToCopies(40_000);
     await expectOneWriteEach();
   });
 
@@ -193,16 +168,40 @@ await describeLevel("control-plane", "two replicas", () => {
     expect(creations.some(({ startedAt }) => startedAt > backAt)).toBe(true);
   });
 
-  it("notice within 110 s that nothing comes over their connections any more, and lose nothing", async () => {
-    const { afterMs, restarts, writes } = await silence;
-    expect(afterMs).toBeGreaterThan(60_000);
+  it("go on when the API server was restarted", async () => {
+    await cluster.restartApiServer();
+    await timeToCopies(40_000);
+    await expectOneWriteEach();
+    await timeToCopies(5_000);
+    expect(await auditedRequests(cluster)).not.toContainEqual(expect.objectContaining({ status: 401 }));
+  });
+
+  it("answer reviews from what they know while the API server is away, and write again when it is back", async () => {
+    await createNamespace(cluster.kubectl, "without-us");
+    const namespace = await optIn();
+    await waitForCopies(client, namespace, COPIES);
+    await cluster.stopApiServer();
+    // Longer than a leader goes on without an answer.
+    await sleep(8_000);
+    for (const replica of replicas) {
+      expect(await review(replica, namespace)).toBe(true);
+      expect(await review(replica, "without-us")).toBe(false);
+      expect(await replica.metric("pullpass_leader")).toBe(0);
+    }
+    await cluster.restartApiServer();
+    await timeToCopies(40_000);
+    await expectOneWriteEach();
+  });
+
+  it("notice within 20 s that nothing comes over their connections any more, and lose nothing", async () => {
+    const { afterMs, restarts, writes } = await loseTheConnections();
     expect(afterMs).toBeLessThan(SILENCE_LIMIT_MS);
-    expect(restarts).toBe(1);
+    expect(restarts).toBeGreaterThan(0);
     expect(writes.toSorted()).toEqual([
       "create secrets after/pullpass-hub",
       "create secrets before/pullpass-hub",
     ]);
-  }, 180_000);
+  }, 120_000);
 });
 
 function reviewOf(namespace: string): object {
@@ -219,7 +218,7 @@ function reviewOf(namespace: string): object {
         apiVersion: "v1",
         kind: "Pod",
         metadata: { name: "app", namespace },
-        spec: { containers: [{ name: "main", image: "docker.io/acme/app:v1" }] },
+        spec: { containers: [{ name: "main", image: "registry.example.com/team-a/app:v1" }] },
       },
     },
   };
@@ -228,7 +227,7 @@ function reviewOf(namespace: string): object {
 interface Silence {
   /** From opting in to copies, in milliseconds. */
   readonly afterMs: number;
-  /** Of the watch of namespaces, because it was silent. */
+  /** Of the watch of namespaces, because the lease was as silent. */
   readonly restarts: number | undefined;
   readonly writes: readonly string[];
 }
@@ -254,7 +253,7 @@ async function loseTheConnections(): Promise<Silence> {
     await createNamespace(kubectl, "after", OPTED_IN);
     await waitForCopies(client, "after", COPIES, { timeoutMs: SILENCE_LIMIT_MS, intervalMs: 250 });
     const afterMs = Date.now() - lostAt;
-    const metric = 'pullpass_watch_restarts_total{watch="namespaces",reason="watchdog"}';
+    const metric = 'pullpass_watch_restarts_total{watch="namespaces",reason="error"}';
     const restarts = await replica.metric(metric);
     await replica.stop();
     await proxy.stop();

@@ -11,6 +11,7 @@ import { waitForCopies } from "./read-copies.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
 import { createTestKubeClient } from "./test-kube-client.ts";
 import { waitUntil } from "./wait-until.ts";
+import { webhookConfiguration } from "./webhook-configuration.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 
@@ -36,7 +37,13 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
       registries: [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }],
       serviceAccounts: { attach: ["default"] },
     });
-    replica = await installation.startReplica();
+    await cluster.kubectl.apply(
+      webhookConfiguration({
+        service: { namespace: PULLPASS_NAMESPACE, name: "pullpass", port: 8443 },
+        authorityPem: "",
+      }),
+    );
+    replica = await installation.startReplica({ certificate: "self-managed" });
     await leaderOf(replica);
   });
   afterAll(async () => {
@@ -81,8 +88,7 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
 
 /** As `list secrets` for the whole cluster, and `update coordination.k8s.io/leases in pullpass`. */
 async function grantedRights(): Promise<ReadonlySet<string>> {
-  // Those that keep the certificate are of no use where it is a file.
-  const roles = (await rightsOf("pullpass")).filter(isRole);
+  const roles = (await rightsOf()).filter(isRole);
   return new Set(
     roles.flatMap(({ kind, rules }) =>
       rules.flatMap(({ apiGroups, resources, verbs }) =>
@@ -98,11 +104,16 @@ function isRole(object: KubernetesObject): object is Role {
   return "rules" in object;
 }
 
-/** Only leases are asked for in a Role's namespace. */
+/** A Role is needed for leases, and for the one Secret that is ever replaced. */
 function usedRights(requests: readonly AuditedRequest[]): ReadonlySet<string> {
   return new Set(
     requests.map(({ verb, apiGroup, resource, namespace }) =>
-      right(verb, apiGroup, resource, resource === "leases" && namespace === PULLPASS_NAMESPACE),
+      right(
+        verb,
+        apiGroup,
+        resource,
+        (resource === "leases" || verb === "update") && namespace === PULLPASS_NAMESPACE,
+      ),
     ),
   );
 }

@@ -148,7 +148,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
       "pullpass-uri-example-com": { "uri.example.com": "polyaxon:made-up:with@signs" },
       "pullpass-dictionary-example-com": { "dictionary.example.com": '_json_key:{"made": "up"}' },
       // Merged, of those that builds may use.
-      "pullpass-build": {
+      "pullpass.build": {
         "file.example.com": "file:made-up-file",
         "uri.example.com": "polyaxon:made-up:with@signs",
         "dictionary.example.com": '_json_key:{"made": "up"}',
@@ -213,7 +213,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
   });
 
   it.each([
-    ["cannot be used", () => cluster.kubectl.apply(unusable()), "has no key password"],
+    ["cannot be used", takePassword, "has no key password"],
     [
       "is deleted",
       () => cluster.kubectl.run(["delete", "secret", "rotated", "--namespace=pullpass"]),
@@ -231,8 +231,10 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
     await sleep(QUIET_MS);
     expect(await copiesIn(client, `later-${String(reason.length)}`)).toEqual({});
   });
-  function unusable(): object {
-    return secret("pullpass", "rotated", { type: "kubernetes.io/basic-auth", data: { password: null } });
+  function takePassword(): Promise<unknown> {
+    const patch = '--patch=[{"op":"remove","path":"/data/password"}]';
+    const option = "--namespace=pullpass";
+    return cluster.kubectl.run(["patch", "secret", "rotated", option, "--type=json", patch]);
   }
 
   it("reach every copy again when their Secret is made anew, of another type", async () => {

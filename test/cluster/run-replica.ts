@@ -15,8 +15,12 @@ export interface ReplicaOptions {
   /** All but where it listens. */
   readonly flags: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** What answers 200 once it is as it should be. Default: `/readyz`. */
+  readonly readyPath?: "/healthz" | "/readyz";
   /** Default: the built program. */
   readonly program?: readonly string[];
+  /** Makes the command line that runs another one, such as one in a namespace. Default: that one itself. */
+  readonly wrap?: (command: readonly string[]) => readonly string[];
 }
 
 /** A line of the log; `msg` says what it is about. */
@@ -32,6 +36,8 @@ export interface Replica {
   readonly url: string;
   /** The log so far, over restarts too; it is a fraction of a second behind. */
   log(): Promise<readonly LogLine[]>;
+  /** Why it is not ready, one reason a line; "ok" if it is. */
+  readiness(): Promise<string>;
   /** The value of one metric, such as `pullpass_leader` or `pullpass_source_unreadable{registry="hub"}`. */
   metric(name: string): Promise<number | undefined>;
   /** Sends SIGTERM and waits for the end of the process. */
@@ -49,17 +55,18 @@ const ADMIN_PORT = 8080;
 export async function runReplica(cluster: Cluster, options: ReplicaOptions): Promise<Replica> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run npm run build`);
   const { name, host, port = 8443, flags, env, program = [PROGRAM] } = options;
+  const { readyPath = "/readyz" } = options;
+  const wrap = options.wrap ?? ((command) => command);
   const adminUrl = `http://${host}:${String(ADMIN_PORT)}`;
+  const listen = [`--listen=${host}:${String(port)}`, `--admin-listen=${host}:${String(ADMIN_PORT)}`];
+  const [command = "", ...args] = wrap([process.execPath, ...program, "serve", ...listen, ...flags]);
   const run = () =>
     runDaemon({
       name,
-      command: process.execPath,
-      args: [
-        ...[...program, "serve", `--listen=${host}:${String(port)}`],
-        ...[`--admin-listen=${host}:${String(ADMIN_PORT)}`, ...flags],
-      ],
+      command,
+      args,
       logDirectory: join(cluster.network.directory, "log"),
-      isReady: async () => (await sendRequest(`${adminUrl}/readyz`)).status === 200,
+      isReady: async () => (await sendRequest(`${adminUrl}${readyPath}`)).status === 200,
       ...(env === undefined ? {} : { env }),
     });
   let daemon = await run();
@@ -69,6 +76,9 @@ export async function runReplica(cluster: Cluster, options: ReplicaOptions): Pro
       const lines = (await readFile(daemon.logFile, "utf8")).split("\n");
       // The last one may not be whole yet.
       return lines.slice(0, -1).map((line) => JSON.parse(line) as LogLine);
+    },
+    async readiness() {
+      return (await sendRequest(`${adminUrl}/readyz`)).body.trim();
     },
     async metric(metric) {
       const { body } = await sendRequest(`${adminUrl}/metrics`);

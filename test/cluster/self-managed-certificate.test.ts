@@ -10,6 +10,7 @@ import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./instal
 import { pullSecretsOf, type PodObject } from "./pods.ts";
 import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
+import { sendRequest } from "./send-request.ts";
 import { withTiming } from "./serve-with-timing.ts";
 import { startBalancer, type Balancer } from "./start-balancer.ts";
 import { startCreatingPods, type Creation } from "./start-creating-pods.ts";
@@ -117,6 +118,27 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     await waitUntil("some pods", () => creating.count() > 20);
     expectAllInjected(await creating.stop());
   };
+
+  it("are not made where somebody else's Secret has their name; nobody listens then, or is ready", async () => {
+    const name = ["pullpass-tls", `--namespace=${PULLPASS_NAMESPACE}`];
+    const foreign = ["create", "secret", "generic", ...name, "--from-literal=tls.crt=made-up"];
+    await cluster.kubectl.run(foreign);
+    const replica = await installation.startReplica({
+      name: "waiting",
+      host: hosts[0],
+      certificate: "self-managed",
+      readyPath: "/healthz",
+    });
+    await leaderOf(replica);
+    expect(await replica.readiness()).toBe(
+      "the Secret pullpass/pullpass-tls is not one that Pullpass made; it is left alone",
+    );
+    await expect(sendRequest(replica.url)).rejects.toThrow("ECONNREFUSED");
+    await replica.stop();
+    expect((await replica.log()).at(-1)?.msg).toBe("stopped before there was a certificate");
+    expect((await bundles())[0]).toEqual([]);
+    await deleteSecret();
+  });
 
   it("are made where there is nothing, and all replicas serve them as soon as they are ready", async () => {
     const [first, second] = await startReplicas();

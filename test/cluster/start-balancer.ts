@@ -16,8 +16,7 @@ export async function startBalancer(host: string, port: number, hosts: readonly 
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   };
-  const forward = (client: Socket, triesLeft: number): void => {
-    const target = hosts[next++ % hosts.length] ?? host;
+  const forward = (client: Socket, [target = "", ...others]: readonly string[]): void => {
     const server = connect({ host: target, port });
     keep(server);
     let isConnected = false;
@@ -26,7 +25,7 @@ export async function startBalancer(host: string, port: number, hosts: readonly 
       client.pipe(server).pipe(client);
     });
     server.on("error", () => {
-      if (!isConnected && triesLeft > 0) forward(client, triesLeft - 1);
+      if (!isConnected && others.length > 0) forward(client, others);
       else client.destroy();
     });
     client.once("close", () => server.destroy());
@@ -34,7 +33,8 @@ export async function startBalancer(host: string, port: number, hosts: readonly 
   const balancer = createServer((client) => {
     keep(client);
     client.on("error", () => client.destroy());
-    forward(client, hosts.length - 1);
+    const first = next++ % hosts.length;
+    forward(client, [...hosts.slice(first), ...hosts.slice(0, first)]);
   });
   await once(balancer.listen({ host, port }), "listening");
   return {

@@ -20,6 +20,8 @@ export interface WebhookOptions {
     readonly use?: readonly string[];
   }[];
   readonly serviceAccounts?: { readonly attach: readonly string[] };
+  /** Needs a cluster with a node. */
+  readonly isPod?: boolean;
   readonly failurePolicy?: "Ignore" | "Fail";
   /** How long it goes on after SIGTERM. Default: not at all, so that tests end soon. */
   readonly shutdownDelaySeconds?: number;
@@ -69,6 +71,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
     port,
     certificate: await writeCertificate(authority),
     isStandalone: IS_STANDALONE,
+    isPod: options.isPod ?? false,
     flags: [`--shutdown-delay=${String(shutdownDelaySeconds)}`],
   });
 

@@ -52,7 +52,7 @@ describe("findDoubts", () => {
     const connection =
       "connections: [{ name: a, kind: registry, schema: { url: a.com }, secret: { name: s } }]";
     expect(doubtsIn(connection)).toEqual([
-      "pullpass.yaml:1: connections[0]: kubelet uses Secret s only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json",
+      "pullpass.yaml:1: connections[0]: kubelet uses Secret s only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json or .dockerconfigjson",
     ]);
     expect(doubtsIn("privateRegistries: [u:made-up@a.com]")).toEqual([]);
   });

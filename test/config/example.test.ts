@@ -42,7 +42,7 @@ describe("deploy/examples/pullpass.yaml", () => {
       "error: :8: registries[0]: ENOENT: no such file or ",
       "error: :44: registries[4]: ENOENT: no such file or",
       "error: :61: registries[6]: ENOENT: no such file or",
-      "doubt: :92: connections[0]: kubelet uses Secret do",
+      "doubt: :94: connections[0]: kubelet uses Secret do",
       "10 registries, 3 errors, 1 doubt",
     ]);
   });

@@ -165,11 +165,15 @@ connections:
         name: "docker-connection-kaniko",
         address: { text: "myregistry.com/org/repo" },
         secretName: "docker-conf",
-        mountPath: "/kaniko/.docker",
+        buildSource: { kind: "own-secret", directory: "/kaniko/.docker" },
         source: undefined,
         list: "connections",
       },
-      { name: "docker-connection-dockerizer", secretName: "docker-conf", mountPath: "/root/.docker" },
+      {
+        name: "docker-connection-dockerizer",
+        secretName: "docker-conf",
+        buildSource: { kind: "own-secret", directory: "/root/.docker" },
+      },
     ]);
   });
 

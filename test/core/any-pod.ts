@@ -14,6 +14,10 @@ const anyImage = fc.oneof(
     "127.0.0.1:5000/private/app",
     "",
     "Bad/Image:",
+    "gcr.io/kaniko-project/executor:slim",
+    "docker:cli",
+    "polyaxon/polyaxon-dockerizer",
+    "quay.io/skopeo/stable",
   ),
   fc.string({ unit: "binary" }),
 );
@@ -23,15 +27,46 @@ const someText = fc.oneof(
   fc.constantFrom("*", "hub", "team-a,hub", "disabled", "enabled", "regcred"),
 );
 const annotations = fc.dictionary(
-  fc.oneof(anyKey, fc.constantFrom("pullpass.dev/registries", "kubernetes.io/config.mirror")),
+  fc.oneof(
+    anyKey,
+    fc.constantFrom(
+      "pullpass.dev/registries",
+      "pullpass.dev/build-containers",
+      "pullpass.dev/docker-config-path",
+      "kubernetes.io/config.mirror",
+    ),
+  ),
   fc.oneof(someText, fc.jsonValue()),
 );
-const container = fc.record({ name: fc.string(), image: anyImage }, { requiredKeys: [] });
 
 /** Now and then something of another type. */
 function mostly<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 9, arbitrary }, { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) });
 }
+
+const path = fc.constantFrom("/kaniko/.docker", "/root", "/pullpass/docker/", "/data", ".docker");
+const volumeName = fc.constantFrom("pullpass-build", "pullpass-build-2", "pullpass-buildx", "data");
+const variable = fc.record(
+  {
+    name: fc.constantFrom("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "BUILDX_CONFIG", "HOME", "A"),
+    value: fc.oneof(path, fc.constant("$(A)")),
+  },
+  { requiredKeys: ["name"] },
+);
+const container = fc.record(
+  {
+    name: fc.oneof(fc.string(), fc.constant("hub")),
+    image: anyImage,
+    args: mostly(
+      fc.array(fc.oneof(fc.string(), fc.constantFrom("-d", "quay.io/a/b", "build")), { maxLength: 3 }),
+    ),
+    env: mostly(fc.option(fc.array(mostly(variable), { maxLength: 2 }))),
+    volumeMounts: mostly(
+      fc.option(fc.array(mostly(fc.record({ name: volumeName, mountPath: path })), { maxLength: 2 })),
+    ),
+  },
+  { requiredKeys: [] },
+);
 
 export const anyPod: fc.Arbitrary<unknown> = mostly(
   fc.record(
@@ -54,7 +89,15 @@ export const anyPod: fc.Arbitrary<unknown> = mostly(
             volumes: mostly(
               fc.array(
                 mostly(
-                  fc.record({ image: mostly(fc.record({ reference: anyImage }, { requiredKeys: [] })) }),
+                  fc.record(
+                    {
+                      name: volumeName,
+                      image: mostly(fc.record({ reference: anyImage }, { requiredKeys: [] })),
+                      emptyDir: fc.constant({}),
+                      secret: fc.record({ secretName: fc.constantFrom("pullpass.build", "mine") }),
+                    },
+                    { requiredKeys: [] },
+                  ),
                 ),
                 {
                   maxLength: 2,

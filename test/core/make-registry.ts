@@ -9,6 +9,7 @@ export function makeRegistry(name: string, address: string, rest: Partial<Regist
     secretName: `${name}-creds`,
     use: ["pull", "build"],
     namespaces: undefined,
+    buildSource: { kind: "build-secret" },
     ...rest,
   };
 }

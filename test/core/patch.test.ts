@@ -2,7 +2,7 @@ import fc from "fast-check";
 import jsonpatch from "fast-json-patch";
 import { describe, expect, it } from "vitest";
 import type { AddOperation } from "../../src/core/json-patch.ts";
-import type { Pod } from "../../src/core/kubernetes.ts";
+import { elementsOf, isObject, textOf, type Pod } from "../../src/core/kubernetes.ts";
 import { patchPod } from "../../src/core/patch.ts";
 import { asPod } from "../../src/core/pod.ts";
 import { decide } from "../../src/core/policy.ts";
@@ -114,28 +114,114 @@ describe("patchPod", () => {
   });
 });
 
+describe("for a builder", () => {
+  const volume = {
+    name: "pullpass-build",
+    secret: {
+      secretName: "pullpass.build",
+      items: [{ key: ".dockerconfigjson", path: "config.json" }],
+      defaultMode: 0o444,
+    },
+  };
+  const mount = { name: "pullpass-build", mountPath: "/kaniko/.docker", readOnly: true };
+  const variable = { name: "DOCKER_CONFIG", value: "/kaniko/.docker" };
+  const kaniko = { name: "build", image: "gcr.io/kaniko-project/executor" };
+
+  it.each([
+    [
+      "nothing there",
+      { containers: [kaniko] },
+      [
+        ["/spec/volumes", [volume]],
+        ["/spec/containers/0/env", [variable]],
+        ["/spec/containers/0/volumeMounts", [mount]],
+      ],
+    ],
+    [
+      "null",
+      { volumes: null, containers: [{ ...kaniko, env: null, volumeMounts: null }] },
+      [
+        ["/spec/volumes", [volume]],
+        ["/spec/containers/0/env", [variable]],
+        ["/spec/containers/0/volumeMounts", [mount]],
+      ],
+    ],
+    [
+      "empty lists",
+      { volumes: [], containers: [{ ...kaniko, env: [], volumeMounts: [] }] },
+      [
+        ["/spec/volumes/-", volume],
+        ["/spec/containers/0/env/-", variable],
+        ["/spec/containers/0/volumeMounts/-", mount],
+      ],
+    ],
+    [
+      "an init container, and the volume of an earlier call",
+      { volumes: [volume], initContainers: [{ ...kaniko, env: [variable] }], containers: [] },
+      [["/spec/initContainers/0/volumeMounts", [mount]]],
+    ],
+  ])("adds to %s", (_title, spec, operations) => {
+    const pod = { metadata: {}, spec };
+    const patch = patchFor(pod);
+    expect(patch).toEqual([
+      ...operations.map(([path, value]) => ({ op: "add", path, value })),
+      { op: "add", path: "/metadata/annotations", value: { "pullpass.dev/injected": "team-a,hub" } },
+    ]);
+    expect(patchFor(apply(pod, patch))).toEqual([]);
+  });
+
+  it("names a registry once that is there for pulls and for builds", () => {
+    const pod = { metadata: {}, spec: { containers: [{ name: "build", image: "martizih/kaniko" }] } };
+    const patch = patchFor(pod);
+    expect(patch[0]).toEqual({ op: "add", path: "/spec/imagePullSecrets", value: [{ name: "hub-creds" }] });
+    expect(patch.at(-1)?.value).toEqual({ "pullpass.dev/injected": "hub,team-a" });
+  });
+});
+
 describe("for any pod", () => {
+  /** Without what we may add to: what is left has to be as it was. */
   const stripped = (pod: Pod): unknown => {
     const annotations = { ...(pod.metadata["annotations"] as object | null | undefined) };
     const { "pullpass.dev/injected": _injected, ...others } = annotations as Record<string, unknown>;
+    const { spec } = pod;
+    const [initContainers, containers] = [spec["initContainers"], spec["containers"]].map((list) =>
+      Array.isArray(list) ? list.map(strippedContainer) : list,
+    );
     return {
       metadata: { ...pod.metadata, annotations: others },
-      spec: { ...pod.spec, imagePullSecrets: undefined },
+      spec: { ...spec, imagePullSecrets: undefined, volumes: undefined, initContainers, containers },
     };
   };
+  const strippedContainer = (container: unknown): unknown =>
+    isObject(container) ? { ...container, volumeMounts: undefined, env: undefined } : container;
 
-  it("the patch applies, and changes only the pull secrets and our annotation", () => {
+  /** Every list that we may append to, in one order. */
+  const listsOf = ({ spec }: Pod): readonly (readonly unknown[])[] => [
+    elementsOf(spec["imagePullSecrets"]),
+    elementsOf(spec["volumes"]),
+    ...[...elementsOf(spec["initContainers"]), ...elementsOf(spec["containers"])]
+      .filter(isObject)
+      .flatMap(({ volumeMounts, env }) => [elementsOf(volumeMounts), elementsOf(env)]),
+  ];
+  const isOurs = (element: unknown): boolean =>
+    ["pullpass", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "BUILDX_CONFIG", "regcred", "hub-creds"].some(
+      (name) => textOf(element, "name")?.startsWith(name),
+    );
+
+  it("the patch applies, and appends what is ours to lists and to our annotation, and nothing else", () => {
     fc.assert(
       fc.property(anyPod, (value) => {
         const pod = asPod(value);
         if (pod === undefined) return;
         const patched = apply(pod, patchFor(pod));
         expect(stripped(patched)).toEqual(stripped(pod));
-        const before = (pod.spec["imagePullSecrets"] ?? []) as readonly unknown[];
-        const after = (patched.spec["imagePullSecrets"] ?? []) as readonly unknown[];
-        expect(after.slice(0, before.length)).toEqual(before);
+        const after = listsOf(patched);
+        listsOf(pod).forEach((before, index) => {
+          expect(after[index]?.slice(0, before.length)).toEqual(before);
+          expect(after[index]?.slice(before.length).every(isOurs)).toBe(true);
+        });
       }),
-      { numRuns: 500 },
+      { numRuns: 2000 },
     );
   });
 
@@ -146,7 +232,7 @@ describe("for any pod", () => {
         if (pod === undefined) return;
         expect(patchFor(apply(pod, patchFor(pod)))).toEqual([]);
       }),
-      { numRuns: 500 },
+      { numRuns: 2000 },
     );
   });
 });

@@ -31,7 +31,7 @@ const useTwo = ({ spec }: PodDraft): void =>
   void (spec.containers = [{ image: "nginx" }, { image: "registry.example.com/team-a/app" }]);
 const NOT_OPTED_IN = { namespace: { isOptedIn: false, labels: {} } };
 const allowOnly = (...pullSecretNames: readonly string[]): Partial<PodContext> => ({
-  serviceAccount: { isMountableSecretsEnforced: true, pullSecretNames },
+  serviceAccount: { isMountableSecretsEnforced: true, pullSecretNames, mountableSecretNames: [] },
 });
 
 describe("decide", () => {
@@ -60,7 +60,11 @@ describe("decide", () => {
   });
 
   it("asks nothing of an account that does not enforce its list", () => {
-    const serviceAccount = { isMountableSecretsEnforced: false, pullSecretNames: [] };
+    const serviceAccount = {
+      isMountableSecretsEnforced: false,
+      pullSecretNames: [],
+      mountableSecretNames: [],
+    };
     expect(outcomeOf(decideFor(() => undefined, { serviceAccount }))).toBe("inject regcred");
   });
 
@@ -137,5 +141,58 @@ describe("the annotation pullpass.dev/registries", () => {
     });
     const decision = decide(pod, OPTED_IN, indexOf(...registries));
     expect(decision).toMatchObject({ kind: "inject", registries });
+  });
+});
+
+describe("a pod that builds", () => {
+  const KANIKO = "gcr.io/kaniko-project/executor";
+  const build = ({ spec }: PodDraft): void => void (spec.containers = [{ name: "build", image: KANIKO }]);
+  const buildHere = ({ spec }: PodDraft): void =>
+    void (spec.containers = [
+      { name: "build", image: KANIKO, volumeMounts: [{ name: "a", mountPath: "/kaniko/.docker" }] },
+    ]);
+  const buildAndPull = ({ spec }: PodDraft): void =>
+    void (spec.containers = [{ name: "build", image: "martizih/kaniko" }]);
+  const nameContainer = ({ metadata, spec }: PodDraft): void => {
+    metadata.annotations = { "pullpass.dev/build-containers": "app" };
+    spec.containers = [{ name: "app", image: "ghcr.io/app" }];
+  };
+  const allow = (pullSecrets: readonly string[], mountable: readonly string[]): Partial<PodContext> => ({
+    serviceAccount: {
+      isMountableSecretsEnforced: true,
+      pullSecretNames: pullSecrets,
+      mountableSecretNames: mountable,
+    },
+  });
+
+  /** The outcome, and where its builders read. */
+  const outcomeWithBuilds = (decision: Decision): string => {
+    const build = decision.kind === "inject" ? decision.build : undefined;
+    const mounts = (build?.findings ?? []).map(({ outcome }) => ` at ${outcome.directory}`);
+    return outcomeOf(decision) + mounts.join("");
+  };
+
+  it.each([
+    ["a mirror pod", "skip mirror-pod", [build, asMirror], {}],
+    ["a namespace that is not opted in", "skip namespace-not-opted-in", [build], NOT_OPTED_IN],
+    ["a pod that is opted out", "skip pod-opted-out", [build, optOut], {}],
+    ["one that mounts its own", "skip no-registry", [buildHere], {}],
+    ["one that needs no pull secret", "inject  at /kaniko/.docker", [build], {}],
+    ["one that needs both", "inject hub-creds at /kaniko/.docker", [buildAndPull], {}],
+    ["one that the annotation names", "inject  at /pullpass/docker", [nameContainer], {}],
+    ["an account that allows neither", "skip mountable-secrets-enforced", [buildAndPull], allow([], [])],
+    ["an account that allows no mount", "skip mountable-secrets-enforced", [build], allow(["hub-creds"], [])],
+    ["an account that allows the pull secret", "inject hub-creds", [buildAndPull], allow(["hub-creds"], [])],
+    [
+      "an account that allows the mount",
+      "inject  at /kaniko/.docker",
+      [buildAndPull],
+      allow([], ["pullpass.build"]),
+    ],
+  ] as const)("%s: %s", (_title, outcome, changes, context) => {
+    const decision = decideFor((pod) => {
+      for (const change of changes) change(pod);
+    }, context);
+    expect(outcomeWithBuilds(decision)).toBe(outcome);
   });
 });

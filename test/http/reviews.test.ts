@@ -18,7 +18,9 @@ beforeAll(async () => {
       labels: { team: name === "team-a" ? "a" : "b" },
     }),
     serviceAccount: (_namespace, name) =>
-      name === "strict" ? { isMountableSecretsEnforced: true, pullSecretNames: ["other"] } : undefined,
+      name === "strict"
+        ? { isMountableSecretsEnforced: true, pullSecretNames: ["other"], mountableSecretNames: [] }
+        : undefined,
   });
 });
 

@@ -19,6 +19,7 @@ const account = (...names: readonly string[]): ServiceAccount => ({
   resourceVersion: "1",
   imagePullSecrets: [...names.map((name) => ({ name })), {}],
   annotations: undefined,
+  secrets: [{ name: "pullpass.build" }, "odd"],
 });
 
 describe("keepAccountFacts", () => {
@@ -28,9 +29,17 @@ describe("keepAccountFacts", () => {
   it("reads an account that enforces its list, and takes it for an empty list until then", async () => {
     const facts = factsWith(() => Promise.resolve(account("regcred")));
     facts.onAccount(enforcing);
-    expect(facts.of("shop", "default")).toEqual({ isMountableSecretsEnforced: true, pullSecretNames: [] });
+    expect(facts.of("shop", "default")).toEqual({
+      isMountableSecretsEnforced: true,
+      pullSecretNames: [],
+      mountableSecretNames: [],
+    });
     await vi.advanceTimersByTimeAsync(0);
-    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(["regcred"]);
+    expect(facts.of("shop", "default")).toEqual({
+      isMountableSecretsEnforced: true,
+      pullSecretNames: ["regcred"],
+      mountableSecretNames: ["pullpass.build"],
+    });
   });
 
   it("knows nothing of an account that enforces nothing, does not any more, or is gone", async () => {

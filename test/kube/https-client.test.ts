@@ -111,6 +111,25 @@ describe("a request", () => {
     });
   });
 
+  it("is given up with its connection and the kept ones when somebody doubts them, and another one goes", async () => {
+    await start(({ url }, response) => {
+      if (url.pathname !== "/silent") answer(response, {});
+    });
+    await Promise.all([client.request(PODS), client.request(PODS)]);
+    const silent = expect(client.request({ method: "GET", path: "/silent" })).rejects.toThrow(
+      new KubeUnreachableError("GET /silent: it was given up"),
+    );
+    await vi.waitFor(() => {
+      expect(server.seen).toHaveLength(3);
+    });
+    client.reconnect();
+    await silent;
+    await vi.waitFor(() => {
+      expect(server.connections()).toBe(0);
+    });
+    expect(await client.request(PODS)).toEqual({});
+  });
+
   it("whose answer breaks off or stops has no answer", async () => {
     await start(
       ({ url }, response) => {

@@ -20,6 +20,7 @@ let server: FakeApiServer;
 let client: KubeClient;
 let recording: Recording;
 afterEach(async () => {
+  vi.restoreAllMocks();
   recording.reflector.close();
   client.close();
   await server.stop();
@@ -90,7 +91,7 @@ describe("a reflector", () => {
     await until(() => {
       expect(recording.told).toEqual(["relist a,b,c", "change d", "remove a"]);
     });
-    expect(queries("limit")).toEqual(["500", "500", null]);
+    expect(queries("limit")).toEqual(["200", "200", null]);
     expect(queries("continue")).toEqual([null, "more", null]);
     expect(queries("labelSelector")).toEqual(["a=b", "a=b", "a=b"]);
     expect(queries("resourceVersion")).toEqual([null, null, "7"]);
@@ -256,6 +257,33 @@ describe("a reflector", () => {
     });
     expect(recording.restarts).toEqual(["error"]);
     expect(recording.told.filter((line) => line.startsWith("relist"))).toHaveLength(1);
+  });
+
+  it("does not wait for the API server that is back as long as for one that is away", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999);
+    const breakOff = (response: ServerResponse): void => {
+      response.destroy();
+    };
+    let backAt = Infinity;
+    await start(
+      {
+        lists: [page([], "1"), page(["a"], "2")],
+        // After the last of them a seventh wait would take 64 * 20 ms.
+        watches: [
+          ...Array.from({ length: 6 }, () => breakOff),
+          (response) => {
+            backAt = performance.now();
+            expired(response);
+          },
+          stream(),
+        ],
+      },
+      { maxMs: 60_000 },
+    );
+    await until(() => {
+      expect(recording.told).toEqual(["relist ", "relist a"]);
+    });
+    expect(performance.now() - backAt).toBeLessThan(640);
   });
 
   it("waits as long as a refused watch asks", async () => {

@@ -1,0 +1,53 @@
+/** Decides on pods and templates in manifests, as the webhook would on the pods. */
+import type { BuildFinding } from "../core/build-decision.ts";
+import type { Decision } from "../core/decision.ts";
+import type { NamespaceFacts, Pod } from "../core/kubernetes.ts";
+import type { Labels } from "../core/labels.ts";
+import { planBuilds } from "../core/plan-builds.ts";
+import { asPod } from "../core/pod.ts";
+import { decide } from "../core/policy.ts";
+import type { RegistryIndex } from "../core/registry.ts";
+import { WarningList } from "../core/warning.ts";
+import { namespaceLabelsIn, type PodSite } from "./manifest.ts";
+
+/**
+ * Every namespace counts as opted in, since the command was given for it; what a registry asks of a namespace's labels is held
+ * against the Namespaces among the documents, and against no other.
+ */
+export function namespacesIn(
+  documents: readonly { readonly value: unknown }[],
+): (namespace: string | undefined) => NamespaceFacts {
+  const labels = new Map(documents.flatMap(({ value }) => namespaceLabelsIn(value)));
+  return (namespace) => ({
+    isOptedIn: true,
+    labels:
+      (namespace === undefined ? undefined : (labels.get(namespace) as Labels | undefined)) ?? "unknown",
+  });
+}
+
+export interface DecidedSite {
+  readonly pod: Pod;
+  /** A template may go without metadata; the API server fills it in before it asks the webhook. */
+  readonly hasMetadata: boolean;
+  readonly decision: Decision;
+  /** Of all builder containers, those that get nothing included. */
+  readonly findings: readonly BuildFinding[];
+}
+
+/** Undefined if there is no readable pod spec. */
+export function decideSite(
+  site: PodSite,
+  namespace: NamespaceFacts,
+  index: RegistryIndex,
+): DecidedSite | undefined {
+  const hasMetadata = site.value["metadata"] !== undefined && site.value["metadata"] !== null;
+  const pod = asPod(hasMetadata ? site.value : { ...site.value, metadata: {} });
+  if (pod === undefined) return undefined;
+  const context = { namespace, serviceAccount: undefined };
+  const decision = decide(pod, context, index);
+  const isLeftAlone =
+    decision.kind === "skip" && (decision.reason === "mirror-pod" || decision.reason === "pod-opted-out");
+  // The decision has warned already.
+  const findings = isLeftAlone ? [] : planBuilds(pod, context, index, new WarningList()).findings;
+  return { pod, hasMetadata, decision, findings };
+}

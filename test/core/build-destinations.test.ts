@@ -1,0 +1,32 @@
+import { expect, it } from "vitest";
+import { wordsOf } from "../../src/core/build-container.ts";
+import { destinationsOf } from "../../src/core/build-destinations.ts";
+
+it.each([
+  ["kaniko", ["--destination=a.com/b", "--destination", "a.com/c"], ["a.com/b", "a.com/c"]],
+  ["kaniko", ["-d", "a.com/b:v1", "-d=a.com/c", "-da.com/d"], ["a.com/b:v1", "a.com/c", "a.com/d"]],
+  ["kaniko", ["--cache-repo=a.com/cache", "--cache-repo", "a.com/other"], ["a.com/cache", "a.com/other"]],
+  ["kaniko", ["--destination=a.com/b", "-d", "a.com/b"], ["a.com/b"]],
+  ["kaniko", ["--dockerfile=x", "--destination-file", "y", "--no-push"], []],
+  ["kaniko", ["-d"], []],
+  ["kaniko", ["--destination=$(IMAGE)", "-d", "$IMAGE", "--destination="], []],
+  ["dockerizer", ["build-and-push", "-c", "/ctx", "-d", "a.com/b", "--cache-repo=no"], ["a.com/b"]],
+  ["tags", ["buildah", "bud", "-t", "a.com/b", "--tag=a.com/c", "."], ["a.com/b", "a.com/c"]],
+  ["tags", ["docker", "buildx", "build", "-t", "app", "-t", "acme/app", "--push"], ["acme/app"]],
+  ["tags", ["docker", "run", "-t", "a.com/b"], []],
+  ["tags", ["sh", "-c", "set -e; docker build -t 'a.com/b' . && docker push \"a.com/b\""], ["a.com/b"]],
+  ["buildctl", ["build", "--output", "type=image,name=a.com/b,push=true"], ["a.com/b"]],
+  ["buildctl", ["build", "-o", 'type=image,"name=a.com/b,a.com/c",push=true'], ["a.com/b", "a.com/c"]],
+  ["buildctl", ["build", "--output=push=true,type=image,name=a.com/b"], ["a.com/b"]],
+  ["buildctl", ["build", "--output", "type=image,push=true"], []],
+  ["buildctl", ["build", "--output", "type=oci,name=a.com/b,dest=out.tar"], []],
+  ["any", ["--destination=a.com/b", "--tag", "a.com/c", "-d", "a.com/d"], ["a.com/b", "a.com/c"]],
+] as const)("%s %j pushes %j", (syntax, args, images) => {
+  expect(
+    destinationsOf(syntax, wordsOf({ command: [...args].slice(0, 1), args: [...args].slice(1) })),
+  ).toEqual(images);
+});
+
+it("reads no words of what is no text", () => {
+  expect(wordsOf({ command: "sh", args: [7, null, "a b", ""] })).toEqual(["a", "b", ""]);
+});

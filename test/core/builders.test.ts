@@ -1,0 +1,209 @@
+import { describe, expect, it } from "vitest";
+import { BUILDERS } from "../../src/core/builders.ts";
+import type { BuildMount } from "../../src/core/build-decision.ts";
+import { isObject } from "../../src/core/kubernetes.ts";
+import { planBuilds } from "../../src/core/plan-builds.ts";
+import { indexRegistries } from "../../src/core/registry.ts";
+import { WarningList } from "../../src/core/warning.ts";
+import { makeRegistry } from "./make-registry.ts";
+
+const INDEX = indexRegistries([makeRegistry("hub", "docker.io")]);
+const CONTEXT = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined };
+
+/** What a container with an image gets, and what its builder is called. */
+function mountFor(
+  image: string,
+  rest: object = {},
+): readonly [builder: string, mount: BuildMount] | undefined {
+  const pod = { metadata: {}, spec: { containers: [{ name: "build", image, ...rest }] } };
+  const [finding] = planBuilds(pod, CONTEXT, INDEX, new WarningList()).findings;
+  return finding?.outcome.kind === "mount" ? [finding.builder, finding.outcome] : undefined;
+}
+
+const BUILDCTL = { command: ["buildctl", "build"] };
+const KANIKO_ENV = ["DOCKER_CONFIG=/kaniko/.docker"];
+const AUTH_FILE = ["REGISTRY_AUTH_FILE=/pullpass/docker/config.json"];
+const DOCKER_ENV = ["DOCKER_CONFIG=/pullpass/docker", "BUILDX_CONFIG=/pullpass/buildx"];
+const DIGEST = `@sha256:${"0".repeat(64)}`;
+
+/** The rows of the table, in its order: the builder, images of it, the directory, the variables. */
+const ROWS: readonly (readonly [string, readonly string[], string, readonly string[], object?])[] = [
+  [
+    "kaniko",
+    [
+      "gcr.io/kaniko-project/executor",
+      "gcr.io/kaniko-project/executor:v1.24.0-slim",
+      `gcr.io/kaniko-project/executor:debug${DIGEST}`,
+      "gcr.io/kaniko-project/warmer:latest",
+      "registry.local:5000/mirror/kaniko-project/executor:v1",
+      "registry.local/gcr.io/kaniko-project/executor",
+    ],
+    "/kaniko/.docker",
+    KANIKO_ENV,
+  ],
+  [
+    "kaniko-osscontainertools",
+    [
+      "ghcr.io/osscontainertools/kaniko:v1.28.3-alpine",
+      "ghcr.io/osscontainertools/kaniko-dev",
+      "martizih/kaniko",
+    ],
+    "/kaniko/.docker",
+    KANIKO_ENV,
+  ],
+  [
+    "kaniko-chainguard",
+    [
+      "cgr.dev/acme.com/kaniko",
+      "cgr.dev/acme.com/kaniko-warmer",
+      "registry.local/cgr.dev/acme/kaniko-fips",
+      "cgr.dev/acme/kaniko-warmer-fips",
+    ],
+    "/kaniko/.docker",
+    KANIKO_ENV,
+  ],
+  [
+    "buildkit",
+    ["moby/buildkit", "docker.io/moby/buildkit:buildx-stable-1", `registry.local/moby/buildkit${DIGEST}`],
+    "/root/.docker",
+    [],
+    BUILDCTL,
+  ],
+  [
+    "buildkit-rootless",
+    [
+      "moby/buildkit:rootless",
+      "moby/buildkit:master-rootless",
+      `moby/buildkit:v0.20.0-rootless${DIGEST}`,
+      "registry.local/moby/buildkit:buildx-stable-1-rootless",
+    ],
+    "/home/user/.docker",
+    [],
+    BUILDCTL,
+  ],
+  [
+    "buildah",
+    [
+      "quay.io/buildah/stable:v1.14.8",
+      "quay.io/buildah/testing",
+      "registry.local/buildah/upstream",
+      "quay.io/containers/buildah",
+    ],
+    "/pullpass/docker",
+    AUTH_FILE,
+  ],
+  [
+    "podman",
+    [
+      "quay.io/podman/stable",
+      "quay.io/podman/testing",
+      "quay.io/podman/upstream",
+      "quay.io/containers/podman",
+    ],
+    "/pullpass/docker",
+    AUTH_FILE,
+  ],
+  [
+    "skopeo",
+    [
+      "quay.io/skopeo/stable",
+      "quay.io/skopeo/testing",
+      "quay.io/skopeo/upstream",
+      "quay.io/containers/skopeo",
+    ],
+    "/pullpass/docker",
+    AUTH_FILE,
+  ],
+  ["img", ["r.j3ss.co/img", "registry.local/r.j3ss.co/img:v0.5.11"], "/home/user/.docker", []],
+  [
+    "docker",
+    [
+      "docker",
+      "docker:28-cli",
+      "docker:dind",
+      "docker.io/docker:latest",
+      "registry.local/hub/library/docker:dind",
+    ],
+    "/pullpass/docker",
+    DOCKER_ENV,
+  ],
+  [
+    "docker-rootless",
+    ["docker:dind-rootless", "docker.io/library/docker:28-dind-rootless"],
+    "/pullpass/docker",
+    DOCKER_ENV,
+  ],
+  [
+    "dockerizer",
+    ["polyaxon/polyaxon-dockerizer:1.3.2", "registry.local/mirror/polyaxon-dockerizer"],
+    "/root/.docker",
+    [],
+  ],
+  [
+    "crane",
+    ["gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/crane:debug"],
+    "/root/.docker",
+    [],
+  ],
+  [
+    "ko",
+    ["ghcr.io/ko-build/ko:v0.17.1", "ghcr.io/google/ko"],
+    "/pullpass/docker",
+    ["DOCKER_CONFIG=/pullpass/docker"],
+  ],
+];
+
+describe("the table of builders", () => {
+  it("has the rows of this test, in this order", () => {
+    expect(BUILDERS.map(({ name }) => name)).toEqual(ROWS.map(([name]) => name));
+  });
+
+  it.each(
+    ROWS.flatMap(([name, images, directory, env, rest]) =>
+      images.map((image) => ({ name, image, directory, env, rest })),
+    ),
+  )("takes $image for $name, which reads $directory", ({ name, image, directory, env, rest }) => {
+    const [builder, mount] = mountFor(image, rest) ?? [];
+    expect(builder).toBe(name);
+    expect(mount?.directory).toBe(directory);
+    expect(mount?.env.map((variable) => `${variable.name}=${variable.value}`)).toEqual(env);
+    expect(mount?.volumeMounts[0]).toEqual({ name: "pullpass-build", mountPath: directory, readOnly: true });
+  });
+
+  it.each([
+    "registry.example.com/acme/docker",
+    "registry.example.com/acme/docker:dind",
+    "quay.io/acme/stable",
+    "acme/img",
+    "acme/kaniko",
+    "ghcr.io/acme/my-kaniko-project/executor",
+    "registry.example.com/kaniko-project/executor/app",
+    "acme/buildkit:rootless",
+    "cgr.dev/kaniko",
+    "ghcr.io/acme/crane",
+    "acme/not-polyaxon-dockerizer",
+    "executor",
+    "ko",
+  ])("takes %s for no builder", (image) => {
+    expect(INDEX.lookUp(image)).toMatchObject({ kind: "parsed", builder: undefined });
+  });
+
+  it("comes after the admin's own, whose paths and names count first", () => {
+    const configured = [
+      {
+        name: "ours",
+        images: ["tools/builder", "registry.example.com/kaniko-project/executor"],
+        dockerConfigPath: "/b",
+      },
+    ];
+    const index = indexRegistries([], configured);
+    const builderOf = (image: string): unknown => {
+      const lookup = index.lookUp(image);
+      return isObject(lookup) && lookup.kind === "parsed" ? lookup.builder?.builder.name : undefined;
+    };
+    expect(builderOf("quay.io/tools/builder:v1")).toBe("ours");
+    expect(builderOf("registry.example.com/kaniko-project/executor")).toBe("ours");
+    expect(builderOf("gcr.io/kaniko-project/executor")).toBe("kaniko");
+    expect(builderOf("quay.io/my-tools/builder")).toBeUndefined();
+  });
+});

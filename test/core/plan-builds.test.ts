@@ -1,0 +1,431 @@
+import { describe, expect, it } from "vitest";
+import type { JsonObject, Pod, PodContext } from "../../src/core/kubernetes.ts";
+import { planBuilds, type BuildPlan } from "../../src/core/plan-builds.ts";
+import { indexRegistries, type Registry } from "../../src/core/registry.ts";
+import { WarningList } from "../../src/core/warning.ts";
+import { makeRegistry } from "./make-registry.ts";
+
+const HUB = makeRegistry("hub", "docker.io");
+const TEAM_A = makeRegistry("team-a", "registry.example.com/team-a");
+const LIMITED = makeRegistry("limited", "quay.io", { namespaces: { matchLabels: { team: "b" } } });
+const connection = (name: string, address: string, directory: string, secretName = "docker-conf"): Registry =>
+  makeRegistry(name, address, { secretName, buildSource: { kind: "own-secret", directory } });
+const FOR_KANIKO = connection("poly-kaniko", "my.registry.com/org", "/kaniko/.docker/");
+const FOR_ROOT = connection("poly-root", "my.registry.com", "/root/.docker", "root-conf");
+
+const CONTEXT: PodContext = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined };
+const KANIKO = { name: "build", image: "gcr.io/kaniko-project/executor" };
+const SKOPEO = { name: "build", image: "quay.io/skopeo/stable" };
+const BUILDKIT = { name: "build", image: "moby/buildkit" };
+const DOCKERIZER = { name: "build", image: "polyaxon/polyaxon-dockerizer" };
+const DOCKER = { name: "build", image: "docker:cli" };
+
+interface Planned extends BuildPlan {
+  readonly warnings: readonly string[];
+}
+
+function plan(
+  container: JsonObject | readonly JsonObject[],
+  registries: readonly Registry[] = [HUB, TEAM_A],
+  {
+    annotations = {},
+    spec = {},
+    context = CONTEXT,
+  }: { annotations?: object; spec?: object; context?: PodContext } = {},
+): Planned {
+  const containers = Array.isArray(container) ? (container as readonly JsonObject[]) : [container];
+  const pod: Pod = { metadata: { annotations }, spec: { containers, ...spec } };
+  const warnings = new WarningList();
+  return { ...planBuilds(pod, context, indexRegistries(registries), warnings), warnings: warnings.texts() };
+}
+
+/** `skip reason` or `mount secret at directory for registries`. */
+function outcomesOf({ findings }: BuildPlan): readonly string[] {
+  return findings.map(({ outcome }) =>
+    outcome.kind === "skip"
+      ? `skip ${outcome.reason}`
+      : `mount ${outcome.secretName} at ${outcome.directory} for ${outcome.registries.map(({ name }) => name).join(",")}`,
+  );
+}
+
+const MERGED = "mount pullpass.build at /kaniko/.docker for hub,team-a";
+const env = (name: string, value: string): JsonObject => ({ env: [{ name, value }] });
+
+describe("planBuilds", () => {
+  it("README example", () => {
+    const { findings, injection, warnings } = plan({
+      ...KANIKO,
+      args: ["-d", "registry.example.com/team-a/app:v1"],
+    });
+    expect(findings).toEqual([
+      {
+        list: "containers",
+        position: 0,
+        container: "build",
+        builder: "kaniko",
+        recognisedBy: "its image ends in kaniko-project/executor",
+        outcome: {
+          kind: "mount",
+          secretName: "pullpass.build",
+          directory: "/kaniko/.docker",
+          registries: [HUB, TEAM_A],
+          volumeMounts: [{ name: "pullpass-build", mountPath: "/kaniko/.docker", readOnly: true }],
+          env: [{ name: "DOCKER_CONFIG", value: "/kaniko/.docker" }],
+          present: { volumeMounts: false, env: false },
+        },
+        destinations: [{ repository: "registry.example.com/team-a/app", registries: [TEAM_A] }],
+      },
+    ]);
+    expect(injection).toEqual({
+      registries: [HUB, TEAM_A],
+      volumes: [
+        {
+          name: "pullpass-build",
+          secret: {
+            secretName: "pullpass.build",
+            items: [{ key: ".dockerconfigjson", path: "config.json" }],
+            defaultMode: 0o444,
+          },
+        },
+      ],
+      findings,
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  // In the order of the table above `arrangementOf`.
+  it.each([
+    ["env is no list", { ...KANIKO, env: {} }, "skip unknown-shape"],
+    ["volumeMounts are no list", { ...KANIKO, volumeMounts: "a" }, "skip unknown-shape"],
+    [
+      "it mounts its own",
+      { ...KANIKO, volumeMounts: [{ name: "a", mountPath: "/kaniko" }] },
+      "skip mounts-there",
+    ],
+    ["it runs a daemon", BUILDKIT, "skip client-not-run"],
+    [
+      "it runs a daemon by its command",
+      { ...BUILDKIT, command: ["rootlesskit", "buildkitd"] },
+      "skip client-not-run",
+    ],
+    [
+      "it waits for somebody",
+      { ...BUILDKIT, command: ["sleep", "infinity"] },
+      "mount pullpass.build at /root/.docker for hub,team-a",
+    ],
+    ["it logs in", { ...KANIKO, command: ["sh", "-c", "/kaniko/executor login"] }, "skip brings-its-own"],
+    [
+      "it writes the file",
+      { ...KANIKO, args: ["echo $AUTH >/kaniko/.docker/config.json"] },
+      "skip brings-its-own",
+    ],
+    ["it names a file", { ...SKOPEO, args: ["copy", "--authfile", "/a"] }, "skip brings-its-own"],
+    [
+      "a registry and an image have such words in their names",
+      { ...KANIKO, args: ["-d", "docker.io/a/login-service", "--registry-mirror=index.docker.io"] },
+      MERGED,
+    ],
+    [
+      "the variable says another place",
+      { ...KANIKO, ...env("DOCKER_CONFIG", "/mine") },
+      "skip sets-the-variable",
+    ],
+    [
+      "nobody knows the variable",
+      { ...KANIKO, ...env("DOCKER_CONFIG", "$(MINE)") },
+      "skip sets-the-variable",
+    ],
+    ["the variable says the same", { ...KANIKO, ...env("DOCKER_CONFIG", "/kaniko/.docker/") }, MERGED],
+    [
+      "the variable leads away from the home",
+      { ...DOCKERIZER, ...env("DOCKER_CONFIG", "/mine") },
+      "skip sets-the-variable",
+    ],
+    ["envFrom may set what is needed", { ...SKOPEO, envFrom: [{}] }, "skip may-set-the-variable"],
+    ["envFrom may set what the image sets", { ...KANIKO, envFrom: [{}] }, MERGED],
+  ])("where %s: %2$s", (_title, container, expected) => {
+    expect(outcomesOf(plan(container))).toEqual([expected]);
+  });
+
+  it("sets no variable that envFrom may set, nor one that is right already", () => {
+    for (const rest of [{ envFrom: [{}] }, env("DOCKER_CONFIG", "/kaniko/.docker")]) {
+      expect(plan({ ...KANIKO, ...rest }).findings).toMatchObject([{ outcome: { kind: "mount", env: [] } }]);
+    }
+  });
+
+  it("leaves a pod alone whose volumes are no list", () => {
+    expect(outcomesOf(plan(KANIKO, [HUB], { spec: { volumes: {} } }))).toEqual(["skip unknown-shape"]);
+  });
+
+  it("finds builders among init containers, without a name too, and passes over what is no container", () => {
+    const spec = { initContainers: [null, { image: "martizih/kaniko" }] };
+    const { findings, injection } = plan([KANIKO, { name: "app", image: "nginx" }, { name: "none" }], [HUB], {
+      spec,
+    });
+    expect(findings.map(({ container, position }) => [container, position])).toEqual([
+      ["spec.initContainers[1]", 1],
+      ["build", 0],
+    ]);
+    expect(injection?.volumes).toHaveLength(1);
+  });
+
+  it("gives what writes beside config.json a directory to write to, unless it has one", () => {
+    const mountsOf = (rest: JsonObject): unknown => {
+      const { findings, injection } = plan({ ...DOCKER, ...rest });
+      const [finding] = findings;
+      return finding?.outcome.kind === "mount"
+        ? [
+            finding.outcome.volumeMounts.map(({ mountPath }) => mountPath),
+            injection?.volumes.map(({ name }) => name),
+          ]
+        : undefined;
+    };
+    const both = [
+      ["/pullpass/docker", "/pullpass/buildx"],
+      ["pullpass-build", "pullpass-buildx"],
+    ];
+    const one = [["/pullpass/docker"], ["pullpass-build"]];
+    expect(mountsOf({})).toEqual(both);
+    expect(mountsOf(env("BUILDX_CONFIG", "/mine"))).toEqual(one);
+    expect(mountsOf({ volumeMounts: [{ name: "a", mountPath: "/pullpass/buildx" }] })).toEqual(one);
+  });
+});
+
+describe("which Secret", () => {
+  const to = (...images: readonly string[]): JsonObject => ({
+    ...KANIKO,
+    args: images.map((image) => `--destination=${image}`),
+  });
+  const CONNECTION = "mount docker-conf at /kaniko/.docker for poly-kaniko";
+
+  // In the order of the table above `chooseSecret`, and of what is certain.
+  it.each([
+    ["no registry", [], to(), "skip no-credentials"],
+    ["a connection for another builder", [FOR_ROOT], to(), "skip no-credentials"],
+    ["no connection", [HUB, TEAM_A], to(), MERGED],
+    ["a connection for another builder, and others", [HUB, FOR_ROOT, TEAM_A], to(), MERGED],
+    ["a connection that covers", [HUB, FOR_KANIKO], to("nginx", "my.registry.com/org/app"), CONNECTION],
+    [
+      "others that cover",
+      [HUB, FOR_KANIKO],
+      to("acme/app"),
+      "mount pullpass.build at /kaniko/.docker for hub",
+    ],
+    ["none that covers", [HUB, FOR_KANIKO], to("ghcr.io/a"), CONNECTION],
+    ["no destination", [HUB, FOR_KANIKO], to(), CONNECTION],
+    ["a connection alone", [FOR_KANIKO], to(), CONNECTION],
+    [
+      "the second of two connections",
+      [
+        connection("first", "a.com", "/kaniko/.docker"),
+        connection("second", "b.com", "/kaniko/.docker", "b-conf"),
+      ],
+      to("b.com/app"),
+      "mount b-conf at /kaniko/.docker for second",
+    ],
+    [
+      "connections that share it",
+      [FOR_KANIKO, connection("twin", "b.com", "/root/.docker")],
+      to(),
+      "mount docker-conf at /kaniko/.docker for poly-kaniko,twin",
+    ],
+    [
+      "the connection of a builder's usual directory",
+      [HUB, FOR_ROOT],
+      DOCKER,
+      "mount root-conf at /pullpass/docker for poly-root",
+    ],
+    [
+      "registries of another use",
+      [makeRegistry("pulls", "docker.io", { buildSource: undefined })],
+      to(),
+      "skip no-credentials",
+    ],
+  ])("with %s", (_title, registries, container, expected) => {
+    expect(outcomesOf(plan(container, registries))).toEqual([expected]);
+  });
+
+  it.each([
+    [{ team: "b" }, [LIMITED], "mount pullpass.build at /kaniko/.docker for limited"],
+    [{}, [LIMITED], "skip no-credentials"],
+    ["unknown", [LIMITED], "skip labels-unknown"],
+    ["unknown", [], "skip no-credentials"],
+    ["unknown", [LIMITED, HUB], "mount pullpass.build at /kaniko/.docker for hub"],
+  ] as const)("in a namespace with the labels %j, of %j: %s", (labels, registries, expected) => {
+    const context = { ...CONTEXT, namespace: { isOptedIn: true, labels } };
+    expect(outcomesOf(plan(KANIKO, registries, { context }))).toEqual([expected]);
+  });
+
+  it("shows a connection's Secret as config.json, whichever key it has, and waits for it", () => {
+    expect(plan(to(), [FOR_KANIKO]).injection?.volumes).toEqual([
+      {
+        name: "pullpass-build",
+        projected: {
+          sources: [
+            {
+              secret: {
+                name: "docker-conf",
+                items: [{ key: ".dockerconfigjson", path: "config.json" }],
+                optional: true,
+              },
+            },
+            { secret: { name: "docker-conf" } },
+          ],
+          defaultMode: 0o444,
+        },
+      },
+    ]);
+  });
+
+  it.each([
+    [
+      "by its name",
+      { name: "docker-conf", secret: { secretName: "docker-conf" } },
+      "skip carried-by-the-pod",
+    ],
+    [
+      "projected",
+      { name: "a", projected: { sources: [7, { secret: { name: "docker-conf" } }] } },
+      "skip carried-by-the-pod",
+    ],
+    ["in a volume of ours", { name: "pullpass-build-3", secret: { secretName: "docker-conf" } }, CONNECTION],
+    ["in a volume without a name", { secret: { secretName: "docker-conf" } }, "skip carried-by-the-pod"],
+    ["not at all", { name: "a", secret: { secretName: "other" } }, CONNECTION],
+  ])("where the pod has a connection's Secret %s: %2$s", (_title, volume, expected) => {
+    expect(outcomesOf(plan(to(), [FOR_KANIKO], { spec: { volumes: [volume] } }))).toEqual([expected]);
+  });
+
+  it.each([
+    [false, [], MERGED, []],
+    [true, ["pullpass.build"], MERGED, []],
+    [
+      true,
+      ["other"],
+      "skip mountable-secrets-enforced",
+      ["the service account does not list Secret pullpass.build, so the pod may not mount it"],
+    ],
+  ])(
+    "under an account that enforces its list (%s) and has %j",
+    (isEnforced, mountable, expected, warnings) => {
+      const serviceAccount = {
+        isMountableSecretsEnforced: isEnforced,
+        pullSecretNames: [],
+        mountableSecretNames: mountable,
+      };
+      const planned = plan(KANIKO, [HUB, TEAM_A], { context: { ...CONTEXT, serviceAccount } });
+      expect(outcomesOf(planned)).toEqual([expected]);
+      expect(planned.warnings).toEqual(warnings);
+    },
+  );
+});
+
+describe("names of volumes", () => {
+  const namesFor = (volumes: readonly unknown[]): unknown => {
+    const { injection } = plan([DOCKER, { ...KANIKO, name: "second" }], [HUB, FOR_KANIKO], {
+      spec: { volumes },
+    });
+    return [
+      injection?.findings.map(({ outcome }) => outcome.volumeMounts.map(({ name }) => name)),
+      injection?.volumes.map(({ name }) => name),
+    ];
+  };
+
+  it("are one for each Secret, however many containers mount it", () => {
+    expect(namesFor([])).toEqual([
+      [["pullpass-build", "pullpass-buildx"], ["pullpass-build-2"]],
+      ["pullpass-build", "pullpass-buildx", "pullpass-build-2"],
+    ]);
+  });
+
+  it("clash with none of the pod's", () => {
+    expect(
+      namesFor([
+        { name: "pullpass-build", emptyDir: {} },
+        { name: "pullpass-buildx" },
+        { name: "pullpass-build-2" },
+        7,
+      ]),
+    ).toEqual([
+      [["pullpass-build-3", "pullpass-buildx-2"], ["pullpass-build-4"]],
+      ["pullpass-build-3", "pullpass-buildx-2", "pullpass-build-4"],
+    ]);
+  });
+
+  it("are those of an earlier call where that has added them", () => {
+    expect(
+      namesFor([
+        { name: "pullpass-build-2", secret: { secretName: "pullpass.build" } },
+        { name: "pullpass-build", projected: { sources: [{ secret: { name: "docker-conf" } }] } },
+        { name: "pullpass-buildx", emptyDir: {} },
+        { name: "pullpass-build-x", secret: { secretName: "pullpass.build" } },
+      ]),
+    ).toEqual([[["pullpass-build-2", "pullpass-buildx"], ["pullpass-build"]], []]);
+  });
+});
+
+describe("annotations", () => {
+  const NAMES = "pullpass.dev/build-containers";
+  const PATH = "pullpass.dev/docker-config-path";
+  const app = { name: "app", image: "nginx" };
+  const at = (directory: string): string => `mount pullpass.build at ${directory} for hub`;
+
+  it.each([
+    ["no container", [app], {}, []],
+    ["one by its name", [app, { ...app, name: "other" }], { [NAMES]: "app" }, [at("/pullpass/docker")]],
+    ["all", [app, { image: "Bad:" }], { [NAMES]: "*" }, [at("/pullpass/docker"), at("/pullpass/docker")]],
+    [
+      "one with a directory",
+      [app],
+      { [NAMES]: "app", [PATH]: " /home/me/.docker/ " },
+      [at("/home/me/.docker")],
+    ],
+    [
+      "one with a directory, which is not the builder's",
+      [app, KANIKO],
+      { [NAMES]: "app", [PATH]: "/c" },
+      [at("/c"), at("/kaniko/.docker")],
+    ],
+    ["a builder by its image, with a directory", [KANIKO], { [PATH]: "/c" }, [at("/c")]],
+    ["a builder by both", [KANIKO], { [NAMES]: "build" }, [at("/kaniko/.docker")]],
+    ["one that logs in", [{ ...app, command: ["login"] }], { [NAMES]: "app" }, [at("/pullpass/docker")]],
+    ["a daemon", [BUILDKIT], { [NAMES]: "build" }, [at("/root/.docker")]],
+  ])("name %s", (_title, containers, annotations, expected) => {
+    const planned = plan(containers, [HUB], { annotations });
+    expect(outcomesOf(planned)).toEqual(expected);
+    expect(planned.warnings).toEqual([]);
+  });
+
+  it("are warned of where they say nothing", () => {
+    expect(
+      plan(KANIKO, [HUB], { annotations: { [NAMES]: "nobody,build", [PATH]: "here" } }).warnings,
+    ).toEqual([
+      'pullpass.dev/docker-config-path: not an absolute path to mount at: "here"',
+      'pullpass.dev/build-containers: the pod has no container "nobody"',
+    ]);
+  });
+});
+
+describe("a destination without credentials", () => {
+  const args = ["-d", "ghcr.io/acme/app:v1", "-d", "acme/app", "-d", "Not/An/Image"];
+  const warning = "container build: no credentials to push ghcr.io/acme/app";
+
+  it.each([
+    ["a mount", KANIKO, [HUB], [warning]],
+    [
+      "a mount of another Secret than the one that covers it",
+      { ...KANIKO, args: ["-d", "my.registry.com/org/app", "-d", "acme/app"] },
+      [HUB, FOR_KANIKO],
+      ["container build: no credentials to push docker.io/acme/app"],
+    ],
+    [
+      "nothing for this builder",
+      KANIKO,
+      [FOR_ROOT],
+      [warning, "container build: no credentials to push docker.io/acme/app"],
+    ],
+    ["nothing for builds at all", KANIKO, [], []],
+    ["an arrangement of its own", { ...KANIKO, ...env("DOCKER_CONFIG", "/mine") }, [HUB], []],
+  ])("is warned of with %s: %3$j", (_title, container, registries, warnings) => {
+    expect(plan({ args, ...container }, registries).warnings).toEqual(warnings);
+  });
+});

@@ -9,6 +9,7 @@ import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./instal
 import { waitForCopies } from "./read-copies.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
 import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
 
 interface Account {
   readonly metadata: { readonly annotations?: object };
@@ -77,6 +78,16 @@ await describeLevel("control-plane", "pullpass purge", () => {
       stdout: "removed 0 copies, and took pull secrets off 0 ServiceAccounts\n",
       status: 0,
     });
+  });
+
+  it("says so where Pullpass is still running", async () => {
+    await replica.start();
+    await leaderOf(replica);
+    await waitUntil("a copy to come back before the purge has ended", () => {
+      const { status, stderr } = purge();
+      return status === 1 && stderr.includes("is Pullpass still running?");
+    });
+    await replica.stop();
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { InvalidAddressError, parseAddress } from "../core/address.ts";
+import { isMountable } from "../core/build-container.ts";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
@@ -137,7 +138,13 @@ const builder = z.strictObject({
   name: dnsLabel,
   /** Repositories, without tag; the end of an image's repository is compared. */
   images: z.array(text).min(1, "must name an image"),
-  dockerConfigPath: absolutePath,
+  /** Where a Secret is mounted: a directory below the root. */
+  dockerConfigPath: z
+    .string()
+    .refine(
+      isMountable,
+      "must be an absolute path below the root, without .. and without a colon or a comma",
+    ),
 });
 
 /** One document of the configuration. */

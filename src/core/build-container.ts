@@ -48,13 +48,14 @@ export function isListOrNone(value: unknown): boolean {
 /** A mount of the container at a directory, above it or below it; its path, or undefined. */
 export function mountAround(container: JsonObject, directory: string): string | undefined {
   const place = `${withoutLink(directory)}/`;
-  return elementsOf(container["volumeMounts"])
-    .map((mount) => textOf(mount, "mountPath"))
-    .find((mountPath) => {
-      if (mountPath === undefined) return false;
-      const mounted = `${withoutLink(normalisePath(mountPath))}/`;
-      return place.startsWith(mounted) || mounted.startsWith(place);
-    });
+  return [
+    ...elementsOf(container["volumeMounts"]).map((mount) => textOf(mount, "mountPath")),
+    ...elementsOf(container["volumeDevices"]).map((device) => textOf(device, "devicePath")),
+  ].find((mountPath) => {
+    if (mountPath === undefined) return false;
+    const mounted = `${withoutLink(normalisePath(mountPath))}/`;
+    return place.startsWith(mounted) || mounted.startsWith(place);
+  });
 }
 
 /** Without empty parts, `.` and a last slash; `/` becomes the empty text. */

@@ -1,5 +1,5 @@
 /** Where one builder container reads its credentials. */
-import { normalisePath, runAsUserOf, variableOf } from "./build-container.ts";
+import { isMountable, normalisePath, runAsUserOf, variableOf } from "./build-container.ts";
 import { KANIKO_DIRECTORY } from "./builders.ts";
 import type { BuilderContainer } from "./find-builders.ts";
 import type { JsonObject, Pod } from "./kubernetes.ts";
@@ -110,7 +110,7 @@ function isKanikoMoved(container: JsonObject, words: readonly string[]): boolean
 /*
  * HOME of the container | user asked for           | home
  * a path                |                          | that
- * unknown or no path    |                          | unknown
+ * unknown, or no such    |                          | unknown
  * unset, perhaps set    | none, or the image's own | the image's
  * unset, perhaps set    | another                  | unknown: the runtime reads /etc/passwd of the image, or takes /
  */
@@ -121,7 +121,7 @@ function homeOf(
 ): string | undefined {
   const variable = variableOf(container, "HOME");
   if (variable.kind === "text") {
-    return variable.value.startsWith("/") ? normalisePath(variable.value) : undefined;
+    return isMountable(`${variable.value}/.docker`) ? normalisePath(variable.value) : undefined;
   }
   if (variable.kind === "computed") return undefined;
   const asked = runAsUserOf(pod, container);

@@ -71,6 +71,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         kind: "written",
         existing: {
           uid: await uidOf("fresh"),
+          version: expect.any(Number) as number,
           document: copy.document,
           registries: "team-a,hub",
           isMarked: true,
@@ -137,6 +138,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         expect(await writer.update("rotated", copy, uid, "background")).toMatchObject({ kind: "written" });
         expect(readCopy(await secretOf("rotated"), intern)).toEqual({
           uid,
+          version: expect.any(Number) as number,
           document: copy.document,
           registries: `team-a,${password}`,
           isMarked: true,

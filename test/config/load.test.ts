@@ -204,3 +204,12 @@ connections: [{ kind: registry }, { kind: s3 }]
     }
   });
 });
+
+it.each(["/", "k", "/a/../b", "/a:b"])(
+  "refuses the directory %s for a builder, at which no Secret can be mounted",
+  (path) => {
+    expect(problemsIn(`builders: [{ name: k, images: [k], dockerConfigPath: "${path}" }]`)).toEqual([
+      expect.stringContaining("builders[0].dockerConfigPath: must be an absolute path below the root"),
+    ]);
+  },
+);

@@ -59,6 +59,8 @@ describe("targetOf", () => {
     ],
     ["dockerizer", env("HOME", "$(BASE)/me"), {}, PRIVATE],
     ["dockerizer", env("HOME", "me"), {}, PRIVATE],
+    ["dockerizer", env("HOME", "/a:b"), {}, PRIVATE],
+    ["dockerizer", env("HOME", "/"), {}, "/.docker; DOCKER_CONFIG=/.docker watched"],
     ["dockerizer", {}, { chosen: "/c" }, "/c; DOCKER_CONFIG=/c needed"],
     ["dockerizer", {}, { chosen: "/root/.docker" }, "/root/.docker; DOCKER_CONFIG=/root/.docker watched"],
     ["buildkit", as(1000), {}, PRIVATE],
@@ -117,6 +119,11 @@ describe("mountAround", () => {
   ])("for a mount at %s: %s", (mountPath, isAround) => {
     const container = { volumeMounts: [{ name: "a", mountPath }] };
     expect(mountAround(container, "/kaniko/.docker")).toBe(isAround ? mountPath : undefined);
+  });
+
+  it("counts devices, whose paths no mount may have", () => {
+    const volumeDevices = [{ name: "disk", devicePath: "/kaniko/.docker" }];
+    expect(mountAround({ volumeDevices }, "/kaniko/.docker")).toBe("/kaniko/.docker");
   });
 
   it("knows that /var/run is /run", () => {

@@ -21,6 +21,8 @@ const CONTEXT = [
 ];
 const CONTEXT_DIRECTORIES = ["src", "deploy/image"];
 
+const IMAGE_LIFETIME_MS = 24 * 3600 * 1000;
+
 export interface BuiltImage {
   readonly config: ImageConfig;
   readonly layers: readonly Buffer[];
@@ -40,9 +42,7 @@ export async function buildImage(report: (line: string) => void): Promise<BuiltI
   await aloneOnThisMachine("the image", report, async () => {
     if (existsSync(target)) return;
     report("the image: building it, once");
-    for (const name of await readdir(cacheDirectory())) {
-      if (name.startsWith("image-")) await rm(join(cacheDirectory(), name), { recursive: true, force: true });
-    }
+    await removeOldImages();
     const temporary = await mkdtemp(join(cacheDirectory(), "image-building-"));
     try {
       await build(temporary);
@@ -128,6 +128,14 @@ async function writeFinalStage(stage: Stage, from: string, built: string, direct
     else throw new Error(`${name} is not expected in the final stage`);
   }
   await writeFile(join(directory, "config.json"), JSON.stringify(config));
+}
+
+/** Another clone of this repository may be using one that is newer. */
+async function removeOldImages(): Promise<void> {
+  for (const name of (await readdir(cacheDirectory())).filter((file) => file.startsWith("image-"))) {
+    const path = join(cacheDirectory(), name);
+    if (Date.now() - (await stat(path)).mtimeMs > IMAGE_LIFETIME_MS) await rm(path, { recursive: true });
+  }
 }
 
 async function contextHash(): Promise<string> {

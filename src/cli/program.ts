@@ -9,6 +9,7 @@ import { indexConfiguration } from "./index-configuration.ts";
 import { injectFiles } from "./inject.ts";
 import { joinFiles } from "./join-files.ts";
 import type { ProgramIo } from "./program-io.ts";
+import { purgeCommand } from "./purge-command.ts";
 import { readLines, readManifests } from "./read-input.ts";
 import { serveCommand } from "./serve-command.ts";
 
@@ -87,6 +88,8 @@ export function buildProgram(io: ProgramIo): Command {
     );
 
   checkCommand(withConfig(program.command("check")), io);
+
+  purgeCommand(program.command("purge"), io);
 
   return program;
 }

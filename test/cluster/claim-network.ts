@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { addOwnAddresses, IS_ROUTED } from "./routed.ts";
 
 /**
  * A /24 of the loopback range that belongs to one cluster. Linux routes all of 127.0.0.0/8 to the loopback device, so
@@ -28,7 +29,8 @@ const ATTEMPTS = 100;
 export async function claimNetwork(): Promise<ClusterNetwork> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     // 127.64.0.0/10: far from 127.0.0.1, where everybody's servers are, and from 127.0.0.53, a resolver.
-    const prefix = [127, randomInt(64, 128), randomInt(0, 256)] as const;
+    // Where the process has a network of its own, they are addresses that can be routed.
+    const prefix = [IS_ROUTED ? 10 : 127, randomInt(64, 128), randomInt(0, 256)] as const;
     const name = `pullpass-${prefix.join("-")}`;
     const directory = join(tmpdir(), name);
     try {
@@ -38,6 +40,7 @@ export async function claimNetwork(): Promise<ClusterNetwork> {
       throw error;
     }
     const address = (lastByte: number) => [...prefix, lastByte].join(".");
+    if (IS_ROUTED) await addOwnAddresses(address);
     await assertOwnAddresses(address(2));
     return { directory, name, serviceRange: `${address(128)}/25`, address };
   }

@@ -5,16 +5,18 @@ import { writeTar, type TarEntry } from "./write-tar.ts";
 
 const OCI = "application/vnd.oci.image";
 
-/** What is in an image: the files of its one layer, and how it is started, as in the `config` of OCI's format. */
-export interface ImageContent {
-  readonly files: readonly TarEntry[];
-  readonly config: {
-    readonly Entrypoint: readonly string[];
-    readonly Env?: readonly string[];
-    readonly User?: string;
-    readonly WorkingDir?: string;
-  };
+/** How an image is started, as in the `config` of OCI's format. */
+export interface ImageConfig {
+  readonly Entrypoint: readonly string[];
+  readonly Env?: readonly string[];
+  readonly User?: string;
+  readonly WorkingDir?: string;
 }
+
+/** What is in an image: its layers as tar archives, or the files of its one layer. */
+export type ImageContent =
+  | { readonly layers: readonly Buffer[]; readonly config: ImageConfig }
+  | { readonly files: readonly TarEntry[]; readonly config: ImageConfig };
 
 /** An image that waits until it is told to end. */
 export async function pauseImage(pauseProgram: string): Promise<ImageContent> {
@@ -23,25 +25,28 @@ export async function pauseImage(pauseProgram: string): Promise<ImageContent> {
 }
 
 /**
- * Makes an image from nothing. A file of its layer holds the image's name, so that every image is another one, and
- * pulling one never brings a part of another.
+ * Makes an image from nothing. Where it is made of files, another one holds the image's name, so that every image is
+ * another one, and pulling one never brings a part of another.
  */
-function imageEntries(name: string, { files, config: imageConfig }: ImageContent): readonly TarEntry[] {
-  const layer = writeTar([...files, { name: "image-name", content: `${name}\n` }]);
+function imageEntries(name: string, content: ImageContent): readonly TarEntry[] {
+  const layers =
+    "layers" in content
+      ? content.layers
+      : [writeTar([...content.files, { name: "image-name", content: `${name}\n` }])];
   const blobs: TarEntry[] = [];
   const addBlob = (mediaType: string, content: Buffer | string) => {
     const hex = createHash("sha256").update(content).digest("hex");
     blobs.push({ name: `blobs/sha256/${hex}`, content });
     return { mediaType, digest: `sha256:${hex}`, size: Buffer.byteLength(content) };
   };
-  const layerDescriptor = addBlob(`${OCI}.layer.v1.tar`, layer);
+  const descriptors = layers.map((layer) => addBlob(`${OCI}.layer.v1.tar`, layer));
   const config = addBlob(
     `${OCI}.config.v1+json`,
     JSON.stringify({
       architecture: process.arch === "x64" ? "amd64" : process.arch,
       os: "linux",
-      config: imageConfig,
-      rootfs: { type: "layers", diff_ids: [layerDescriptor.digest] },
+      config: content.config,
+      rootfs: { type: "layers", diff_ids: descriptors.map(({ digest }) => digest) },
     }),
   );
   const manifest = addBlob(
@@ -50,7 +55,7 @@ function imageEntries(name: string, { files, config: imageConfig }: ImageContent
       schemaVersion: 2,
       mediaType: `${OCI}.manifest.v1+json`,
       config,
-      layers: [layerDescriptor],
+      layers: descriptors,
     }),
   );
   // The first annotation is read by containerd and the second one by skopeo.

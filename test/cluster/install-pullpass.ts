@@ -4,13 +4,14 @@ import { asPod } from "./as-pod.ts";
 import { writeKeyPair, type KeyPairFiles } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
+import { rightsOf } from "./install-manifest.ts";
 import { runReplica, type Replica, type ReplicaOptions } from "./run-replica.ts";
 import { writeKubeconfig } from "./write-kubeconfig.ts";
 
 /** Where it is installed. */
 export const PULLPASS_NAMESPACE = "pullpass";
 
-/** Pullpass in a cluster, with the rights of `deploy/rbac.yaml` and no others. */
+/** Pullpass in a cluster, with the rights that the chart gives it and no others. */
 export interface Installation {
   /** Holds the configuration, and what it names by relative paths. */
   readonly directory: string;
@@ -35,17 +36,16 @@ export interface InstalledReplicaOptions extends Partial<ReplicaOptions> {
   readonly certificate?: KeyPairFiles | "self-managed";
 }
 
-const RBAC = join(import.meta.dirname, "..", "..", "deploy", "rbac.yaml");
 /** Replicas listen at the addresses of the cluster's network from here on. */
 const FIRST_ADDRESS = 20;
 
-/** Creates the namespace, applies the manifest of the rights, and writes the configuration. */
+/** Creates the namespace, gives Pullpass its rights, and writes the configuration. */
 export async function installPullpass(cluster: Cluster, configuration: object): Promise<Installation> {
   const { kubectl, authority, network, server } = cluster;
   const directory = join(network.directory, "pullpass");
   await mkdir(directory, { recursive: true });
   await createNamespace(kubectl, PULLPASS_NAMESPACE);
-  await kubectl.run(["apply", `--filename=${RBAC}`]);
+  await kubectl.apply(...(await rightsOf()));
   const namespaceFlag = `--namespace=${PULLPASS_NAMESPACE}`;
   const { stdout: token } = await kubectl.run(["create", "token", "pullpass", namespaceFlag]);
 

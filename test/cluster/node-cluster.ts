@@ -8,8 +8,10 @@ import {
 import { API_SERVER_PORT } from "./control-plane.ts";
 import { forwardPort } from "./forward-port.ts";
 import { startNode, type ClusterNode } from "./node.ts";
+import { runKubeProxy } from "./kube-proxy.ts";
 import { nodeParts } from "./parts.ts";
 import { startPasswordRegistry, type RegistryWithUsers } from "./password-registry.ts";
+import { IS_ROUTED } from "./routed.ts";
 import { startOrUndo } from "./teardown.ts";
 import { startTokenRegistry, type TokenRegistry } from "./token-registry.ts";
 
@@ -31,7 +33,15 @@ export async function startNodeCluster(options: Omit<ClusterOptions, "release"> 
   // The parts of a node are built for the newest release only.
   const parts = await nodeParts(options.report ?? reportToStandardError);
   return startOrUndo(async (teardown) => {
-    const controlPlane = await startControlPlaneLevel({ ...options, release: "newest" }, teardown);
+    const apiServerFlags = [
+      ...(options.apiServerFlags ?? []),
+      // kube-proxy refuses what has no endpoint, and here the API server's may be one.
+      ...(IS_ROUTED ? ["--endpoint-reconciler-type=lease"] : []),
+    ];
+    const controlPlane = await startControlPlaneLevel(
+      { ...options, release: "newest", apiServerFlags },
+      teardown,
+    );
     const { network } = controlPlane;
     // The address of the Service "kubernetes", by which pods with the host's network find the API server.
     const apiServer = { host: network.address(3), port: API_SERVER_PORT };
@@ -50,6 +60,18 @@ export async function startNodeCluster(options: Omit<ClusterOptions, "release"> 
       startPasswordRegistry(registryOptions("password", 11)),
       startTokenRegistry(registryOptions("token", 12)),
     ]);
+    // It learns the node's address from the Node.
+    if (IS_ROUTED) {
+      const proxy = await runKubeProxy({
+        program: parts.kubeProxy,
+        kubeconfig: await controlPlane.kubeconfigFor("system:kube-proxy"),
+        nodeName: network.address(10),
+        host: network.address(6),
+        directory: network.directory,
+        logDirectory: join(network.directory, "log"),
+      });
+      teardown.add(() => proxy.stop());
+    }
     teardown.add(() => tokenRegistry.stop());
     teardown.add(() => passwordRegistry.stop());
     const trust = (registry: RegistryWithUsers, name = registry.host) =>

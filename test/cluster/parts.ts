@@ -14,6 +14,7 @@ export interface ControlPlaneParts {
 export interface NodeParts {
   readonly scheduler: string;
   readonly kubelet: string;
+  readonly kubeProxy: string;
   readonly containerd: string;
   readonly ctr: string;
   /** Where containerd finds the shim that it starts for every pod. */
@@ -65,6 +66,7 @@ export async function nodeParts(report: Report): Promise<NodeParts> {
   return {
     scheduler: join(kubernetes, "kube-scheduler"),
     kubelet: join(kubernetes, "kubelet"),
+    kubeProxy: join(kubernetes, "kube-proxy"),
     containerd: join(containerdDirectory, "containerd"),
     ctr: join(containerdDirectory, "ctr"),
     containerdDirectory,

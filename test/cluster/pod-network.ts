@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { IS_ROUTED } from "./routed.ts";
 
 const NAME = "pullpass-island";
 
@@ -42,10 +43,26 @@ VERSION)
 esac
 `;
 
+/** The pair has one end on the machine, where the process has a network namespace of its own for that. */
+const ROUTED = `  nsenter --net="$CNI_NETNS" ip link add "$CNI_IFNAME" type veth peer name "pod$last"
+  nsenter --net="$CNI_NETNS" ip link set "pod$last" netns $$
+  nsenter --net="$CNI_NETNS" sh -e -c '
+    ip link set lo up
+    ip link set "$1" up
+    ip address add "$2/32" dev "$1"
+    ip route add "$3" dev "$1" scope link
+    ip route add default via "$3" dev "$1"' add "$CNI_IFNAME" "$prefix.$last" "$prefix.10"
+  ip link set "pod$last" up
+  ip route add "$prefix.$last/32" dev "pod$last" src "$prefix.10"
+`;
+const ISLAND = /^ {2}nsenter --net=[^]*?dev "\$1"' add .*\n/m;
+
 export async function writePodNetwork(directory: string, addressPrefix: string): Promise<void> {
   await mkdir(join(directory, "bin"), { recursive: true });
   await mkdir(join(directory, "net.d"), { recursive: true });
-  const plugin = PLUGIN.replace("@STATE@", join(directory, "addresses")).replace("@PREFIX@", addressPrefix);
+  const plugin = (IS_ROUTED ? PLUGIN.replace(ISLAND, () => ROUTED) : PLUGIN)
+    .replace("@STATE@", join(directory, "addresses"))
+    .replace("@PREFIX@", addressPrefix);
   await writeFile(join(directory, "bin", NAME), plugin, { mode: 0o755 });
   const list = { cniVersion: "1.0.0", name: NAME, plugins: [{ type: NAME }] };
   await writeFile(join(directory, "net.d", "10-island.conflist"), JSON.stringify(list));

@@ -1,23 +1,21 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseAllDocuments } from "yaml";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./audit.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
+import { rightsOf } from "./install-manifest.ts";
 import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import type { KubernetesObject } from "./kubectl.ts";
 import { waitForCopies } from "./read-copies.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
 import { createTestKubeClient } from "./test-kube-client.ts";
 import { waitUntil } from "./wait-until.ts";
 import { webhookConfiguration } from "./webhook-configuration.ts";
 
-const MANIFEST = join(import.meta.dirname, "..", "..", "deploy", "rbac.yaml");
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 
-interface Role {
+interface Role extends KubernetesObject {
   readonly kind: string;
   readonly rules: readonly {
     readonly apiGroups: readonly string[];
@@ -26,7 +24,7 @@ interface Role {
   }[];
 }
 
-await describeLevel("control-plane", "the rights of deploy/rbac.yaml", () => {
+await describeLevel("control-plane", "the rights that the chart gives", () => {
   let cluster: Cluster;
   let client: KubeClient;
   let replica: Replica;
@@ -90,10 +88,7 @@ await describeLevel("control-plane", "the rights of deploy/rbac.yaml", () => {
 
 /** As `list secrets` for the whole cluster, and `update coordination.k8s.io/leases in pullpass`. */
 async function grantedRights(): Promise<ReadonlySet<string>> {
-  const documents = parseAllDocuments(await readFile(MANIFEST, "utf8"));
-  const roles = documents
-    .map((document) => document.toJS() as Partial<Role>)
-    .filter((object): object is Role => object.rules !== undefined);
+  const roles = (await rightsOf()).filter(isRole);
   return new Set(
     roles.flatMap(({ kind, rules }) =>
       rules.flatMap(({ apiGroups, resources, verbs }) =>
@@ -103,6 +98,10 @@ async function grantedRights(): Promise<ReadonlySet<string>> {
       ),
     ),
   );
+}
+
+function isRole(object: KubernetesObject): object is Role {
+  return "rules" in object;
 }
 
 /** A Role is needed for leases, and for the one Secret that is ever replaced. */

@@ -34,7 +34,13 @@ export const ETCD: GoTool = {
 const CONTROL_PLANE_LINKS = ["kube-apiserver", "kube-controller-manager"];
 
 export const KUBERNETES: Readonly<Record<KubernetesRelease, GoTool>> = {
-  newest: kubernetes("newest", [...CONTROL_PLANE_LINKS, "kube-scheduler", "kubelet", "kubectl"]),
+  newest: kubernetes("newest", [
+    ...CONTROL_PLANE_LINKS,
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+  ]),
   oldest: kubernetes("oldest", CONTROL_PLANE_LINKS),
 };
 
@@ -48,6 +54,15 @@ export const CONTAINERD: GoTool = {
   // Snapshotters that a test never uses; without them the build needs no C compiler.
   tags: ["no_btrfs", "no_devmapper", "no_zfs"],
   stamp: (version) => ({ "github.com/containerd/containerd/v2/version.Version": version }),
+};
+
+export const HELM: GoTool = {
+  name: "helm",
+  directory: join(GO_DIRECTORY, "helm"),
+  versionModule: "helm.sh/helm/v4",
+  packages: ["helm.sh/helm/v4/cmd/helm"],
+  program: "helm",
+  stamp: (version) => ({ "helm.sh/helm/v4/internal/version.version": version }),
 };
 
 export const PAUSE: GoTool = {

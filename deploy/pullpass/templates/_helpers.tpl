@@ -1,0 +1,40 @@
+{{- define "pullpass.selectorLabels" -}}
+app.kubernetes.io/name: pullpass
+app.kubernetes.io/component: webhook
+{{- end }}
+
+{{/* Never managed-by: pullpass: what carries that label is a copy, which Pullpass removes. */}}
+{{- define "pullpass.labels" -}}
+app.kubernetes.io/name: pullpass
+app.kubernetes.io/component: webhook
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "pullpass.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{- define "pullpass.configSecret" -}}
+{{ .Values.configSecret | default "pullpass-config" }}
+{{- end }}
+
+{{- define "pullpass.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "pullpass.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}

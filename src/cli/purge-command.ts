@@ -1,0 +1,52 @@
+/** The flags of `pullpass purge`. */
+import type { Command } from "commander";
+import { UsageError, type ProgramIo } from "./program-io.ts";
+
+interface PurgeFlags {
+  readonly yes?: true;
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly webhookName: string;
+}
+
+/** A person or a Job waits; the API server has its own limits. */
+const RATE = { perSecond: 100, burst: 100, concurrency: 8 };
+const LEASE = "pullpass";
+
+export function purgeCommand(command: Command, io: ProgramIo): Command {
+  return command
+    .description("remove what Pullpass wrote to a cluster, once it is uninstalled")
+    .option("--yes", "without this nothing is removed")
+    .option("--kubeconfig <file>", "how the API server is reached; default: as for serve")
+    .option("--namespace <name>", "where Pullpass ran; default: as POD_NAMESPACE says, else pullpass")
+    .option("--webhook-name <name>", "the MutatingWebhookConfiguration", "pullpass")
+    .action(async ({ yes, kubeconfig, namespace, webhookName }: PurgeFlags) => {
+      if (yes !== true) {
+        throw new UsageError(
+          "purge removes the webhook, every copy and what was added to ServiceAccounts, in the whole cluster: add --yes",
+        );
+      }
+      // Loaded only here: the other commands need no cluster.
+      const { connect, NoApiServerError } = await import("./connect.ts");
+      const { createHttpsClient } = await import("../kube/https-client.ts");
+      const { createRequestRate } = await import("../kube/request-rate.ts");
+      const { purge } = await import("./purge.ts");
+      try {
+        const connection = await connect(kubeconfig, io.environment);
+        const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
+        const ownNamespace = namespace ?? io.environment["POD_NAMESPACE"] ?? "pullpass";
+        try {
+          const names = { namespace: ownNamespace, webhook: webhookName, lease: LEASE };
+          const { copies, accounts } = await purge(client, names);
+          io.writeOut(
+            `removed ${copies.toString()} copies, and took pull secrets off ${accounts.toString()} ServiceAccounts\n`,
+          );
+        } finally {
+          client.close();
+        }
+      } catch (error) {
+        if (error instanceof NoApiServerError) throw new UsageError(error.message, { cause: error });
+        throw error;
+      }
+    });
+}

@@ -1,0 +1,115 @@
+/** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
+import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER, SELF_MANAGED, type Labels } from "../core/labels.ts";
+import type { JsonObject } from "../core/kubernetes.ts";
+import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/certificate-writer.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { leasesPath } from "../kube/lease.ts";
+import { listPages, type Collection } from "../kube/list-pages.ts";
+import { readMetadata } from "../kube/read-metadata.ts";
+import { hasStatus } from "../kube/refusals.ts";
+import { secretPath, secretsPath } from "../kube/secrets.ts";
+import { createServiceAccountClient, readServiceAccountMetadata } from "../kube/service-accounts.ts";
+import { reconcileAccount } from "../replicator/reconcile-account.ts";
+
+export interface PurgeNames {
+  /** Where Pullpass ran. */
+  readonly namespace: string;
+  /** The MutatingWebhookConfiguration. */
+  readonly webhook: string;
+  readonly lease: string;
+}
+
+/** What was removed. */
+export interface Purged {
+  readonly copies: number;
+  readonly accounts: number;
+}
+
+/** Something writes again what was removed. */
+export class StillRunningError extends Error {
+  override readonly name = "StillRunningError";
+}
+
+/** Whoever changes an account between reading and patching it does so once or twice, and not forever. */
+const ATTEMPTS = 10;
+
+/**
+ * Removes the webhook first, so that no pod names a Secret that goes; then the copies; then what was added to
+ * ServiceAccounts; then the certificates and the lease. What is gone already is no error, so that a purge that broke off
+ * can be run again.
+ *
+ * @throws StillRunningError if copies come back; KubeApiError, KubeUnreachableError
+ */
+export async function purge(client: KubeClient, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
+  await remove(client, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
+  const copies: Collection = { path: "/api/v1/secrets", query: labelled({ [MANAGED_BY_LABEL]: MANAGER }) };
+  const copyCount = await removeSecrets(client, copies);
+  const accountCount = await detachAll(client);
+  const certificates = labelled({ [CERTIFICATES_LABEL]: SELF_MANAGED });
+  await removeSecrets(client, { path: secretsPath(namespace), query: certificates });
+  await remove(client, `${leasesPath(namespace)}/${lease}`);
+  const left = await list(client, copies);
+  if (left.length > 0) {
+    throw new StillRunningError(
+      `${left.length.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
+    );
+  }
+  return { copies: copyCount, accounts: accountCount };
+}
+
+async function removeSecrets(client: KubeClient, collection: Collection): Promise<number> {
+  const secrets = (await list(client, collection)).map(readMetadata);
+  await Promise.all(
+    secrets.map(({ namespace, name, uid }) => remove(client, secretPath(namespace, name), uid)),
+  );
+  return secrets.length;
+}
+
+/** Takes off what Pullpass added, and nothing else. */
+async function detachAll(client: KubeClient): Promise<number> {
+  const accounts = createServiceAccountClient(client);
+  const all = (await list(client, { path: "/api/v1/serviceaccounts" })).map(readServiceAccountMetadata);
+  const attached = all.filter((account) => account.attached !== undefined);
+  await Promise.all(
+    attached.map(async (account) => {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+        const { kind } = await reconcileAccount(accounts, account, [], "background", () => true);
+        if (kind !== "conflict") return;
+      }
+      throw new StillRunningError(
+        `ServiceAccount ${account.namespace}/${account.name} is changed by others again and again`,
+      );
+    }),
+  );
+  return attached.length;
+}
+
+async function list(client: KubeClient, collection: Collection): Promise<readonly JsonObject[]> {
+  const objects: JsonObject[] = [];
+  await listPages(
+    client,
+    { ...collection, metadataOnly: true },
+    (object) => objects.push(object),
+    () => undefined,
+  );
+  return objects;
+}
+
+/** With a uid: that object, and none that has its name by now. */
+async function remove(client: KubeClient, path: string, uid?: string): Promise<void> {
+  const body = {
+    apiVersion: "v1",
+    kind: "DeleteOptions",
+    ...(uid === undefined ? {} : { preconditions: { uid } }),
+  };
+  try {
+    await client.request({ method: "DELETE", path, body, lane: "background" });
+  } catch (error) {
+    if (!hasStatus(error, 404, 409)) throw error;
+  }
+}
+
+function labelled(labels: Labels): Readonly<Record<string, string>> {
+  const selector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return { labelSelector: selector.join(",") };
+}

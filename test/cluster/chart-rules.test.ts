@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { awaitWebhooks } from "./await-webhooks.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { CHART_DIRECTORY, createHelm, type Helm } from "./helm.ts";
+import { podWith } from "./pods.ts";
+import { CommandError } from "./run-command.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const ACCOUNT = "--as=system:serviceaccount:pullpass:pullpass";
+const OPTED_IN = { "pullpass.dev/inject": "enabled" };
+const MANAGED = { "app.kubernetes.io/managed-by": "pullpass" };
+const PULL_SECRET = "kubernetes.io/dockerconfigjson";
+const EMPTY_CONFIG = { ".dockerconfigjson": Buffer.from('{"auths":{}}').toString("base64") };
+
+await describeLevel("control-plane", "what the chart's rules let through", () => {
+  let cluster: Cluster;
+  let helm: Helm;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    helm = await createHelm(cluster);
+    const { kubectl } = cluster;
+    await createNamespace(kubectl, "app", OPTED_IN);
+    await createNamespace(kubectl, "plain");
+    await createNamespace(kubectl, "spared", OPTED_IN);
+    // With Fail, a pod that the webhook is asked about is refused, because nobody answers.
+    await helm.run(
+      ...["install", "pullpass", CHART_DIRECTORY, "--namespace=pullpass", "--create-namespace"],
+      "--set=webhook.failurePolicy=Fail,webhook.excludedNamespaces={spared}",
+    );
+    await kubectl.run(["label", "namespace", "pullpass", "kube-system", "pullpass.dev/inject=enabled"]);
+    await awaitWebhooks(kubectl);
+    // The policy is in force a moment after it was created.
+    await waitUntil("the policy", async () => (await refusal(write("app", {}, "Opaque"))) !== undefined);
+  });
+  afterAll(() => cluster.stop());
+
+  it.each<readonly [asked: boolean, what: string, namespace: string, metadata: object, spec: object]>([
+    [true, "a pod in a namespace that opted in", "app", {}, {}],
+    [false, "a pod in another namespace", "plain", {}, {}],
+    [false, "a pod in an excluded namespace", "spared", {}, {}],
+    [false, "a pod of Pullpass's own namespace", "pullpass", {}, {}],
+    [false, "a pod of the cluster", "kube-system", {}, {}],
+    [false, "a pod that opted out", "app", { labels: { "pullpass.dev/inject": "disabled" } }, {}],
+    [
+      false,
+      "a mirror pod",
+      "app",
+      { annotations: { "kubernetes.io/config.mirror": "made-up" } },
+      { nodeName: "node1", automountServiceAccountToken: false },
+    ],
+    [true, "a pod with other annotations", "app", { annotations: { a: "b" } }, {}],
+  ])("asks the webhook (%s) about %s", async (isAsked, _, namespace, metadata, spec) => {
+    const pod = podWith("registry.example.com/app:v1", { generateName: "p-", namespace, ...metadata }, spec);
+    const message = await refusal(() => cluster.kubectl.create(pod, "--dry-run=server"));
+    if (isAsked) expect(message).toContain('failed calling webhook "inject.pullpass.dev"');
+    else expect(message).toBeUndefined();
+  });
+
+  const write =
+    (namespace: string, labels: object, type: string, name = "some") =>
+    () =>
+      cluster.kubectl.create(
+        {
+          apiVersion: "v1",
+          kind: "Secret",
+          type,
+          metadata: {
+            name,
+            namespace,
+            labels,
+            annotations: { "kubernetes.io/service-account.name": "default" },
+          },
+          ...(type === PULL_SECRET ? { data: EMPTY_CONFIG } : {}),
+        },
+        ACCOUNT,
+        "--dry-run=server",
+      );
+
+  it.each<[allowed: boolean, what: string, namespace: string, labels: object, type: string, name: string]>([
+    [true, "a copy", "app", MANAGED, PULL_SECRET, "some"],
+    [false, "a pull secret without its label", "app", {}, PULL_SECRET, "some"],
+    [
+      false,
+      "a pull secret of another manager",
+      "app",
+      { ...MANAGED, "app.kubernetes.io/managed-by": "Helm" },
+      PULL_SECRET,
+      "some",
+    ],
+    [false, "a token of any account", "app", MANAGED, "kubernetes.io/service-account-token", "some"],
+    [true, "its certificate", "pullpass", {}, "Opaque", "pullpass-tls"],
+    [false, "a Secret of that name elsewhere", "app", {}, "Opaque", "pullpass-tls"],
+    [false, "another Secret of its own namespace", "pullpass", {}, "Opaque", "some"],
+  ])("lets Pullpass's account create (%s) %s", async (isAllowed, _, namespace, labels, type, name) => {
+    const message = await refusal(write(namespace, labels, type, name));
+    if (isAllowed) expect(message).toBeUndefined();
+    else expect(message).toContain("ValidatingAdmissionPolicy 'pullpass-secrets'");
+  });
+
+  it.each<readonly [what: string, labels: object, verb: string, change: readonly string[]]>([
+    ["change a Secret of others", {}, "patch", ['--patch={"metadata":{"labels":{"a":"b"}}}']],
+    ["take over a Secret of others", {}, "label", ["app.kubernetes.io/managed-by=pullpass"]],
+    ["delete a Secret of others", {}, "delete", []],
+    ["let go of a copy", MANAGED, "label", ["app.kubernetes.io/managed-by-"]],
+  ])("does not let Pullpass's account %s", async (_, labels, verb, change) => {
+    const { kubectl } = cluster;
+    const metadata = { generateName: "secret-", namespace: "app", labels };
+    const created = await kubectl.create({
+      ...{ apiVersion: "v1", kind: "Secret", type: PULL_SECRET },
+      ...{ metadata, data: EMPTY_CONFIG },
+    });
+    const secret = ["secret", created.metadata?.name ?? "", "--namespace=app"];
+    const message = await refusal(() => kubectl.run([verb, ...secret, ...change, ACCOUNT]));
+    expect(message).toContain("ValidatingAdmissionPolicy 'pullpass-secrets'");
+    // Somebody else may.
+    await kubectl.run([verb, ...secret, ...change]);
+  });
+
+  it("lets Pullpass's account change and delete what is its own", async () => {
+    const { kubectl } = cluster;
+    await kubectl.create({
+      apiVersion: "v1",
+      kind: "Secret",
+      type: PULL_SECRET,
+      metadata: { name: "copy", namespace: "app", labels: MANAGED },
+      data: EMPTY_CONFIG,
+    });
+    const copy = ["secret", "copy", "--namespace=app", ACCOUNT];
+    await kubectl.run(["patch", ...copy, '--patch={"metadata":{"annotations":{"a":"b"}}}']);
+    await kubectl.run(["delete", ...copy]);
+  });
+
+  it("lets pods be created once its namespace was deleted, with the policy Ignore", async () => {
+    const { kubectl } = cluster;
+    const chart = ["upgrade", "pullpass", CHART_DIRECTORY, "--namespace=pullpass"];
+    await helm.run(...chart, "--set=webhook.failurePolicy=Ignore");
+    await awaitWebhooks(kubectl);
+    await kubectl.run(["delete", "namespace", "pullpass", "--wait=false"]);
+    await kubectl.run([
+      "delete",
+      "deployment,service",
+      "pullpass",
+      "--namespace=pullpass",
+      "--ignore-not-found",
+    ]);
+    const pod = podWith("registry.example.com/app:v1", { name: "left-alone", namespace: "app" });
+    await kubectl.create(pod);
+  });
+});
+
+/** What the API server refused a request with; undefined if it did not. */
+async function refusal(request: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await request();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CommandError) return error.stderr;
+    throw error;
+  }
+}

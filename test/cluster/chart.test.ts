@@ -1,0 +1,132 @@
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { describeLevel } from "./describe-level.ts";
+import { CHART_DIRECTORY, createHelm, type Helm } from "./helm.ts";
+import { INSTALL_MANIFEST, installManifest } from "./install-manifest.ts";
+import type { PodList } from "./pods.ts";
+import { renderManifest } from "./render-manifest.ts";
+
+const NAMESPACE = "pullpass";
+/** Whatever it asks for, nothing here runs pods. */
+const INSTALL = ["install", "pullpass", CHART_DIRECTORY, `--namespace=${NAMESPACE}`];
+const UPGRADE = ["upgrade", "pullpass", CHART_DIRECTORY, `--namespace=${NAMESPACE}`];
+
+await describeLevel("control-plane", "the chart", () => {
+  let cluster: Cluster;
+  let helm: Helm;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    helm = await createHelm(cluster);
+    // As deploy/install.yaml has it.
+    const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+    await cluster.kubectl.apply({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: NAMESPACE, labels },
+    });
+  });
+  afterAll(() => cluster.stop());
+
+  const template = (...flags: readonly string[]) =>
+    helm.run("template", "pullpass", CHART_DIRECTORY, `--namespace=${NAMESPACE}`, ...flags);
+
+  it("passes helm lint", async () => {
+    const { stdout } = await helm.run("lint", "--strict", CHART_DIRECTORY);
+    expect(stdout).toContain("1 chart(s) linted, 0 chart(s) failed");
+  });
+
+  it("is what deploy/install.yaml was rendered from", async () => {
+    expect(await readFile(INSTALL_MANIFEST, "utf8")).toBe(await renderManifest(helm));
+  });
+
+  it("gives a manifest that the API server takes", async () => {
+    const { stdout, stderr } = await cluster.kubectl.run([
+      ...["apply", "--dry-run=server", "--validate=strict", `--filename=${INSTALL_MANIFEST}`],
+    ]);
+    expect(stdout.split("\n").filter((line) => line.endsWith("(server dry run)"))).toHaveLength(
+      (await installManifest()).length,
+    );
+    expect(stderr).not.toContain("Warning:");
+  });
+
+  it.each([
+    ["registries as values", ['--set-json=config.registries=[{"name":"a","address":"b.example"}]']],
+    ["registries as a file", [`--set-file=configFile=${CHART_DIRECTORY}/../examples/pullpass.yaml`]],
+    ["registries as a Secret", ["--set=configSecret=mine"]],
+    ["a port that private clusters reach", ["--set=webhook.port=10250,webhook.failurePolicy=Fail"]],
+    ["certificates as a Secret", ["--set=tls.mode=secret,tls.secretName=mine"]],
+    [
+      "what pods are given besides",
+      [
+        '--set-json=tolerations=[{"operator":"Exists"}]',
+        '--set-json=extraEnv=[{"name":"TEAM_A_PASSWORD","value":"made-up"}]',
+        '--set-json=extraVolumes=[{"name":"credentials","secret":{"secretName":"mine"}}]',
+        '--set-json=extraVolumeMounts=[{"name":"credentials","mountPath":"/etc/pullpass/credentials"}]',
+        '--set-json=imagePullSecrets=[{"name":"mine"}]',
+        "--set=nodeSelector.disk=ssd,podAnnotations.a=b,podLabels.a=b,priorityClassName=system-cluster-critical",
+        '--set-json=networkPolicy.metricsFrom=[{"namespaceSelector":{}}]',
+        '--set-json=affinity={"nodeAffinity":{}}',
+      ],
+    ],
+  ])("takes %s", async (_, flags) => {
+    const { stdout } = await template(...flags);
+    await cluster.kubectl.run(["apply", "--dry-run=server", "--validate=strict", "--filename=-"], stdout);
+  });
+
+  it.each([
+    ["a key that it does not know", "--set=registires=x", "additional properties 'registires' not allowed"],
+    ["a port that needs a capability", "--set=webhook.port=443", "/webhook/port"],
+    ["a policy that there is not", "--set=webhook.failurePolicy=Maybe", "/webhook/failurePolicy"],
+    ["a certificate that is none", "--set=tls.mode=secret,tls.caBundle=abc", "/tls/caBundle"],
+  ])("refuses %s", async (_, flag, message) => {
+    await expect(template(flag)).rejects.toThrow(message);
+  });
+
+  it("asks cert-manager for the certificate, and for the webhook's caBundle", async () => {
+    const { stdout } = await template("--set=tls.mode=cert-manager");
+    expect(stdout).toContain("kind: Certificate\n");
+    expect(stdout).toContain("kind: Issuer\n");
+    expect(stdout).toContain("cert-manager.io/inject-ca-from: pullpass/pullpass");
+    expect(stdout).toContain("--tls-cert=/etc/pullpass/tls/tls.crt");
+    const { stdout: withIssuer } = await template(
+      "--set=tls.mode=cert-manager,tls.certManager.issuerRef.name=x",
+    );
+    expect(withIssuer).not.toContain("kind: Issuer\n");
+  });
+
+  it("is installed, and its pods keep to the restricted Pod Security Standard", async () => {
+    await helm.run(...INSTALL);
+    const pods = ["pods", `--namespace=${NAMESPACE}`];
+    await cluster.kubectl.waitFor<PodList>(pods, ({ items }) => items.length === 2);
+  });
+
+  it.each([
+    ["server-side apply, as Helm 4 does", 2, ["--server-side=true"]],
+    ["a three-way merge, as Helm 3 does", 3, ["--server-side=false"]],
+    ["server-side apply by force", 4, ["--server-side=true", "--force-conflicts"]],
+    ["a rollback", 3, undefined],
+  ])("keeps the webhook's caBundle in %s", async (_, timeoutSeconds, flags) => {
+    const caBundle = Buffer.from(cluster.authority.pem).toString("base64");
+    // As Pullpass does at run time.
+    const patch = [{ op: "add", path: "/webhooks/0/clientConfig/caBundle", value: caBundle }];
+    const webhook = ["mutatingwebhookconfiguration", "pullpass"];
+    await cluster.kubectl.run(["patch", ...webhook, "--type=json", `--patch=${JSON.stringify(patch)}`]);
+    if (flags === undefined) await helm.run("rollback", "pullpass", `--namespace=${NAMESPACE}`);
+    else await helm.run(...UPGRADE, `--set=webhook.timeoutSeconds=${String(timeoutSeconds)}`, ...flags);
+    const { webhooks } = await cluster.kubectl.json("get", ...webhook);
+    expect(webhooks).toMatchObject([{ timeoutSeconds, clientConfig: { caBundle } }]);
+  });
+
+  it("leaves nothing behind when it is uninstalled", async () => {
+    await helm.run("uninstall", "pullpass", `--namespace=${NAMESPACE}`);
+    const kinds =
+      "deployment,service,serviceaccount,secret,networkpolicy,pdb,role,rolebinding,clusterrole,clusterrolebinding," +
+      "mutatingwebhookconfiguration,validatingadmissionpolicy,validatingadmissionpolicybinding";
+    const { stdout } = await cluster.kubectl.run([
+      ...["get", kinds, "--all-namespaces", "--selector=app.kubernetes.io/name=pullpass", "--output=name"],
+    ]);
+    expect(stdout).toBe("");
+  });
+});

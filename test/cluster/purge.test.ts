@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { runPullpass } from "../cli/run-pullpass.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { installManifest } from "./install-manifest.ts";
+import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./install-pullpass.ts";
+import { waitForCopies } from "./read-copies.ts";
+import { leaderOf, type Replica } from "./run-replica.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
+
+interface Account {
+  readonly metadata: { readonly annotations?: object };
+  readonly imagePullSecrets?: object;
+}
+
+await describeLevel("control-plane", "pullpass purge", () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  let installation: Installation;
+  let replica: Replica;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    client = await createTestKubeClient(cluster);
+    const auth = { type: "BasicAuth", username: "user", password: "made-up-1" };
+    installation = await installPullpass(cluster, {
+      registries: [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }],
+      serviceAccounts: { attach: ["default"] },
+    });
+    const { kubectl } = cluster;
+    const webhook = (await installManifest()).filter(({ kind }) => kind === "MutatingWebhookConfiguration");
+    await kubectl.apply(...webhook);
+    replica = await installation.startReplica({ certificate: "self-managed" });
+    await leaderOf(replica);
+    for (const name of ["a", "b"]) await createNamespace(kubectl, name, { "pullpass.dev/inject": "enabled" });
+    await kubectl.run(["create", "secret", "generic", "theirs", "--namespace=a"]);
+    const theirs = JSON.stringify({ imagePullSecrets: [{ name: "theirs" }] });
+    await kubectl.run(["patch", "serviceaccount", "default", "--namespace=a", `--patch=${theirs}`]);
+    for (const name of ["a", "b"]) {
+      await waitForCopies(client, name, {
+        "pullpass-hub": { "registry.example.com": "user:made-up-1" },
+      });
+      await kubectl.waitFor<Account>(["serviceaccount", "default", `--namespace=${name}`], isAttached);
+    }
+  });
+  afterAll(() => cluster.stop());
+
+  const purge = () =>
+    runPullpass(["purge", "--yes", `--kubeconfig=${cluster.kubeconfig}`, "--namespace=pullpass"], ".");
+  const names = async (...args: readonly string[]) => {
+    const { stdout } = await cluster.kubectl.run(["get", ...args, "--output=name"]);
+    return stdout.split("\n").filter((line) => line !== "");
+  };
+
+  it("leaves nothing of Pullpass in the cluster, and everything of others", async () => {
+    await replica.stop();
+    expect(purge()).toEqual({
+      stdout: "removed 2 copies, and took pull secrets off 2 ServiceAccounts\n",
+      stderr: "",
+      status: 0,
+    });
+    expect(await names("secrets", "--all-namespaces")).toEqual(["secret/theirs"]);
+    expect(await names("mutatingwebhookconfigurations")).toEqual([]);
+    expect(await names("leases", `--namespace=${PULLPASS_NAMESPACE}`)).toEqual([]);
+    const accountOf = (namespace: string) =>
+      cluster.kubectl.json<Account>("get", "serviceaccount", "default", `--namespace=${namespace}`);
+    const account = await accountOf("a");
+    expect(account.imagePullSecrets).toEqual([{ name: "theirs" }]);
+    expect(account.metadata.annotations).toBeUndefined();
+    expect((await accountOf("b")).imagePullSecrets).toBeUndefined();
+  });
+
+  it("finds nothing to do the second time", () => {
+    expect(purge()).toMatchObject({
+      stdout: "removed 0 copies, and took pull secrets off 0 ServiceAccounts\n",
+      status: 0,
+    });
+  });
+
+  it("says so where Pullpass is still running", async () => {
+    await replica.start();
+    await leaderOf(replica);
+    await waitUntil("a copy to come back before the purge has ended", () => {
+      const { status, stderr } = purge();
+      return status === 1 && stderr.includes("is Pullpass still running?");
+    });
+    await replica.stop();
+  });
+});
+
+function isAttached({ imagePullSecrets = [] }: Account): boolean {
+  return JSON.stringify(imagePullSecrets).includes("pullpass-hub");
+}

@@ -38,7 +38,7 @@ export interface ClusterWatches {
   close(): void;
 }
 
-/** Bookmarks come about once a minute, and the watchdog begins anew after 90 s of silence. */
+/** The watchdog begins anew after 90 s of silence; where that helps, it counts as being heard of. */
 const SILENCE_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 60_000;
 

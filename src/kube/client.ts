@@ -37,11 +37,17 @@ export interface KubeClient {
    */
   request(request: KubeRequest): Promise<JsonObject>;
   /**
-   * Hands on one event after the other until the stream ends, which resolves; aborting `signal` ends it, too.
+   * Hands on one event after the other until the stream ends, which resolves; aborting `signal` ends it, too. `onOpen` is
+   * called once the API server has taken the watch.
    *
    * @throws KubeApiError, KubeUnreachableError
    */
-  watch(request: KubeWatchRequest, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
+  watch(
+    request: KubeWatchRequest,
+    onEvent: (event: WatchEvent) => void,
+    signal: AbortSignal,
+    onOpen?: () => void,
+  ): Promise<void>;
   /**
    * Gives up all connections, and what is under way over them: somebody found the API server hard to reach, and a dead
    * peer is on the other end of all of them. Requests fail with KubeUnreachableError, watches too; both may be repeated.

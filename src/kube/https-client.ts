@@ -110,7 +110,7 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
       return parseObject(call, text);
     },
 
-    async watch({ path, query, accept }, onEvent, signal) {
+    async watch({ path, query, accept }, onEvent, signal, onOpen) {
       const call = `WATCH ${path}`;
       const request: KubeRequest = { method: "GET", path, query, ...(accept !== undefined && { accept }) };
       const report = stopwatch({ method: "WATCH", lane: undefined, waitedSeconds: 0 });
@@ -123,6 +123,7 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
           report(status);
           if (status >= 400) throw apiError(call, status, (await readAnswer(answer)).text, false);
           lift();
+          onOpen?.();
           await readEvents(answer, (event) => {
             try {
               onEvent(event);

@@ -27,7 +27,7 @@ export type RestartReason = "closed" | "watchdog" | "expired" | "error";
 export interface ReflectorTimings extends BackOffLimits {
   /** The API server ends a watch after this, and at most twice this. */
   readonly watchTimeoutMs: number;
-  /** Bookmarks come about once a minute. */
+  /** Bookmarks come about once a minute, mostly; nobody promises them. A watch that is begun anew costs little. */
   readonly watchdogMs: number;
   /** Everything is listed again after this, and at most a fifth later: for what no watch told us. */
   readonly relistIntervalMs: number;
@@ -59,7 +59,7 @@ export interface ReflectorOptions<Fact> {
 export interface Reflector {
   /** The listener has been told of everything once. */
   readonly isSynced: boolean;
-  /** Unix time, in milliseconds, of the last list, event or bookmark; undefined before the first. */
+  /** Unix time, in milliseconds, of the last list, watch, event or bookmark; undefined before the first. */
   readonly lastActivityAt: number | undefined;
   /** The listener is not called again. */
   close(): void;

@@ -98,6 +98,7 @@ export function startReflector<Fact>(options: ReflectorOptions<Fact>): Reflector
       timeoutSeconds: Math.max(1, Math.ceil(timeoutMs / 1000)),
       watchdogMs: timings.watchdogMs,
       signal: closing.signal,
+      onOpen: markActive,
       onChange(type, object) {
         const { key, fact } = toFact(object);
         if (type === "DELETED") listener.onRemove(key, fact);

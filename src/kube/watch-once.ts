@@ -25,6 +25,8 @@ export interface WatchOptions {
   readonly timeoutSeconds: number;
   readonly watchdogMs: number;
   readonly signal: AbortSignal;
+  /** The API server has taken the watch. */
+  readonly onOpen?: () => void;
   /** Called for ADDED, MODIFIED and DELETED. */
   readonly onChange: (type: string, object: JsonObject) => void;
   /** Called after every event and bookmark: from there on the next watch may start. */
@@ -32,7 +34,7 @@ export interface WatchOptions {
 }
 
 export async function watchOnce(options: WatchOptions): Promise<WatchEnd> {
-  const { client, collection, watchdogMs, signal, onChange, onProgress } = options;
+  const { client, collection, watchdogMs, signal, onOpen, onChange, onProgress } = options;
   const { path, query, metadataOnly = false } = collection;
   const control = new AbortController();
   const abort = (): void => {
@@ -75,6 +77,7 @@ export async function watchOnce(options: WatchOptions): Promise<WatchEnd> {
         onProgress(textOf(object["metadata"], "resourceVersion"));
       },
       control.signal,
+      onOpen,
     );
   } catch (error) {
     if (!(error instanceof KubeApiError)) return { kind: "broken", error };

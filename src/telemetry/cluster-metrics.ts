@@ -59,7 +59,7 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
   });
   const ages = new Gauge<"watch">({
     name: "pullpass_watch_age_seconds",
-    help: "Time since a watch last told something. One that is alive does so about once a minute.",
+    help: "Time since a watch last told something or was begun anew: less than two minutes for one that is alive.",
     labelNames: ["watch"],
     registers,
     collect: () => {

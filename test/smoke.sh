@@ -23,7 +23,7 @@ for _ in $(seq 100); do
   grep -q '"msg":"ready"' log && break
   sleep 0.1
 done
-url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' log)
+url=$(sed -n '/"msg":"ready"/s/.*"url":"\([^"]*\)".*/\1/p' log)
 review=$root/test/fixtures/reviews/01-create-bare-pod-kubectl-apply.json
 NODE_TLS_REJECT_UNAUTHORIZED=0 node --no-warnings --input-type=module -e '
   import { readFileSync } from "node:fs";

@@ -181,6 +181,13 @@ await describeLevel("control-plane", "two replicas", () => {
     await createNamespace(cluster.kubectl, "without-us");
     const namespace = await optIn();
     await waitForCopies(client, namespace, COPIES);
+    // One of them may still be finding its way back from the restart before.
+    for (const replica of replicas) {
+      await waitUntil(
+        "the replica to know the namespace",
+        async () => !(await review(replica, "without-us")),
+      );
+    }
     await cluster.stopApiServer();
     // Longer than a leader goes on without an answer.
     await sleep(8_000);

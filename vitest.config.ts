@@ -24,6 +24,8 @@ export default defineConfig({
       {
         test: {
           name: "cluster",
+          // Real daemons on a busy machine are late at times. The reporter says which test was tried again.
+          retry: 1,
           include: [isRouted ? "test/cluster/**/*.routed.ts" : "test/cluster/**/*.test.ts"],
           // Several clusters at once are safe, but on a small machine only slow.
           fileParallelism: false,

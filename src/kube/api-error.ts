@@ -16,9 +16,9 @@ const WORDS_OF_OTHERS =
  * The error for an answer of status 400 and above.
  *
  * A refusal may quote what was sent: server-side apply shows a value of the wrong type (Kubernetes 1.37, status 500), some
- * decoders the text around a fault, webhooks what they please. So where a body was sent, a message stays only if its status promises that it is made of
- * names, and otherwise the reason and the fields stand for it. `body` holds no more than that either, because loggers
- * print the members of an error.
+ * decoders the text around a fault, webhooks what they please. So where a body was sent, a message stays only if its
+ * status promises that it is made of names, and otherwise the reason and the fields stand for it. `body` holds no more
+ * than that either, because loggers print the members of an error.
  *
  * @param call such as `GET /api/v1/secrets`
  * @param text the answer's body

@@ -15,10 +15,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import type { KeyPair } from "./kept-certificates.ts";
-
-/** The clocks of two machines differ. */
-const CLOCK_SKEW_MS = 5 * 60 * 1000;
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+import { ALGORITHM, generateKeys, keyPair, validity } from "./key-pair.ts";
 
 /** An authority for serving certificates and for nothing else, from `now` on for `lifetimeMs`. */
 export async function makeAuthority(lifetimeMs: number, now: Date): Promise<KeyPair> {
@@ -76,23 +73,7 @@ export async function issueServing(
   return keyPair(certificate, keys.privateKey);
 }
 
-function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
-}
-
 /** 120 random bits; the first byte keeps the number positive and of the same length. */
 function randomSerial(): string {
   return `01${randomBytes(15).toString("hex")}`;
-}
-
-function validity(now: Date, notAfter: number): { readonly notBefore: Date; readonly notAfter: Date } {
-  return { notBefore: new Date(now.getTime() - CLOCK_SKEW_MS), notAfter: new Date(notAfter) };
-}
-
-async function keyPair(certificate: X509Certificate, privateKey: webcrypto.CryptoKey): Promise<KeyPair> {
-  const key = await webcrypto.subtle.exportKey("pkcs8", privateKey);
-  return {
-    certificate: `${certificate.toString("pem")}\n`,
-    privateKey: `${PemConverter.encode(key, "PRIVATE KEY")}\n`,
-  };
 }

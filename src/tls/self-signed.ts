@@ -1,6 +1,5 @@
 /** Makes a certificate on the spot, for a machine without a cluster. */
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import {
   BasicConstraintsExtension,
@@ -8,16 +7,13 @@ import {
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
-  PemConverter,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import type { LoadedCertificate } from "./files.ts";
+import { ALGORITHM, generateKeys, keyPair, validity } from "./key-pair.ts";
 
 const LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
-/** The clocks of two machines differ. */
-const CLOCK_SKEW_MS = 5 * 60 * 1000;
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /**
  * A certificate that signs itself, so that clients trust it by being given it: `curl --cacert`. It holds `names` (DNS
@@ -27,12 +23,11 @@ export async function makeSelfSignedCertificate(
   names: readonly string[],
   now: Date,
 ): Promise<LoadedCertificate> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
-  const notAfter = new Date(now.getTime() + LIFETIME_MS);
+  const keys = await generateKeys();
+  const period = validity(now, now.getTime() + LIFETIME_MS);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: "CN=Pullpass, O=self-signed",
-    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
-    notAfter,
+    ...period,
     keys,
     signingAlgorithm: ALGORITHM,
     extensions: [
@@ -44,10 +39,5 @@ export async function makeSelfSignedCertificate(
       ),
     ],
   });
-  const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return {
-    certificate: certificate.toString("pem"),
-    privateKey: PemConverter.encode(key, "PRIVATE KEY"),
-    notAfter,
-  };
+  return { ...(await keyPair(certificate, keys.privateKey)), notAfter: period.notAfter };
 }

@@ -1,5 +1,6 @@
 /** The flags of `pullpass purge`. */
 import type { Command } from "commander";
+import { MANAGER } from "../core/labels.ts";
 import { UsageError, type ProgramIo } from "./program-io.ts";
 
 interface PurgeFlags {
@@ -11,7 +12,6 @@ interface PurgeFlags {
 
 /** A person or a Job waits; the API server has its own limits. */
 const RATE = { perSecond: 100, burst: 100, concurrency: 8 };
-const LEASE = "pullpass";
 
 export function purgeCommand(command: Command, io: ProgramIo): Command {
   return command
@@ -36,7 +36,7 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
         const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
         const ownNamespace = namespace ?? io.environment["POD_NAMESPACE"] ?? "pullpass";
         try {
-          const names = { namespace: ownNamespace, webhook: webhookName, lease: LEASE };
+          const names = { namespace: ownNamespace, webhook: webhookName, lease: MANAGER };
           const { copies, accounts } = await purge(client, names);
           io.writeOut(
             `removed ${copies.toString()} copies, and took pull secrets off ${accounts.toString()} ServiceAccounts\n`,

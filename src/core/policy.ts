@@ -19,8 +19,6 @@ import {
 import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
 import { WarningList } from "./warning.ts";
 
-export type { PodContext } from "./kubernetes.ts";
-
 /*
  * The first row that holds decides. A pod needs pull secrets for its images and directories for its builders; a builder that
  * has an arrangement of its own, and one for which no registry has credentials, needs none.

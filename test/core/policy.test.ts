@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../../src/core/decision.ts";
 import type { Pod } from "../../src/core/kubernetes.ts";
-import { decide, type PodContext } from "../../src/core/policy.ts";
+import type { PodContext } from "../../src/core/kubernetes.ts";
+import { decide } from "../../src/core/policy.ts";
 import { indexOf, makeRegistry } from "./make-registry.ts";
 import { minimalPod, tweak, type PodDraft } from "./minimal-pod.ts";
 

@@ -36,7 +36,7 @@ function folderRules(folder, allowed) {
   }));
   const patterns = [
     ...forbidden.map((other) => ({
-      regex: `^\\.\\./${other}/`,
+      regex: `^(\\.\\./)+${other}/`,
       message: `${folder} does not know ${other}.`,
     })),
     { regex: "/main\\.ts$", message: "Nobody imports main." },

@@ -1,9 +1,9 @@
 /** Decides on pods and templates in manifests, as the webhook would on the pods. */
-import type { BuildFinding } from "../core/build-decision.ts";
+import type { BuildFinding } from "../core/builds/build-decision.ts";
 import type { Decision } from "../core/decision.ts";
 import type { NamespaceFacts, Pod } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
-import { planBuilds } from "../core/plan-builds.ts";
+import { planBuilds } from "../core/builds/plan-builds.ts";
 import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
 import type { RegistryIndex } from "../core/registry.ts";

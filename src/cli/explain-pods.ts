@@ -1,5 +1,5 @@
 /** `pullpass explain --pod`: what the pods of a manifest would be given, and why. */
-import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/build-decision.ts";
+import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
 import type { NamespaceFacts, Pod } from "../core/kubernetes.ts";
 import { visitImages } from "../core/pod.ts";

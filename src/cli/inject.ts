@@ -1,6 +1,6 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
 import jsonpatch from "fast-json-patch";
-import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/build-decision.ts";
+import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
 import type { AddOperation } from "../core/json-patch.ts";
 import type { NamespaceFacts } from "../core/kubernetes.ts";

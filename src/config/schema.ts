@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { InvalidAddressError, parseAddress } from "../core/address.ts";
-import { isMountable } from "../core/build-container.ts";
+import { isMountable } from "../core/builds/build-container.ts";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;

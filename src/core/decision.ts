@@ -1,5 +1,5 @@
 /** What the core decides, as values that carry their reason. */
-import type { BuildInjection } from "./build-decision.ts";
+import type { BuildInjection } from "./builds/build-decision.ts";
 import type { Registry } from "./registry.ts";
 
 /** Why nothing is injected. The key is the metric's label and the log's reason, the sentence is for people. */

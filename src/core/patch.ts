@@ -1,5 +1,5 @@
 /** Writes an injection as a JSON patch (RFC 6902) that the API server applies to the pod. */
-import { writeBuildPatch } from "./build-patch.ts";
+import { writeBuildPatch } from "./builds/build-patch.ts";
 import type { Injection } from "./decision.ts";
 import { escapePointer, type AddOperation } from "./json-patch.ts";
 import { isObject, type Pod } from "./kubernetes.ts";

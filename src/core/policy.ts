@@ -7,7 +7,7 @@ import {
   MIRROR_ANNOTATION,
   REGISTRIES_ANNOTATION,
 } from "./labels.ts";
-import { planBuilds, type BuildPlan } from "./plan-builds.ts";
+import { planBuilds, type BuildPlan } from "./builds/plan-builds.ts";
 import {
   annotationOf,
   describeLocation,

@@ -1,6 +1,6 @@
 /** Registries, and which of them an image needs. */
 import { addressCovers, compareSpecificity, splitRepository, type Address } from "./address.ts";
-import type { Builder } from "./builders.ts";
+import type { Builder } from "./builds/builders.ts";
 import {
   IMAGE_REFERENCE_FAULTS,
   readImageReference,
@@ -13,7 +13,7 @@ import {
   recogniseBuilder,
   type ConfiguredBuilder,
   type RecognisedBuilder,
-} from "./recognise-builder.ts";
+} from "./builds/recognise-builder.ts";
 import { rememberLookups } from "./remember-lookups.ts";
 
 /** What a registry's credentials serve: pulls by kubelet, pushes and pulls inside build pods. */

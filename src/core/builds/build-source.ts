@@ -3,10 +3,10 @@ import type { BuildTarget } from "./build-target.ts";
 import { normalisePath } from "./build-container.ts";
 import type { BuildDestination } from "./build-decision.ts";
 import type { Builder } from "./builders.ts";
-import type { NamespaceFacts } from "./kubernetes.ts";
-import { readImageReference, repositoryName } from "./image-reference.ts";
-import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
-import { BUILD_SECRET_NAME } from "./replication.ts";
+import type { NamespaceFacts } from "../kubernetes.ts";
+import { readImageReference, repositoryName } from "../image-reference.ts";
+import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "../registry.ts";
+import { BUILD_SECRET_NAME } from "../replication.ts";
 
 /** What a namespace has for builds. */
 export interface BuildSupply {

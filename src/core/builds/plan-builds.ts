@@ -13,9 +13,9 @@ import { destinationsOf } from "./build-destinations.ts";
 import { buildSupplyOf, chooseSecret, resolveDestinations, type BuildSupply } from "./build-source.ts";
 import { BUILDX_DIRECTORY, targetOf, type BuildTarget } from "./build-target.ts";
 import { BuildVolumes } from "./build-volumes.ts";
-import type { Pod, PodContext, ServiceAccountFacts } from "./kubernetes.ts";
-import type { RegistryIndex } from "./registry.ts";
-import type { WarningList } from "./warning.ts";
+import type { Pod, PodContext, ServiceAccountFacts } from "../kubernetes.ts";
+import type { RegistryIndex } from "../registry.ts";
+import type { WarningList } from "../warning.ts";
 
 /** What was decided about all builder containers of a pod. */
 export interface BuildPlan {

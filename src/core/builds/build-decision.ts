@@ -1,7 +1,7 @@
 /** What is decided about builder containers, as values that carry their reason. */
 import type { ContainerList } from "./build-container.ts";
-import type { JsonObject } from "./kubernetes.ts";
-import type { Registry } from "./registry.ts";
+import type { JsonObject } from "../kubernetes.ts";
+import type { Registry } from "../registry.ts";
 
 /** Why a builder container gets nothing. The sentences go on after the container's name. */
 export const BUILD_SKIP_REASONS = {

@@ -1,5 +1,5 @@
 /** Reads a container as far as builders go: its words, its variables, its user and what it mounts. */
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "./kubernetes.ts";
+import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
 
 /** The lists of a pod whose containers can be given volumes. */
 export type ContainerList = "initContainers" | "containers";

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { BUILDERS } from "../../src/core/builders.ts";
-import type { BuildMount } from "../../src/core/build-decision.ts";
-import { isObject } from "../../src/core/kubernetes.ts";
-import { planBuilds } from "../../src/core/plan-builds.ts";
-import { indexRegistries } from "../../src/core/registry.ts";
-import { WarningList } from "../../src/core/warning.ts";
-import { makeRegistry } from "./make-registry.ts";
+import { BUILDERS } from "../../../src/core/builds/builders.ts";
+import type { BuildMount } from "../../../src/core/builds/build-decision.ts";
+import { isObject } from "../../../src/core/kubernetes.ts";
+import { planBuilds } from "../../../src/core/builds/plan-builds.ts";
+import { indexRegistries } from "../../../src/core/registry.ts";
+import { WarningList } from "../../../src/core/warning.ts";
+import { makeRegistry } from "../make-registry.ts";
 
 const INDEX = indexRegistries([makeRegistry("hub", "docker.io")]);
 const CONTEXT = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined };

@@ -1,6 +1,6 @@
 /** Recognises builders by their images. */
 import { BUILDERS, type Builder } from "./builders.ts";
-import { repositoryName, type ImageReference } from "./image-reference.ts";
+import { repositoryName, type ImageReference } from "../image-reference.ts";
 
 /** What the configuration says of a builder of its own. */
 export interface ConfiguredBuilder {

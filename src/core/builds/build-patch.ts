@@ -1,7 +1,7 @@
 /** Writes what builder containers get as operations of a JSON patch. */
 import type { BuildInjection } from "./build-decision.ts";
-import type { Pod } from "./kubernetes.ts";
-import type { AddOperation } from "./json-patch.ts";
+import type { Pod } from "../kubernetes.ts";
+import type { AddOperation } from "../json-patch.ts";
 
 /*
  * As for pull secrets, each operation's parent has to be there. For each of `volumes`, `volumeMounts` and `env`:

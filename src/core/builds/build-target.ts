@@ -2,7 +2,7 @@
 import { isMountable, normalisePath, runAsUserOf, variableOf } from "./build-container.ts";
 import { KANIKO_DIRECTORY } from "./builders.ts";
 import type { BuilderContainer } from "./find-builders.ts";
-import type { JsonObject, Pod } from "./kubernetes.ts";
+import type { JsonObject, Pod } from "../kubernetes.ts";
 
 /** The directory to mount at, and the variables that have to agree. */
 export interface BuildTarget {

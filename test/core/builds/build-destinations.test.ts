@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { wordsOf } from "../../src/core/build-container.ts";
-import { destinationsOf } from "../../src/core/build-destinations.ts";
+import { wordsOf } from "../../../src/core/builds/build-container.ts";
+import { destinationsOf } from "../../../src/core/builds/build-destinations.ts";
 
 it.each([
   ["kaniko", ["--destination=a.com/b", "--destination", "a.com/c"], ["a.com/b", "a.com/c"]],

@@ -1,11 +1,11 @@
 /** Finds the containers of a pod that build images: by their image, or by the pod's annotation. */
 import { isMountable, normalisePath, wordsOf, type ContainerList } from "./build-container.ts";
 import { NAMED_BUILDER, type Builder } from "./builders.ts";
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "./kubernetes.ts";
-import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "./labels.ts";
-import { annotationOf, listAnnotationOf } from "./pod.ts";
-import type { RegistryIndex } from "./registry.ts";
-import type { WarningList } from "./warning.ts";
+import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
+import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "../labels.ts";
+import { annotationOf, listAnnotationOf } from "../pod.ts";
+import type { RegistryIndex } from "../registry.ts";
+import type { WarningList } from "../warning.ts";
 
 /** A container that builds, and what is known of it. */
 export interface BuilderContainer {

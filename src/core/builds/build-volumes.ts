@@ -1,6 +1,6 @@
 /** The volumes that build containers mount. */
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "./kubernetes.ts";
-import { BUILD_SECRET_NAME } from "./replication.ts";
+import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
+import { BUILD_SECRET_NAME } from "../replication.ts";
 
 /** Readable for every user of the container, who may be anybody: 0444. */
 const READABLE = 0o444;

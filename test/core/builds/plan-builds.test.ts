@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { JsonObject, Pod, PodContext } from "../../src/core/kubernetes.ts";
-import { planBuilds, type BuildPlan } from "../../src/core/plan-builds.ts";
-import { indexRegistries, type Registry } from "../../src/core/registry.ts";
-import { WarningList } from "../../src/core/warning.ts";
-import { makeRegistry } from "./make-registry.ts";
+import type { JsonObject, Pod, PodContext } from "../../../src/core/kubernetes.ts";
+import { planBuilds, type BuildPlan } from "../../../src/core/builds/plan-builds.ts";
+import { indexRegistries, type Registry } from "../../../src/core/registry.ts";
+import { WarningList } from "../../../src/core/warning.ts";
+import { makeRegistry } from "../make-registry.ts";
 
 const HUB = makeRegistry("hub", "docker.io");
 const TEAM_A = makeRegistry("team-a", "registry.example.com/team-a");

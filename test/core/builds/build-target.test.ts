@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { isMountable, mountAround, variableOf, wordsOf } from "../../src/core/build-container.ts";
-import { targetOf } from "../../src/core/build-target.ts";
-import { BUILDERS, NAMED_BUILDER, type Builder } from "../../src/core/builders.ts";
-import type { JsonObject } from "../../src/core/kubernetes.ts";
+import { isMountable, mountAround, variableOf, wordsOf } from "../../../src/core/builds/build-container.ts";
+import { targetOf } from "../../../src/core/builds/build-target.ts";
+import { BUILDERS, NAMED_BUILDER, type Builder } from "../../../src/core/builds/builders.ts";
+import type { JsonObject } from "../../../src/core/kubernetes.ts";
 
 const ours: Builder = { ...NAMED_BUILDER, reads: { kind: "fixed", directory: "/b/.docker/" } };
 

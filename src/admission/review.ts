@@ -1,5 +1,6 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
+import { leaveOutManagedFields } from "./managed-fields.ts";
 
 /** A review that can be answered: it says to whom the answer goes. */
 export interface Review {
@@ -62,6 +63,14 @@ function escapeCodeUnit(character: string): string {
 }
 
 function parseJson(body: string): unknown {
+  const shorter = leaveOutManagedFields(body);
+  if (shorter !== undefined) {
+    try {
+      return JSON.parse(shorter);
+    } catch {
+      // It was not what it looked like.
+    }
+  }
   try {
     return JSON.parse(body);
   } catch (error) {

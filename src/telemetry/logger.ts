@@ -63,25 +63,41 @@ const MAX_OUTCOMES = 1024;
 /** Loggers that have the outcome written already: it is half of the line, and the same few come again and again. */
 function outcomeLoggers(logger: Logger): (decision: Decision) => Logger {
   const remembered = new Map<string, Logger>();
-  return (decision) => {
-    const names = decision.kind === "inject" ? decision.registries.map(({ name }) => name) : [];
-    const findings = (decision.kind === "inject" ? decision.build?.findings : undefined) ?? [];
-    const builders = [...new Set(findings.map(({ builder }) => builder))];
-    const key = decision.kind === "inject" ? `+${names.join(",")}+${builders.join(",")}` : decision.reason;
+  const find = (decision: Decision): Logger => {
+    const outcome = describeOutcome(decision);
+    const key = JSON.stringify(outcome);
     const known = remembered.get(key);
     if (known !== undefined) return known;
-    const outcome =
-      decision.kind === "inject"
-        ? {
-            decision: decision.kind,
-            reason: "needed",
-            registries: names,
-            ...(builders.length === 0 ? {} : { builders }),
-          }
-        : { decision: decision.kind, reason: decision.reason };
     const child = logger.child(outcome);
     if (remembered.size >= MAX_OUTCOMES) remembered.clear();
     remembered.set(key, child);
     return child;
   };
+  // Replicas come in a row, and comparing two decisions costs less than the key of one.
+  let last: { readonly decision: Decision; readonly logger: Logger } | undefined;
+  return (decision) => {
+    if (last === undefined || !isSameOutcome(last.decision, decision))
+      last = { decision, logger: find(decision) };
+    return last.logger;
+  };
+}
+
+function describeOutcome(decision: Decision): Readonly<Record<string, unknown>> {
+  if (decision.kind === "skip") return { decision: decision.kind, reason: decision.reason };
+  const registries = decision.registries.map(({ name }) => name);
+  const builders = [...new Set(decision.build?.findings.map(({ builder }) => builder))];
+  const outcome = { decision: decision.kind, reason: "needed", registries };
+  return builders.length === 0 ? outcome : { ...outcome, builders };
+}
+
+/** False, too, where it is not worth finding out. */
+function isSameOutcome(one: Decision, other: Decision): boolean {
+  if (one.kind === "skip") return other.kind === "skip" && one.reason === other.reason;
+  return (
+    other.kind === "inject" &&
+    one.build === undefined &&
+    other.build === undefined &&
+    one.registries.length === other.registries.length &&
+    one.registries.every((registry, position) => registry === other.registries[position])
+  );
 }

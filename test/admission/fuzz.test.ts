@@ -3,6 +3,7 @@ import { runInNewContext } from "node:vm";
 import jsonpatch, { type Operation } from "fast-json-patch";
 import { expect, it } from "vitest";
 import { reviewHandler } from "../../src/admission/handler.ts";
+import { leaveOutManagedFields } from "../../src/admission/managed-fields.ts";
 import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../../src/admission/review.ts";
 import { indexOf, makeRegistry } from "../core/make-registry.ts";
 import { mutateReview, pick, randomFrom } from "./mutate-review.ts";
@@ -64,7 +65,7 @@ function answerTo(body: string): string | undefined {
 
 /** What is wrong with an answer; undefined if nothing is. */
 function faultOf(body: string, text: string): string | undefined {
-  const { request } = JSON.parse(body) as { request: { uid: string; object: unknown } };
+  const { request } = parse(body) as { request: { uid: string; object: unknown } };
   const { kind, response } = JSON.parse(text) as Answer;
   const { uid, allowed, patch, patchType, warnings = [] } = response;
   if (kind !== "AdmissionReview" || uid !== request.uid || !allowed) return "envelope";
@@ -83,6 +84,17 @@ function faultOf(body: string, text: string): string | undefined {
     return OUR_SECRETS.has(JSON.stringify(spec.imagePullSecrets.at(-1))) ? undefined : "no secret was added";
   }
   return JSON.stringify(spec.volumes).includes("pullpass") ? undefined : "nothing was added";
+}
+
+/** What is broken in the managed fields alone is not seen. */
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    const shorter = leaveOutManagedFields(body);
+    if (shorter === undefined) throw error;
+    return JSON.parse(shorter);
+  }
 }
 
 function hasBuilds(text: string): boolean {

@@ -6,6 +6,7 @@ import { CommanderError } from "commander";
 import { ReportedError, UsageError, type ProgramIo } from "./cli/program-io.ts";
 import { buildProgram } from "./cli/program.ts";
 import { InvalidConfigurationError } from "./config/place.ts";
+import { messageOf } from "./core/error-message.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -23,7 +24,7 @@ const io: ProgramIo = {
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ReportedError) return error.exitCode;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (error instanceof InvalidConfigurationError) {
     io.writeError(`pullpass: the configuration cannot be used:\n${message}\n`);
     return 2;

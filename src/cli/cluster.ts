@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
+import { messageOf } from "../core/error-message.ts";
 import type { Namespace } from "../core/kubernetes.ts";
 import { MANAGER } from "../core/labels.ts";
 import { keepAccountFacts } from "../kube/account-facts.ts";
@@ -12,12 +13,13 @@ import { createCopyWriter } from "../kube/copy-writer.ts";
 import { eventRecorder, type EventRecorderOptions } from "../kube/events.ts";
 import { createHttpsClient } from "../kube/https-client.ts";
 import { createIntern } from "../kube/intern.ts";
-import { startLeaderElection, type LeaderElection } from "../kube/leader.ts";
+import type { LeaderElection } from "../kube/leader.ts";
 import { createRequestRate } from "../kube/request-rate.ts";
 import { createServiceAccountClient } from "../kube/service-accounts.ts";
 import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
+import { startCampaign } from "./campaign.ts";
 import type { CertificateSource } from "./certificate-source.ts";
 import { createFaultReport } from "./fault-report.ts";
 import { keepSelfManaged, type SelfManagedOptions } from "./self-managed.ts";
@@ -60,9 +62,6 @@ export interface Membership {
 
 /** How long a replica that stops waits for its last writes; the lease expires soon after. */
 const LAST_WRITES_MS = 5000;
-
-/** The same fault counts as another one after so long. */
-const NEW_FAULT_MS = 60_000;
 
 /** Starts at once and goes on by itself; an API server that does not answer is waited for. */
 export function joinCluster(
@@ -167,33 +166,19 @@ export function joinCluster(
   async function campaign(): Promise<void> {
     await Promise.all([watches.synced, sources.settled()]);
     if (hasLeft) return;
-    let leaseFault: { readonly message: string; readonly time: number } | undefined;
-    leadership = startLeaderElection({
+    leadership = startCampaign({
       client,
       namespace: options.namespace,
       name: MANAGER,
       identity: options.identity,
+      logger,
       onStarted(signal) {
-        if (leaseFault !== undefined) client.reconnect();
-        leaseFault = undefined;
-        logger.info("leading: this replica writes");
         certificates?.lead(signal);
         replicator.start();
         faults.warn();
       },
       onStopped() {
-        logger.info("not leading any more");
         void replicator.stop();
-      },
-      onError(error) {
-        const message = messageOf(error);
-        const isKnown = leaseFault?.message === message && Date.now() - leaseFault.time < NEW_FAULT_MS;
-        leaseFault = { message, time: Date.now() };
-        // It is tried again every few seconds.
-        if (isKnown) return;
-        logger.warn({ error: message }, "the lease cannot be had; it is tried again");
-        // All connections may be as dead as that one, and nobody would say so for a minute.
-        client.reconnect();
       },
     });
   }
@@ -226,8 +211,4 @@ export function joinCluster(
       client.close();
     },
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import jsonpatch from "fast-json-patch";
 import { isAlias, isNode, LineCounter, visit, type Document } from "yaml";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../config/parse-yaml.ts";
+import { messageOf } from "../core/error-message.ts";
 import type { AddOperation } from "../core/json-patch.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { applyEdits, editFor, layoutOf, type Addition, type TextEdit } from "./yaml-edit.ts";
@@ -186,7 +187,7 @@ function valueOf(yaml: Document, file: string, line: number): unknown {
   try {
     return plainValue(yaml);
   } catch (error) {
-    const fault = error instanceof Error ? error.message : String(error);
+    const fault = messageOf(error);
     throw new UnreadableManifestError(file, line, `not YAML: ${fault}`);
   }
 }

@@ -1,5 +1,6 @@
 /** Certificates that Pullpass makes for itself and keeps in the cluster: what each replica serves, and who renews. */
 import type { Logger } from "pino";
+import { messageOf } from "../core/error-message.ts";
 import {
   createCertificateWriter,
   readRegistration,
@@ -88,7 +89,7 @@ export function keepSelfManaged(
         logger.info({ secret: describeSecret(secretId), webhook: webhookName }, DONE[kind]);
     },
     onError(error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       if (message === lastError) return;
       lastError = message;
       logger.error({ error: message }, "the certificates cannot be kept in order; it is tried again");

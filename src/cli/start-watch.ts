@@ -1,5 +1,6 @@
 /** Starts one watch, and says in the log how it fares. */
 import type { Logger } from "pino";
+import { messageOf } from "../core/error-message.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Reflector, ReflectorOptions, ReflectorTimings } from "../kube/reflector.ts";
 import { startReflector } from "../kube/start-reflector.ts";
@@ -44,7 +45,7 @@ export function startWatch<Fact>(
       },
     },
     onFault(action, error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       logger.warn({ watch: name, error: message }, `${action} failed; it is tried again`);
       onAsked();
     },

@@ -1,5 +1,6 @@
 /** Reads the credentials that the configuration points at, from files and the environment. */
 import { readFileSync } from "node:fs";
+import { messageOf } from "../core/error-message.ts";
 import type { Address } from "../core/address.ts";
 import { usernameForToken, type AddressedCredential } from "../core/credential.ts";
 import { selectCredentials } from "../core/select-credentials.ts";
@@ -86,7 +87,7 @@ function readFile(file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     // Node's own words name what was tried and the file.
-    throw new UnusableCredentialsError(error instanceof Error ? error.message : String(error), {
+    throw new UnusableCredentialsError(messageOf(error), {
       cause: error,
     });
   }

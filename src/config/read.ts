@@ -1,5 +1,6 @@
 /** Reads the configuration from disk, and again when it changes. */
 import { readFileSync } from "node:fs";
+import { messageOf } from "../core/error-message.ts";
 import type { Configuration } from "./configuration.ts";
 import { loadConfiguration, type ConfigurationFile } from "./load.ts";
 import { InvalidConfigurationError, type Problem } from "./place.ts";
@@ -50,7 +51,7 @@ function readFiles(paths: readonly string[]): ReadFiles {
     try {
       files.push({ path, text: readFileSync(path, "utf8") });
     } catch (error) {
-      problems.push({ place: { file: path, line: undefined, path: [] }, message: reasonOf(error) });
+      problems.push({ place: { file: path, line: undefined, path: [] }, message: messageOf(error) });
     }
   }
   return { files, problems };
@@ -64,9 +65,4 @@ function load({ files, problems }: ReadFiles): Configuration {
 /** What the files hold, or why they cannot be read. */
 function textOf(read: ReadFiles): string {
   return JSON.stringify(read);
-}
-
-/** Node's own words name what was tried and the file: `ENOENT: no such file or directory, open 'pullpass.yaml'`. */
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,11 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 
-const [certificatePath = "", keyPath = "", port = ""] = process.argv.slice(2);
+const [certificatePath = "", keyPath = "", port = "", host = "127.0.0.1", patch] = process.argv.slice(2);
+const constant =
+  patch === undefined
+    ? ""
+    : `,"patchType":"JSONPatch","patch":"${Buffer.from(patch, "utf8").toString("base64")}"`;
 
 createServer({ cert: readFileSync(certificatePath), key: readFileSync(keyPath) }, (request, response) => {
   const chunks: Buffer[] = [];
@@ -14,7 +18,7 @@ createServer({ cert: readFileSync(certificatePath), key: readFileSync(keyPath) }
     const review = JSON.parse(Buffer.concat(chunks).toString()) as {
       readonly request: { readonly uid: string };
     };
-    const body = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"${review.request.uid}","allowed":true}}`;
+    const body = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"${review.request.uid}","allowed":true${constant}}}`;
     response.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body);
   });
-}).listen(Number(port), "127.0.0.1");
+}).listen(Number(port), host);

@@ -1,18 +1,21 @@
 /**
  * What Pullpass adds to the time of a pod's creation at a real API server, beside what a MutatingAdmissionPolicy with the
- * same ten registries adds: the same pod in three namespaces, in turns.
+ * same ten registries adds, and the smallest webhook: the same pod in four namespaces, in turns.
  */
-import { spawnSync } from "node:child_process";
 import { loadavg } from "node:os";
 import { performance } from "node:perf_hooks";
+import { isDeepStrictEqual } from "node:util";
+import { INJECTED_ANNOTATION } from "../../src/core/labels.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { startCluster } from "../cluster/cluster.ts";
 import { createNamespace } from "../cluster/create-namespace.ts";
-import { podSpec } from "../cluster/pods.ts";
+import type { Kubectl } from "../cluster/kubectl.ts";
+import { podSpec, pullSecretsOf, type PodObject } from "../cluster/pods.ts";
 import { startWebhook } from "../cluster/start-webhook.ts";
 import { waitUntil } from "../cluster/wait-until.ts";
 import { admissionPolicy } from "./admission-policy.ts";
 import { createBenchClient } from "./opt-in.ts";
+import { startSmallestWebhook } from "./smallest-webhook.ts";
 
 const PODS = Number(process.env["BENCH_PODS"] ?? 2_000);
 const WARM_UP_PODS = 200;
@@ -22,34 +25,44 @@ const REGISTRIES = Array.from({ length: 10 }, (_, index) => ({
 }));
 const IMAGE = "registry-7.example.com/team/app:v1";
 const SECRET = "pullpass-team-7";
-const POLICY_LABEL = { "bench.pullpass.dev/policy": "enabled" };
 
-/** Namespaces, each with what its pods go through. */
-const SIDES = ["plain", "policy", "webhook"] as const;
-type Side = (typeof SIDES)[number];
+/** Namespaces, and what the pods there go through. */
+const SIDES = {
+  plain: "neither",
+  policy: "a MutatingAdmissionPolicy",
+  smallest: "the smallest Node webhook, a constant patch",
+  webhook: "Pullpass",
+} as const;
+type Side = keyof typeof SIDES;
+const sides = Object.keys(SIDES) as readonly Side[];
+const LABELS = {
+  plain: {},
+  policy: { "bench.pullpass.dev/policy": "enabled" },
+  smallest: { "bench.pullpass.dev/smallest": "enabled" },
+  webhook: { "pullpass.dev/inject": "enabled" },
+} as const;
 
 async function main(): Promise<void> {
   const cluster = await startCluster({ apiServerFlags: ["--v=0"] });
+  let stopSmallest = (): void => undefined;
   try {
     const { kubectl } = cluster;
-    const registries = REGISTRIES.map((registry) => ({
-      ...registry,
-      auth: { type: "BasicAuth", username: "bench", password: "made-up-for-the-bench" },
-    }));
-    const webhook = await startWebhook(cluster, { registries });
-    const { stdout: versions } = await kubectl.run(["api-versions"]);
-    const apiVersion = ["v1", "v1beta1"]
-      .map((version) => `admissionregistration.k8s.io/${version}`)
-      .find((version) => versions.split("\n").includes(version));
-    await kubectl.apply(...admissionPolicy(apiVersion ?? "", REGISTRIES, POLICY_LABEL));
-    await createNamespace(kubectl, "plain");
-    await createNamespace(kubectl, "policy", POLICY_LABEL);
-    await createNamespace(kubectl, "webhook", { "pullpass.dev/inject": "enabled" });
-
+    await kubectl.apply(...admissionPolicy(await policyVersion(kubectl), REGISTRIES, LABELS.policy));
+    stopSmallest = await startSmallestWebhook(cluster, LABELS.smallest, [
+      { op: "add", path: "/spec/imagePullSecrets", value: [{ name: SECRET }] },
+      { op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: "team-7" } },
+    ]);
+    const webhook = await startWebhook(cluster, {
+      registries: REGISTRIES.map((registry) => ({
+        ...registry,
+        auth: { type: "BasicAuth", username: "bench", password: "made-up-for-the-bench" },
+      })),
+    });
     const client = await createBenchClient(cluster);
-    for (const side of ["policy", "webhook"] as const) {
-      await waitUntil(`${side} to add the pull secret`, async () =>
-        (await createPod(client, side)).includes(SECRET),
+    for (const side of sides) {
+      await createNamespace(kubectl, side, LABELS[side]);
+      await waitUntil(`pods of ${side} to be as they should`, async () =>
+        hasSecretIf(side !== "plain", await createPod(client, side)),
       );
     }
     await measure(client, WARM_UP_PODS);
@@ -57,35 +70,47 @@ async function main(): Promise<void> {
     await webhook.stop();
     client.close();
   } finally {
+    stopSmallest();
     await cluster.stop();
   }
 }
 
-type Times = Readonly<Record<Side, readonly number[]>>;
+/** The newest of the API that this API server has. */
+async function policyVersion(kubectl: Kubectl): Promise<string> {
+  const served = (await kubectl.run(["api-versions"])).stdout.split("\n");
+  const versions = ["v1", "v1beta1"].map((version) => `admissionregistration.k8s.io/${version}`);
+  return versions.find((version) => served.includes(version)) ?? "";
+}
 
 /** Milliseconds of each creation. */
 async function measure(client: KubeClient, pods: number): Promise<Times> {
-  const times: Record<Side, number[]> = { plain: [], policy: [], webhook: [] };
+  const times: Record<Side, number[]> = { plain: [], policy: [], smallest: [], webhook: [] };
   for (let number = 0; number < pods; number++) {
-    for (const side of SIDES) {
+    for (const side of sides) {
       const start = performance.now();
       const secrets = await createPod(client, side);
       times[side].push(performance.now() - start);
-      if (secrets.includes(SECRET) !== (side !== "plain"))
+      if (!hasSecretIf(side !== "plain", secrets))
         throw new Error(`a pod of ${side} has the pull secrets [${secrets.join(", ")}]`);
     }
   }
   return times;
 }
 
+type Times = Readonly<Record<Side, readonly number[]>>;
+
+function hasSecretIf(isExpected: boolean, secrets: readonly unknown[]): boolean {
+  return isDeepStrictEqual(secrets, isExpected ? [SECRET] : []);
+}
+
 /** Creates a pod, and returns the names of its pull secrets. */
-async function createPod(client: KubeClient, namespace: Side): Promise<readonly (string | undefined)[]> {
+async function createPod(client: KubeClient, namespace: Side): Promise<readonly unknown[]> {
   const created = (await client.request({
     method: "POST",
     path: `/api/v1/namespaces/${namespace}/pods`,
     body: { apiVersion: "v1", kind: "Pod", metadata: { generateName: "pod-" }, spec: podSpec(IMAGE) },
-  })) as { readonly spec: { readonly imagePullSecrets?: readonly { readonly name?: string }[] } };
-  return (created.spec.imagePullSecrets ?? []).map(({ name }) => name);
+  })) as PodObject;
+  return pullSecretsOf(created);
 }
 
 function printTable(times: Times): void {
@@ -94,17 +119,17 @@ function printTable(times: Times): void {
     return sorted[Math.floor(sorted.length * fraction)] ?? NaN;
   };
   const cell = (milliseconds: number): string => `${milliseconds.toFixed(2)} ms`;
-  const kubernetes = spawnSync(process.execPath, ["--version"], { encoding: "utf8" }).stdout.trim();
+  const load = (loadavg()[0] ?? NaN).toFixed(1);
   console.log(
-    `Node ${kubernetes}, ${times.plain.length.toString()} pods a side in turns; load of the machine: ${(loadavg()[0] ?? NaN).toFixed(1)}\n`,
+    `Node ${process.version}, ${PODS.toString()} pods a side in turns; load of the machine: ${load}\n`,
   );
   console.log(
-    "| a pod's creation | p50 | p99 | added, p50 | added, p99 |\n| --- | ---: | ---: | ---: | ---: |",
+    "| a pod goes through | p50 | p99 | added, p50 | added, p99 |\n| --- | ---: | ---: | ---: | ---: |",
   );
-  for (const side of SIDES) {
+  for (const side of sides) {
     const added = (fraction: number): string =>
       side === "plain" ? "" : cell(at(side, fraction) - at("plain", fraction));
-    const cells = [side, cell(at(side, 0.5)), cell(at(side, 0.99)), added(0.5), added(0.99)];
+    const cells = [SIDES[side], cell(at(side, 0.5)), cell(at(side, 0.99)), added(0.5), added(0.99)];
     console.log(`| ${cells.join(" | ")} |`);
   }
 }

@@ -19,6 +19,8 @@ export interface WebhookOptions {
     readonly auth?: object;
     readonly use?: readonly string[];
   }[];
+  /** As in Polyaxon's catalogue. */
+  readonly connections?: readonly object[];
   readonly serviceAccounts?: { readonly attach: readonly string[] };
   /** Needs a cluster with a node. */
   readonly isPod?: boolean;
@@ -57,8 +59,8 @@ export const IS_STANDALONE = process.env["PULLPASS_WEBHOOK"] === "standalone";
 /** Runs `pullpass serve` as a person installs it: behind a Service of its own namespace, and registered. */
 export async function startWebhook(cluster: Cluster, options: WebhookOptions): Promise<RunningWebhook> {
   const { kubectl, authority } = cluster;
-  const { registries, serviceAccounts, shutdownDelaySeconds = 0 } = options;
-  const installation = await installPullpass(cluster, { registries, serviceAccounts });
+  const { registries, connections, serviceAccounts, shutdownDelaySeconds = 0 } = options;
+  const installation = await installPullpass(cluster, { registries, connections, serviceAccounts });
   const namespace = PULLPASS_NAMESPACE;
   const { host, port, dnsNames } = await createService(kubectl, { namespace, name: "pullpass" });
   const writeCertificate = async (issuer: Authority) => {

@@ -1,10 +1,14 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { kanikoImage, shellImage } from "./builder-images.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
 import type { RegistryWithUsers } from "./password-registry.ts";
+import { linesInReadme, linesOf } from "./readme-log.ts";
 import type { Credentials } from "./registry.ts";
+import { runCommand } from "./run-command.ts";
 import { mountsOf, runBuild, variablesOf } from "./run-build.ts";
 import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
 
@@ -122,6 +126,7 @@ await describeLevel("node", "kaniko builds from a private image and pushes to an
   it("with nothing but the label of its namespace", async () => {
     const { pod, phase, log, warnings } = await build("app");
     expect(log).toMatch(/Pushed \S+\/apps\/app@sha256:/);
+    expect(linesOf(log)).toEqual(expect.arrayContaining([...(await linesInReadme("kubectl logs app"))]));
     expect({ phase, warnings }).toEqual({ phase: "Succeeded", warnings: "" });
     expect(mountsOf(pod)).toContainEqual(OURS);
     const pulls = (await bases.accessLog("team-a/base")).filter(({ method }) => method === "GET");
@@ -151,6 +156,7 @@ await describeLevel("node", "kaniko builds from a private image and pushes to an
     expect(phase).toBe("Failed");
     expect(mountsOf(pod)).toEqual([{ name: "context", mountPath: "/workspace" }]);
     expect(log).toContain("UNAUTHORIZED: authentication required");
+    expect(linesOf(log)).toEqual(await linesInReadme("kubectl logs refused --namespace=plain"));
     const statuses = (await target.accessLog("apps/refused")).map(({ status }) => status);
     expect(new Set(statuses)).toEqual(new Set([401]));
   });
@@ -207,11 +213,26 @@ await describeLevel("node", "kaniko builds from a private image and pushes to an
     expect(variablesOf(pod)).toEqual({});
   });
 
-  it("but not to a registry without credentials, of which whoever creates the pod is warned", async () => {
+  it("but not to a registry without credentials, of which a warning tells at once, and `explain` before", async () => {
     const { host } = unknown;
-    const { phase, log, warnings } = await build("elsewhere", { destination: `${host}/apps/app:v1` });
-    expect(warnings).toContain(`container build: no credentials to push ${host}/apps/app`);
+    const { phase, log, warnings, manifest } = await build("elsewhere", {
+      destination: `${host}/apps/app:v1`,
+    });
+    const warning = `container build: no credentials to push ${host}/apps/app`;
+    expect(warnings).toBe(`Warning: ${warning}\n`);
     expect(phase).toBe("Failed");
     expect(log).toContain("UNAUTHORIZED");
+
+    const podFile = join(cluster.network.directory, "elsewhere.json");
+    await writeFile(podFile, manifest);
+    const args = ["dist/main.js", "explain", `--config=${webhook.configFile}`, "--pod", podFile];
+    const { stdout } = await runCommand(process.execPath, args);
+    expect(stdout.split("\n").map((line) => line.trim().replaceAll(/ +/g, " "))).toEqual(
+      expect.arrayContaining([
+        "mounts Secret pullpass.build at /kaniko/.docker for bases, target",
+        `pushes ${host}/apps/app without credentials`,
+        `warning ${warning}`,
+      ]),
+    );
   });
 });

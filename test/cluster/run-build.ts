@@ -18,6 +18,8 @@ interface BuildContainer {
 }
 
 export interface FinishedBuild {
+  /** What was asked for, as JSON. */
+  readonly manifest: string;
   /** As it was created, with what the webhook added. */
   readonly pod: BuildPod;
   /** What the webhook had to say to whoever created it. */
@@ -34,17 +36,19 @@ export async function runBuild(
   spec: object = {},
 ): Promise<FinishedBuild> {
   const { name: title, ...others } = metadata;
-  const manifest = podWith(
-    container.image,
-    { generateName: `${title}-`, ...others },
-    {
-      containers: [{ name: "build", ...container }],
-      hostNetwork: true,
-      restartPolicy: "Never",
-      ...spec,
-    },
+  const manifest = JSON.stringify(
+    podWith(
+      container.image,
+      { generateName: `${title}-`, ...others },
+      {
+        containers: [{ name: "build", ...container }],
+        hostNetwork: true,
+        restartPolicy: "Never",
+        ...spec,
+      },
+    ),
   );
-  const created = await kubectl.run(["create", "--filename=-", "--output=json"], JSON.stringify(manifest));
+  const created = await kubectl.run(["create", "--filename=-", "--output=json"], manifest);
   const pod = JSON.parse(created.stdout) as BuildPod;
   const where = [pod.metadata.name, `--namespace=${metadata.namespace}`];
   const { status } = await kubectl.waitFor<PodObject>(
@@ -54,6 +58,7 @@ export async function runBuild(
   );
   const { stdout: log } = await kubectl.run(["logs", ...where]);
   return {
+    manifest,
     pod,
     warnings: created.stderr,
     phase: status?.phase === "Succeeded" ? "Succeeded" : "Failed",

@@ -41,6 +41,8 @@ export interface ReviewLine {
 }
 
 export interface RunningWebhook {
+  /** What it runs with, for the commands that work without a cluster. */
+  readonly configFile: string;
   /** What other configurations for the same webhook are made from. */
   readonly registration: WebhookConfigurationOptions;
   /** Replaces the serving certificate by one of that authority, and waits until the process has taken it over. */
@@ -87,6 +89,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
   await awaitWebhooks(kubectl);
   const logged = async (message: string) => (await replica.log()).filter(({ msg }) => msg === message);
   return {
+    configFile: installation.configFile,
     registration,
     async reviews(ofNamespace) {
       const reviews = (await logged("review")) as unknown as readonly ReviewLine[];

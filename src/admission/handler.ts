@@ -46,6 +46,7 @@ function decideRequest(
 
   const context = {
     namespace: ports.namespace(namespace),
+    buildSecret: ports.buildSecret(namespace),
     serviceAccount: ports.serviceAccount(namespace, textOf(pod.spec, "serviceAccountName") ?? "default"),
   };
   return decide(pod, context, ports.registries());

@@ -1,5 +1,5 @@
 /** What the webhook needs to know; all of it is in memory, nothing is asked for while a pod waits. */
-import type { NamespaceFacts, ServiceAccountFacts } from "../core/kubernetes.ts";
+import type { BuildSecretFacts, NamespaceFacts, ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import type { Answer, Review } from "./review.ts";
 import type { Decision } from "../core/decision.ts";
@@ -8,6 +8,7 @@ export interface AdmissionPorts {
   /** The registries of the configuration that is in force now. */
   readonly registries: () => RegistryIndex;
   readonly namespace: (name: string) => NamespaceFacts;
+  readonly buildSecret: (namespace: string) => BuildSecretFacts | undefined;
   readonly serviceAccount: (namespace: string, name: string) => ServiceAccountFacts | undefined;
 }
 

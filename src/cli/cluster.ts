@@ -7,6 +7,7 @@ import type { Environment } from "../config/credentials.ts";
 import { messageOf } from "../core/error-message.ts";
 import type { Namespace } from "../core/kubernetes.ts";
 import { MANAGER } from "../core/labels.ts";
+import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import { keepAccountFacts } from "../kube/account-facts.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createCopyWriter } from "../kube/copy-writer.ts";
@@ -48,7 +49,7 @@ export interface ClusterTelemetry {
 }
 
 export interface Membership {
-  readonly ports: Pick<AdmissionPorts, "namespace" | "serviceAccount">;
+  readonly ports: Pick<AdmissionPorts, "namespace" | "buildSecret" | "serviceAccount">;
   /** Those that are kept in the cluster, if they are to be. */
   readonly certificates: CertificateSource | undefined;
   /** Why reviews should not come here yet; none once everything is known. */
@@ -188,6 +189,10 @@ export function joinCluster(
     ports: {
       // One that was made a moment ago: the API server knows it already, and asks only where the label is.
       namespace: (name) => namespaces.get(name) ?? { isOptedIn: true, labels: "unknown" },
+      buildSecret: (namespace) => ({
+        exists: replicator.copies.in(namespace).has(BUILD_SECRET_NAME),
+        unreadable: faults.registries(),
+      }),
       serviceAccount: (namespace, name) => accountFacts.of(namespace, name),
     },
     certificates,

@@ -5,7 +5,7 @@ import type { SourceFault } from "./sources.ts";
 
 export interface FaultReport {
   /** The registries whose credentials cannot be had now. */
-  registries(): readonly string[];
+  registries(): ReadonlySet<string>;
   /** Takes over the faults of the moment: each new one is logged by every replica. */
   report(faults: readonly SourceFault[]): void;
   /** Writes Events; the replica that begins to write does, too. */
@@ -22,6 +22,7 @@ export function createFaultReport(
   { isLeading, isPod }: { readonly isLeading: () => boolean; readonly isPod: boolean },
 ): FaultReport {
   let current: readonly SourceFault[] = [];
+  let registries: ReadonlySet<string> = new Set();
   const warnOfAll = (): void => {
     for (const { registry, message, secret } of current) {
       warn({
@@ -32,10 +33,11 @@ export function createFaultReport(
     }
   };
   return {
-    registries: () => current.map(({ registry }) => registry),
+    registries: () => registries,
     report(faults) {
       const before = new Set(current.map(describeFault));
       current = faults;
+      registries = new Set(faults.map(({ registry }) => registry));
       const news = faults.filter((fault) => !before.has(describeFault(fault)));
       for (const fault of news) logger.error(fault, "credentials cannot be had; copies stay as they are");
       // What was told before is not told again: see the recorder of Events.

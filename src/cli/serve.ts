@@ -139,6 +139,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 const STANDALONE: Membership = {
   ports: {
     namespace: () => ({ isOptedIn: true, labels: "unknown" }),
+    buildSecret: () => undefined,
     serviceAccount: () => undefined,
   },
   certificates: undefined,

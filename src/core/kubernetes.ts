@@ -39,9 +39,19 @@ export interface ServiceAccountFacts {
   readonly mountableSecretNames: readonly string[];
 }
 
+/** What is known of the build secret of a namespace. */
+export interface BuildSecretFacts {
+  /** It is there, whatever can be read now. */
+  readonly exists: boolean;
+  /** The names of the registries whose credentials cannot be read now: a new build secret goes without them. */
+  readonly unreadable: ReadonlySet<string>;
+}
+
 /** What the cluster says about the surroundings of a pod. */
 export interface PodContext {
   readonly namespace: NamespaceFacts;
+  /** Undefined if nothing is known of it; then it counts as there. */
+  readonly buildSecret?: BuildSecretFacts | undefined;
   /** Undefined if nothing is known of the pod's service account; then nothing is held against it. */
   readonly serviceAccount: ServiceAccountFacts | undefined;
 }

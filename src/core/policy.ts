@@ -32,7 +32,8 @@ import { WarningList } from "./warning.ts";
  * no         | yes      | no            | some   | some    | none of them       | skip mountable-secrets-enforced
  * no         | yes      | no            | some   | some    | some or all        | inject those
  */
-export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, index: RegistryIndex): Decision {
+export function decide(pod: Pod, context: PodContext, index: RegistryIndex): Decision {
+  const { namespace, serviceAccount } = context;
   if (annotationOf(pod, MIRROR_ANNOTATION) !== undefined) return skip("mirror-pod");
   if (!namespace.isOptedIn) return skip("namespace-not-opted-in");
   if (labelOf(pod, INJECT_LABEL) === "disabled") return skip("pod-opted-out");
@@ -44,7 +45,7 @@ export function decide(pod: Pod, { namespace, serviceAccount }: PodContext, inde
   addNamedRegistries(pod, index, isPermitted, needed, warnings);
   const builds =
     hasBuilder || annotationOf(pod, BUILD_CONTAINERS_ANNOTATION) !== undefined
-      ? planBuilds(pod, { namespace, serviceAccount }, index, warnings)
+      ? planBuilds(pod, context, index, warnings)
       : NO_BUILDS;
   const isBuildForbidden = builds.findings.some(isForbidden);
   if (needed.size === 0 && builds.injection === undefined && !isBuildForbidden) {

@@ -8,7 +8,7 @@ export interface ClusterGauges {
   readonly blockedNamespaces: number;
   readonly isLeading: boolean;
   /** Names of registries whose credentials cannot be had now. */
-  readonly unreadableSources: readonly string[];
+  readonly unreadableSources: ReadonlySet<string>;
   /** Seconds since each watch last told something, were it only that nothing happened. */
   readonly watchAgesSeconds: ReadonlyMap<string, number>;
 }

@@ -36,6 +36,7 @@ const handle = reviewHandler({
     isOptedIn: name !== "",
     labels: name.length % 2 === 0 ? { team: "a" } : "unknown",
   }),
+  buildSecret: () => undefined,
   serviceAccount: () => undefined,
 });
 

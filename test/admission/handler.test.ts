@@ -14,6 +14,7 @@ const PORTS: AdmissionPorts = {
       makeRegistry("hub", "docker.io", { secretName: "hub-creds" }),
     ),
   namespace: () => ({ isOptedIn: true, labels: {} }),
+  buildSecret: () => undefined,
   serviceAccount: () => undefined,
 };
 
@@ -120,11 +121,15 @@ describe("a request that is no pod's creation", () => {
         asked.push(name);
         return { isOptedIn: false, labels: {} };
       },
+      buildSecret: (name) => void asked.push(`build secret of ${name}`),
       serviceAccount: (namespace, name) => void asked.push(`${namespace}/${name}`),
     };
     const { decision, namespace } = handle("02-create-sa-with-imagepullsecrets", () => undefined, ports);
     expect(outcomeOf(decision)).toBe("namespace-not-opted-in");
     expect(handle(POD, ({ object }) => void (object.spec = {}), ports).answer.patch).toBeUndefined();
-    expect(asked).toEqual([namespace, "probe/withips", "probe", "probe/default"]);
+    expect(asked).toEqual([
+      ...[namespace, "build secret of probe", "probe/withips"],
+      ...["probe", "build secret of probe", "probe/default"],
+    ]);
   });
 });

@@ -15,6 +15,7 @@ export const PULLPASS_NAMESPACE = "pullpass";
 export interface Installation {
   /** Holds the configuration, and what it names by relative paths. */
   readonly directory: string;
+  readonly configFile: string;
   /** The kubeconfig of Pullpass's ServiceAccount. */
   readonly kubeconfig: string;
   /** Writes the configuration, by a rename as editors do. Whoever runs takes it over. */
@@ -67,6 +68,7 @@ export async function installPullpass(cluster: Cluster, configuration: object): 
   let started = 0;
   return {
     directory,
+    configFile,
     kubeconfig,
     configure,
     kubeconfigFor,

@@ -1,9 +1,10 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeKeyPair } from "./certificates.ts";
 import type { ClusterNetwork } from "./claim-network.ts";
 import { PAUSE_IMAGE, runContainerd, type Containerd } from "./containerd.ts";
 import type { ControlPlane } from "./control-plane.ts";
-import { pauseImage, writeImageArchive } from "./images.ts";
+import { pauseImage, writeImageArchive, type ImageContent } from "./images.ts";
 import { runKubelet } from "./kubelet.ts";
 import { createNodeNamespace } from "./node-namespace.ts";
 import type { NodeParts } from "./parts.ts";
@@ -17,6 +18,8 @@ export interface ClusterNode {
   readonly kubeletLog: string;
   readonly containerdLog: string;
   readonly containerd: Containerd;
+  /** Puts an image on the node, so that every pod may run it by that name without a pull. */
+  preload(name: string, content: ImageContent): Promise<void>;
 }
 
 interface NodeStatus {
@@ -54,9 +57,13 @@ export async function startNode(
     host: name,
     podAddressPrefix: network.address(0).replace(/\.0$/, ""),
   });
-  const archive = join(directory, "pause.tar");
-  await writeImageArchive(archive, PAUSE_IMAGE, await pauseImage(parts.pause));
-  await containerd.ctr("images", "import", archive);
+  const preload = async (image: string, content: ImageContent) => {
+    const archive = join(directory, "preload.tar");
+    await writeImageArchive(archive, image, content);
+    await containerd.ctr("images", "import", archive);
+    await rm(archive);
+  };
+  await preload(PAUSE_IMAGE, await pauseImage(parts.pause));
 
   const serving = await controlPlane.authority.issue({ commonName: `system:node:${name}`, hosts: [name] });
   const kubelet = await runKubelet({
@@ -78,6 +85,7 @@ export async function startNode(
     kubeletLog: kubelet.daemon.logFile,
     containerdLog: containerd.daemon.logFile,
     containerd,
+    preload,
   };
 }
 

@@ -19,6 +19,8 @@ export interface WebhookOptions {
     readonly auth?: object;
     readonly use?: readonly string[];
   }[];
+  /** As in Polyaxon's catalogue. */
+  readonly connections?: readonly object[];
   readonly serviceAccounts?: { readonly attach: readonly string[] };
   /** Needs a cluster with a node. */
   readonly isPod?: boolean;
@@ -39,6 +41,8 @@ export interface ReviewLine {
 }
 
 export interface RunningWebhook {
+  /** What it runs with, for the commands that work without a cluster. */
+  readonly configFile: string;
   /** What other configurations for the same webhook are made from. */
   readonly registration: WebhookConfigurationOptions;
   /** Replaces the serving certificate by one of that authority, and waits until the process has taken it over. */
@@ -57,8 +61,8 @@ export const IS_STANDALONE = process.env["PULLPASS_WEBHOOK"] === "standalone";
 /** Runs `pullpass serve` as a person installs it: behind a Service of its own namespace, and registered. */
 export async function startWebhook(cluster: Cluster, options: WebhookOptions): Promise<RunningWebhook> {
   const { kubectl, authority } = cluster;
-  const { registries, serviceAccounts, shutdownDelaySeconds = 0 } = options;
-  const installation = await installPullpass(cluster, { registries, serviceAccounts });
+  const { registries, connections, serviceAccounts, shutdownDelaySeconds = 0 } = options;
+  const installation = await installPullpass(cluster, { registries, connections, serviceAccounts });
   const namespace = PULLPASS_NAMESPACE;
   const { host, port, dnsNames } = await createService(kubectl, { namespace, name: "pullpass" });
   const writeCertificate = async (issuer: Authority) => {
@@ -85,6 +89,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
   await awaitWebhooks(kubectl);
   const logged = async (message: string) => (await replica.log()).filter(({ msg }) => msg === message);
   return {
+    configFile: installation.configFile,
     registration,
     async reviews(ofNamespace) {
       const reviews = (await logged("review")) as unknown as readonly ReviewLine[];

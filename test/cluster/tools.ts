@@ -65,6 +65,24 @@ export const HELM: GoTool = {
   stamp: (version) => ({ "helm.sh/helm/v4/internal/version.version": version }),
 };
 
+/** A maintained fork: the original is archived. Its image and where it reads credentials are as they were. */
+export const KANIKO: GoTool = {
+  name: "kaniko",
+  directory: join(GO_DIRECTORY, "kaniko"),
+  versionModule: "github.com/chainguard-dev/kaniko",
+  packages: ["github.com/chainguard-dev/kaniko/cmd/executor"],
+  program: "executor",
+  stamp: (version) => ({ "github.com/chainguard-dev/kaniko/pkg/version.version": version }),
+};
+
+export const CRANE: GoTool = {
+  name: "crane",
+  directory: join(GO_DIRECTORY, "crane"),
+  versionModule: "github.com/google/go-containerregistry",
+  packages: ["github.com/google/go-containerregistry/cmd/crane"],
+  program: "crane",
+};
+
 export const PAUSE: GoTool = {
   name: "pause",
   directory: join(GO_DIRECTORY, "pause"),

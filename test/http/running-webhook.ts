@@ -35,6 +35,7 @@ export async function startWebhook(
   const handle = reviewHandler({
     registries: () => index,
     namespace: () => ({ isOptedIn: true, labels: { team: "b" } }),
+    buildSecret: () => undefined,
     serviceAccount: () => undefined,
     ...ports,
   });

@@ -27,11 +27,12 @@ export interface BuildPlan {
 /** For a pod that has a container with a builder's image, or the annotation that names some. */
 export function planBuilds(
   pod: Pod,
-  { namespace, serviceAccount }: PodContext,
+  context: PodContext,
   index: RegistryIndex,
   warnings: WarningList,
 ): BuildPlan {
-  const supply = buildSupplyOf(namespace, index);
+  const { serviceAccount } = context;
+  const supply = buildSupplyOf(context, index);
   const volumes = new BuildVolumes(pod);
   const findings = findBuilders(pod, index, warnings).map((found): BuildFinding => {
     const target = targetOf(found);
@@ -63,12 +64,18 @@ interface Surroundings {
 }
 
 function mountFor(
-  { builder, container }: BuilderContainer,
+  { builder, container, name: containerName }: BuilderContainer,
   target: BuildTarget,
   { destinations, supply, volumes, serviceAccount, warnings }: Surroundings,
 ): BuildMount | BuildSkipReason {
   const secret = chooseSecret(builder, target, destinations, supply);
-  if (secret === undefined) return supply.isPartlyUnknown ? "labels-unknown" : "no-credentials";
+  if (secret === undefined) {
+    if (supply.isPartlyUnreadable) {
+      warnings.add(`container ${containerName}: the credentials of its registries cannot be read now`);
+      return "credentials-unreadable";
+    }
+    return supply.isPartlyUnknown ? "labels-unknown" : "no-credentials";
+  }
   const { secretName, isBuildSecret, registries } = secret;
   if (!isBuildSecret && volumes.carries(secretName)) return "carried-by-the-pod";
   if (

@@ -211,9 +211,15 @@ describe("which Secret", () => {
       to("acme/app"),
       "mount pullpass.build at /kaniko/.docker for hub",
     ],
-    ["none that covers", [HUB, FOR_KANIKO], to("ghcr.io/a"), CONNECTION],
-    ["no destination", [HUB, FOR_KANIKO], to(), CONNECTION],
+    [
+      "none that covers",
+      [HUB, FOR_KANIKO],
+      to("ghcr.io/a"),
+      "mount pullpass.build at /kaniko/.docker for hub",
+    ],
+    ["no destination", [HUB, FOR_KANIKO], to(), "mount pullpass.build at /kaniko/.docker for hub"],
     ["a connection alone", [FOR_KANIKO], to(), CONNECTION],
+    ["a connection alone that does not cover", [FOR_KANIKO], to("ghcr.io/a"), CONNECTION],
     [
       "the second of two connections",
       [
@@ -231,7 +237,7 @@ describe("which Secret", () => {
     ],
     [
       "the connection of a builder's usual directory",
-      [HUB, FOR_ROOT],
+      [FOR_ROOT],
       DOCKER,
       "mount root-conf at /pullpass/docker for poly-root",
     ],
@@ -254,6 +260,31 @@ describe("which Secret", () => {
   ] as const)("in a namespace with the labels %j, of %j: %s", (labels, registries, expected) => {
     const context = { ...CONTEXT, namespace: { isOptedIn: true, labels } };
     expect(outcomesOf(plan(KANIKO, registries, { context }))).toEqual([expected]);
+  });
+
+  // In the order of the table above `buildSupplyOf`.
+  it.each([
+    [undefined, [HUB, TEAM_A], MERGED, []],
+    [{ exists: true, unreadable: ["hub", "team-a"] }, [HUB, TEAM_A], MERGED, []],
+    [{ exists: false, unreadable: ["other"] }, [HUB, TEAM_A], MERGED, []],
+    [
+      { exists: false, unreadable: ["team-a"] },
+      [HUB, TEAM_A],
+      "mount pullpass.build at /kaniko/.docker for hub",
+      [],
+    ],
+    [
+      { exists: false, unreadable: ["hub", "team-a"] },
+      [HUB, TEAM_A],
+      "skip credentials-unreadable",
+      ["container build: the credentials of its registries cannot be read now"],
+    ],
+    [{ exists: false, unreadable: ["hub"] }, [HUB, FOR_KANIKO], CONNECTION, []],
+  ])("where the build secret is %j", (facts, registries, expected, warnings) => {
+    const buildSecret = facts && { ...facts, unreadable: new Set(facts.unreadable) };
+    const planned = plan(KANIKO, registries, { context: { ...CONTEXT, buildSecret } });
+    expect(outcomesOf(planned)).toEqual([expected]);
+    expect(planned.warnings).toEqual(warnings);
   });
 
   it("shows a connection's Secret as config.json, whichever key it has, and waits for it", () => {
@@ -321,7 +352,8 @@ describe("which Secret", () => {
 
 describe("names of volumes", () => {
   const namesFor = (volumes: readonly unknown[]): unknown => {
-    const { injection } = plan([DOCKER, { ...KANIKO, name: "second" }], [HUB, FOR_KANIKO], {
+    const second = { ...KANIKO, name: "second", args: ["-d=my.registry.com/org/app"] };
+    const { injection } = plan([DOCKER, second], [HUB, FOR_KANIKO], {
       spec: { volumes },
     });
     return [

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { dockerizerImage, skopeoImage } from "./builder-images.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
+import type { RegistryWithUsers } from "./password-registry.ts";
+import type { Credentials } from "./registry.ts";
+import { mountsOf, runBuild, variablesOf } from "./run-build.ts";
+import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+
+const PUBLISHER: Credentials = { username: "publisher", password: "made-up:publisher" };
+const OPTED_IN = "opted-in";
+/** Without the label. */
+const PLAIN = "plain";
+const DOCKERIZER = "docker.io/polyaxon/polyaxon-dockerizer:1.3.2";
+const SKOPEO = "quay.io/skopeo/stable:v1.9.3";
+const OTHER = "registry.example.com/tools/publish:v1";
+
+await describeLevel("node", "from one private registry to another", () => {
+  let cluster: NodeCluster;
+  let origin: RegistryWithUsers;
+  let target: RegistryWithUsers;
+  let webhook: RunningWebhook;
+
+  beforeAll(async () => {
+    cluster = await startNodeCluster();
+    const { kubectl, node } = cluster;
+    origin = cluster.passwordRegistry;
+    target = await cluster.addPasswordRegistry("target", 14);
+    await target.setUser(PUBLISHER);
+    webhook = await startWebhook(cluster, {
+      registries: [
+        { name: "origin", address: origin.host, auth: { type: "BasicAuth", ...REGISTRY_USER } },
+        { name: "target", address: target.host, auth: { type: "BasicAuth", ...PUBLISHER } },
+      ],
+      isPod: true,
+    });
+    await origin.push("team-a/app:v1", REGISTRY_USER);
+    const crane = await dockerizerImage(cluster);
+    await node.preload(DOCKERIZER, crane);
+    await node.preload(OTHER, crane);
+    await node.preload(SKOPEO, await skopeoImage(cluster));
+    await createNamespace(kubectl, OPTED_IN, { "pullpass.dev/inject": "enabled" });
+    await createNamespace(kubectl, PLAIN);
+  });
+  afterAll(async () => {
+    await webhook.stop();
+    await cluster.stop();
+  });
+
+  const isPushed = async (repository: string) =>
+    (await target.accessLog(repository)).some(
+      ({ method, path, status }) => method === "PUT" && path.endsWith("/manifests/v1") && status === 201,
+    );
+  const craneCopy = (name: string) => [
+    "copy",
+    `${origin.host}/team-a/app:v1`,
+    `${target.host}/crane/${name}:v1`,
+  ];
+  const skopeoCopy = (name: string) => [
+    "copy",
+    `docker://${origin.host}/team-a/app:v1`,
+    `docker://${target.host}/skopeo/${name}:v1`,
+  ];
+
+  it.each([
+    ["root", {}, "/root/.docker", {}],
+    [
+      "somebody",
+      { securityContext: { runAsUser: 1000 } },
+      "/pullpass/docker",
+      { DOCKER_CONFIG: "/pullpass/docker" },
+    ],
+    [
+      "somebody-at-home",
+      { securityContext: { runAsUser: 1000 }, env: [{ name: "HOME", value: "/home/dev" }] },
+      "/home/dev/.docker",
+      { HOME: "/home/dev" },
+    ],
+  ])("the dockerizer pushes as %s", async (name, container, mountPath, variables) => {
+    const { pod, phase, log } = await runBuild(
+      cluster.kubectl,
+      { name, namespace: OPTED_IN },
+      { image: DOCKERIZER, args: craneCopy(name), ...container },
+    );
+    expect(log).toContain("pushed");
+    expect(phase).toBe("Succeeded");
+    expect(mountsOf(pod)).toContainEqual({ name: "pullpass-build", mountPath });
+    expect(variablesOf(pod)).toEqual(variables);
+    expect(await isPushed(`crane/${name}`)).toBe(true);
+  });
+
+  it("skopeo pushes, although its image says that credentials are elsewhere", async () => {
+    const { pod, phase, log } = await runBuild(
+      cluster.kubectl,
+      { name: "skopeo", namespace: OPTED_IN },
+      { image: SKOPEO, args: skopeoCopy("app") },
+    );
+    expect({ phase, log }).toMatchObject({ phase: "Succeeded" });
+    expect(variablesOf(pod)).toEqual({ REGISTRY_AUTH_FILE: "/pullpass/docker/config.json" });
+    expect(await isPushed("skopeo/app")).toBe(true);
+  });
+
+  it("any image pushes whose container an annotation names, and no other container sees the credentials", async () => {
+    const annotations = { "pullpass.dev/build-containers": "build" };
+    const bystander = { name: "bystander", image: OTHER, args: ["version"] };
+    const { pod, phase } = await runBuild(
+      cluster.kubectl,
+      { name: "named", namespace: OPTED_IN, annotations },
+      { image: OTHER, args: craneCopy("named") },
+      { initContainers: [bystander] },
+    );
+    expect(phase).toBe("Succeeded");
+    expect(variablesOf(pod)).toEqual({ DOCKER_CONFIG: "/pullpass/docker" });
+    expect(JSON.stringify(pod.spec.initContainers)).not.toContain("pullpass");
+    expect(await isPushed("crane/named")).toBe(true);
+  });
+
+  it.each([
+    ["the dockerizer", "dockerizer", DOCKERIZER, craneCopy],
+    ["skopeo", "skopeo", SKOPEO, skopeoCopy],
+  ])("%s is refused in a namespace without the label", async (_title, name, image, copy) => {
+    const { pod, phase, log } = await runBuild(
+      cluster.kubectl,
+      { name, namespace: PLAIN },
+      { image, args: copy("refused") },
+    );
+    expect(phase).toBe("Failed");
+    expect(log).toMatch(/unauthorized|authentication required/i);
+    expect(JSON.stringify(pod.spec)).not.toContain("pullpass");
+  });
+});

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+import { podWith } from "./pods.ts";
+import { waitForCopies } from "./read-copies.ts";
+import { mountsOf, type BuildPod } from "./run-build.ts";
+import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const KANIKO = "gcr.io/kaniko-project/executor:v1.24.0";
+const OPTED_IN = { "pullpass.dev/inject": "enabled" };
+const MOUNT = { name: "pullpass-build", mountPath: "/kaniko/.docker" };
+const WARNING = "Warning: container main: the credentials of its registries cannot be read now";
+
+await describeLevel("control-plane", "a build pod never waits for a build secret that does not come", () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  let webhook: RunningWebhook;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    client = await createTestKubeClient(cluster);
+    webhook = await startWebhook(cluster, {
+      registries: [
+        { name: "team-a", address: "registry.example.com", auth: { type: "Secret", name: "team-a" } },
+      ],
+    });
+    await createNamespace(cluster.kubectl, "first", OPTED_IN);
+  });
+  afterAll(async () => {
+    await webhook.stop();
+    await cluster.stop();
+  });
+
+  /** What the pod's container mounts, and what whoever creates it is told. */
+  const create = async (namespace: string) => {
+    const pod = podWith(
+      KANIKO,
+      { generateName: "build-", namespace },
+      { automountServiceAccountToken: false },
+    );
+    const args = ["create", "--filename=-", "--output=json", "--dry-run=server"];
+    const { stdout, stderr } = await cluster.kubectl.run(args, JSON.stringify(pod));
+    return { mounts: mountsOf(JSON.parse(stdout) as BuildPod), warnings: stderr.trim() };
+  };
+
+  it("where its registries' credentials cannot be read, nothing is mounted, and a warning says so", async () => {
+    expect(await create("first")).toEqual({ mounts: [], warnings: WARNING });
+  });
+
+  it("once they can, it is", async () => {
+    await cluster.kubectl.create({
+      ...{ apiVersion: "v1", kind: "Secret", type: "kubernetes.io/basic-auth" },
+      metadata: { name: "team-a", namespace: "pullpass" },
+      stringData: { username: "builder", password: "made-up" },
+    });
+    await waitForCopies(client, "first", {
+      "pullpass-team-a": { "registry.example.com": "builder:made-up" },
+      "pullpass.build": { "registry.example.com": "builder:made-up" },
+    });
+    expect(await create("first")).toEqual({ mounts: [MOUNT], warnings: "" });
+  });
+
+  it("when they are lost again, it is where the build secret is already, and nowhere else", async () => {
+    await cluster.kubectl.run(["delete", "secret", "team-a", "--namespace=pullpass"]);
+    await createNamespace(cluster.kubectl, "second", OPTED_IN);
+    // Until it knows of the loss, Pullpass writes one there, and puts it back.
+    await waitUntil("a namespace without one", async () => {
+      const option = "--namespace=second";
+      await cluster.kubectl.run(["delete", "secret", "pullpass.build", option, "--ignore-not-found"]);
+      return (await create("second")).warnings === WARNING;
+    });
+    expect((await create("second")).mounts).toEqual([]);
+    expect(await create("first")).toEqual({ mounts: [MOUNT], warnings: "" });
+  });
+});

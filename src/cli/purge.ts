@@ -30,13 +30,26 @@ export class StillRunningError extends Error {
   override readonly name = "StillRunningError";
 }
 
+/**
+ * What the chart and install.yaml have outside of the namespace, besides the webhook. Helm removes it; nobody does where
+ * the namespace was deleted instead, with all that Helm knew in it.
+ */
+const LEFT_OUTSIDE: readonly string[] = [
+  "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/pullpass-secrets",
+  "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/pullpass-secrets",
+  ...["pullpass", "pullpass-certificate"].flatMap((name) => [
+    `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
+    `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
+  ]),
+];
+
 /** Whoever changes an account between reading and patching it does so once or twice, and not forever. */
 const ATTEMPTS = 10;
 
 /**
  * Removes the webhook first, so that no pod names a Secret that goes; then the copies; then what was added to
- * ServiceAccounts; then the certificates and the lease. What is gone already is no error, so that a purge that broke off
- * can be run again.
+ * ServiceAccounts; then the certificates and the lease; and at last, where nothing came back, the rights of Pullpass. What
+ * is gone already is no error, so that a purge that broke off can be run again.
  *
  * @throws StillRunningError if copies come back; KubeApiError, KubeUnreachableError
  */
@@ -54,6 +67,7 @@ export async function purge(client: KubeClient, { namespace, webhook, lease }: P
       `${left.length.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
     );
   }
+  for (const path of LEFT_OUTSIDE) await remove(client, path);
   return { copies: copyCount, accounts: accountCount };
 }
 

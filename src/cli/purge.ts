@@ -1,5 +1,5 @@
 /** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
-import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER, SELF_MANAGED, type Labels } from "../core/labels.ts";
+import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/certificate-writer.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -55,10 +55,12 @@ const ATTEMPTS = 10;
  */
 export async function purge(client: KubeClient, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
   await remove(client, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
-  const copies: Collection = { path: "/api/v1/secrets", query: labelled({ [MANAGED_BY_LABEL]: MANAGER }) };
+  const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
+  const copies: Collection = { path: "/api/v1/secrets", query };
   const copyCount = await removeSecrets(client, copies);
   const accountCount = await detachAll(client);
-  const certificates = labelled({ [CERTIFICATES_LABEL]: SELF_MANAGED });
+  // Those of cert-manager, too, which leaves them behind.
+  const certificates = { labelSelector: CERTIFICATES_LABEL };
   await removeSecrets(client, { path: secretsPath(namespace), query: certificates });
   await remove(client, `${leasesPath(namespace)}/${lease}`);
   const left = await list(client, copies);
@@ -121,9 +123,4 @@ async function remove(client: KubeClient, path: string, uid?: string): Promise<v
   } catch (error) {
     if (!hasStatus(error, 404, 409)) throw error;
   }
-}
-
-function labelled(labels: Labels): Readonly<Record<string, string>> {
-  const selector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return { labelSelector: selector.join(",") };
 }

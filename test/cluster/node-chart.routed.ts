@@ -1,12 +1,19 @@
 /** What `helm install` makes of the chart and the image, where kubelet runs the pods and kube-proxy routes the Service. */
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
+import { renewCertificate, startCertManager } from "./cert-manager.ts";
 import { ATTACHED, NAMESPACE_FLAG, startChartOnNode, TEAM, type ChartOnNode } from "./chart-on-node.ts";
 import { describeLevel } from "./describe-level.ts";
 import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
 import { REGISTRY_USER } from "./node-cluster.ts";
 import { podSpec, podWith, type PodList } from "./pods.ts";
-import { readCertificateSecret } from "./published-certificates.ts";
+import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
+import { runCommand } from "./run-command.ts";
+import type { Daemon } from "./run-daemon.ts";
+import { servedFingerprints } from "./served-fingerprints.ts";
 import { waitUntil } from "./wait-until.ts";
 import { WORKLOADS } from "./workloads.ts";
 
@@ -25,6 +32,8 @@ const WITH_SHORT_TIMING = [
   '--set-json=extraVolumeMounts=[{"name":"timing","mountPath":"/etc/timing"}]',
   '--set-json=extraEnv=[{"name":"NODE_OPTIONS","value":"--import=/etc/timing/short.mjs"}]',
 ];
+/** Something is renewed several times, or kubelet has to bring it. */
+const LONG = { timeout: 180_000 };
 /** Every kind of which the chart or Pullpass makes objects. */
 const KINDS =
   "secret,lease,deployment,service,serviceaccount,networkpolicy,pdb,job,role,rolebinding,clusterrole," +
@@ -32,6 +41,7 @@ const KINDS =
 
 await describeLevel("node", "the chart, installed", () => {
   let chart: ChartOnNode;
+  let certManager: Daemon | undefined;
 
   beforeAll(async () => {
     chart = await startChartOnNode();
@@ -39,21 +49,38 @@ await describeLevel("node", "the chart, installed", () => {
     await chart.deploy("install");
   }, 5 * 60_000);
   afterEach(() => chart.stopPods());
-  afterAll(() => chart.stop());
+  afterAll(async () => {
+    await certManager?.stop();
+    await chart.stop();
+  });
 
   const runningIn = (namespace: string, count: number) =>
     chart.cluster.kubectl.waitFor<PodList>(
       ["pods", `--namespace=${namespace}`],
       ({ items }) => items.length === count && items.every(({ status }) => status?.phase === "Running"),
     );
-  const objectsOfPullpass = async () => {
-    const { stdout } = await chart.cluster.kubectl.run(["get", KINDS, "--all-namespaces", "--output=name"]);
+  const objectsOfPullpass = async (moreKinds = "") => {
+    const { stdout } = await chart.cluster.kubectl.run([
+      "get",
+      `${KINDS}${moreKinds}`,
+      "--all-namespaces",
+      "--output=name",
+    ]);
     return stdout.split("\n").filter((line) => line.includes("pullpass"));
   };
   const pullSecretsOfAccount = async () =>
     (await chart.cluster.kubectl.json("get", "serviceaccount", "default", `--namespace=${ATTACHED}`))[
       "imagePullSecrets"
     ];
+
+  const areServing = (fingerprint: string) =>
+    waitUntil(
+      "all replicas to serve the certificate",
+      async () =>
+        (await servedFingerprints(chart.cluster.kubectl)).join() === [fingerprint, fingerprint].join(),
+      { timeoutMs: 90_000, intervalMs: 500 },
+    );
+  const uninstall = () => chart.helm.run("uninstall", "pullpass", NAMESPACE_FLAG, "--timeout=120s");
 
   it("runs two replicas", async () => {
     await runningIn(PULLPASS_NAMESPACE, 2);
@@ -80,7 +107,7 @@ await describeLevel("node", "the chart, installed", () => {
     expect((await readCertificateSecret(chart.client)).resourceVersion).toBe(before.resourceVersion);
   });
 
-  it("refuses no pod while its certificates are renewed, again and again", { timeout: 180_000 }, async () => {
+  it("refuses no pod while its certificates are renewed, again and again", LONG, async () => {
     const { kubectl } = chart.cluster;
     await kubectl.run([
       "create",
@@ -123,10 +150,69 @@ await describeLevel("node", "the chart, installed", () => {
       "the account to have its secret",
       async () => (await pullSecretsOfAccount()) !== undefined,
     );
-    await chart.helm.run("uninstall", "pullpass", NAMESPACE_FLAG, "--timeout=120s");
+    await uninstall();
     expect(await objectsOfPullpass()).toEqual([]);
     expect(await pullSecretsOfAccount()).toBeUndefined();
     await kubectl.create(podWith("registry.example.com/app:v1", { name: "late", namespace: TEAM }));
+  });
+
+  it("serves a certificate that was made by hand, and the next one, and refuses no pod", LONG, async () => {
+    const { kubectl, network } = chart.cluster;
+    const directory = join(network.directory, "by-hand");
+    const make = () => runCommand("certs/make.sh", [directory]);
+    const secret = ["secret", "tls", "by-hand", NAMESPACE_FLAG];
+    const files = [`--cert=${directory}/tls.crt`, `--key=${directory}/tls.key`];
+    const fingerprintOf = async (file: string) =>
+      new X509Certificate(await readFile(join(directory, file))).fingerprint256;
+    await make();
+    await kubectl.run(["create", ...secret, ...files]);
+    const mode = "--set=tls.mode=secret,tls.secretName=by-hand";
+    await chart.deploy("install", mode, `--set-file=tls.caBundle=${directory}/ca.crt`);
+    await areServing(await fingerprintOf("tls.crt"));
+    expect(await publishedBundles(chart.client)).toEqual([[await fingerprintOf("ca.crt")]]);
+    const pods = chart.startPods("by hand");
+    await make();
+    const { stdout } = await kubectl.run([
+      "create",
+      ...secret,
+      ...files,
+      "--dry-run=client",
+      "--output=yaml",
+    ]);
+    await kubectl.run(["replace", "--filename=-"], stdout);
+    await areServing(await fingerprintOf("tls.crt"));
+    expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
+    await uninstall();
+    // It is the admin's, and stays.
+    expect(await objectsOfPullpass()).toEqual([]);
+    await kubectl.run(["delete", "secret", "by-hand", NAMESPACE_FLAG]);
+  });
+
+  it("is given its certificates by cert-manager, and the next ones, and refuses no pod", LONG, async () => {
+    certManager = await startCertManager(chart.cluster);
+    await chart.deploy("install", "--set=tls.mode=cert-manager");
+    const renew = async (name: string, secretName: string) => {
+      const fingerprint = async () =>
+        (await readCertificateSecret(chart.client, secretName)).serving?.fingerprint256;
+      const before = await fingerprint();
+      await renewCertificate(chart.cluster, name);
+      return waitUntil(`${name} to be renewed`, async () => {
+        const now = await fingerprint();
+        return now !== before && now;
+      });
+    };
+    const bundles = await publishedBundles(chart.client);
+    const pods = chart.startPods("cert-manager");
+    await areServing(await renew("pullpass", "pullpass-tls"));
+    expect(await publishedBundles(chart.client)).toEqual(bundles);
+    const authority = await renew("pullpass-ca", "pullpass-tls-ca");
+    await areServing(await renew("pullpass", "pullpass-tls"));
+    await waitUntil("the new authority", async () =>
+      (await publishedBundles(chart.client)).flat().includes(authority),
+    );
+    expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
+    await uninstall();
+    expect(await objectsOfPullpass(",certificate,issuer,certificaterequest")).toEqual([]);
   });
 
   it("keeps no pod out when its namespace is deleted by force; purge then removes the rest", async () => {

@@ -17,6 +17,8 @@ export interface GoTool {
   readonly stamp?: (version: string) => Readonly<Record<string, string>>;
   /** The program that a build of one package makes; where there are several, Go names them after their packages. */
   readonly program?: string;
+  /** A directory of the required module whose files are kept beside the programs, in one of the same name. */
+  readonly keeps?: string;
   /** Names by which the program is started as well; it tells by them what to be. */
   readonly links?: readonly string[];
 }
@@ -63,6 +65,15 @@ export const HELM: GoTool = {
   packages: ["helm.sh/helm/v4/cmd/helm"],
   program: "helm",
   stamp: (version) => ({ "helm.sh/helm/v4/internal/version.version": version }),
+};
+
+export const CERT_MANAGER: GoTool = {
+  name: "cert-manager",
+  directory: join(GO_DIRECTORY, "cert-manager"),
+  versionModule: "github.com/cert-manager/cert-manager",
+  packages: ["."],
+  program: "cert-manager",
+  keeps: "deploy/crds",
 };
 
 export const PAUSE: GoTool = {

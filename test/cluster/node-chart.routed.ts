@@ -171,6 +171,7 @@ await describeLevel("node", "the chart, installed", () => {
     await areServing(await fingerprintOf("tls.crt"));
     expect(await publishedBundles(chart.client)).toEqual([[await fingerprintOf("ca.crt")]]);
     const pods = chart.startPods("by hand");
+    await waitUntil("some pods", () => pods.count() > 200);
     await make();
     const { stdout } = await kubectl.run([
       "create",
@@ -181,6 +182,8 @@ await describeLevel("node", "the chart, installed", () => {
     ]);
     await kubectl.run(["replace", "--filename=-"], stdout);
     await areServing(await fingerprintOf("tls.crt"));
+    const count = pods.count();
+    await waitUntil("some more", () => pods.count() > count + 200);
     expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
     await uninstall();
     // It is the admin's, and stays.

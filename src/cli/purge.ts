@@ -1,5 +1,5 @@
 /** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
-import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER, SELF_MANAGED, type Labels } from "../core/labels.ts";
+import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/certificate-writer.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -30,22 +30,37 @@ export class StillRunningError extends Error {
   override readonly name = "StillRunningError";
 }
 
+/**
+ * What the chart and install.yaml have outside of the namespace, besides the webhook. Helm removes it; nobody does where
+ * the namespace was deleted instead, with all that Helm knew in it.
+ */
+const LEFT_OUTSIDE: readonly string[] = [
+  "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/pullpass-secrets",
+  "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/pullpass-secrets",
+  ...["pullpass", "pullpass-certificate"].flatMap((name) => [
+    `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
+    `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
+  ]),
+];
+
 /** Whoever changes an account between reading and patching it does so once or twice, and not forever. */
 const ATTEMPTS = 10;
 
 /**
  * Removes the webhook first, so that no pod names a Secret that goes; then the copies; then what was added to
- * ServiceAccounts; then the certificates and the lease. What is gone already is no error, so that a purge that broke off
- * can be run again.
+ * ServiceAccounts; then the certificates and the lease; and at last, where nothing came back, the rights of Pullpass. What
+ * is gone already is no error, so that a purge that broke off can be run again.
  *
  * @throws StillRunningError if copies come back; KubeApiError, KubeUnreachableError
  */
 export async function purge(client: KubeClient, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
   await remove(client, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
-  const copies: Collection = { path: "/api/v1/secrets", query: labelled({ [MANAGED_BY_LABEL]: MANAGER }) };
+  const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
+  const copies: Collection = { path: "/api/v1/secrets", query };
   const copyCount = await removeSecrets(client, copies);
   const accountCount = await detachAll(client);
-  const certificates = labelled({ [CERTIFICATES_LABEL]: SELF_MANAGED });
+  // Those of cert-manager, too, which leaves them behind.
+  const certificates = { labelSelector: CERTIFICATES_LABEL };
   await removeSecrets(client, { path: secretsPath(namespace), query: certificates });
   await remove(client, `${leasesPath(namespace)}/${lease}`);
   const left = await list(client, copies);
@@ -54,6 +69,7 @@ export async function purge(client: KubeClient, { namespace, webhook, lease }: P
       `${left.length.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
     );
   }
+  for (const path of LEFT_OUTSIDE) await remove(client, path);
   return { copies: copyCount, accounts: accountCount };
 }
 
@@ -107,9 +123,4 @@ async function remove(client: KubeClient, path: string, uid?: string): Promise<v
   } catch (error) {
     if (!hasStatus(error, 404, 409)) throw error;
   }
-}
-
-function labelled(labels: Labels): Readonly<Record<string, string>> {
-  const selector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return { labelSelector: selector.join(",") };
 }

@@ -25,8 +25,9 @@ export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 /** The value of that label, and the name under which the API server keeps track of the fields that we write. */
 export const MANAGER = "pullpass";
 /**
- * On the Secret in which Pullpass keeps its own certificates, with the value {@link SELF_MANAGED}. Not the label of a
- * copy: as a copy that no namespace needs it would be removed.
+ * On the Secret in which Pullpass keeps its own certificates, with the value {@link SELF_MANAGED}, and on those that
+ * cert-manager keeps for the chart, with another one. Not the label of a copy: as a copy that no namespace needs they would
+ * be removed.
  */
 export const CERTIFICATES_LABEL = "pullpass.dev/certificates";
 export const SELF_MANAGED = "self-managed";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { aloneOnThisMachine, cacheDirectory } from "./cache-directory.ts";
 import { findExecutable, isExecutable } from "./find-executable.ts";
@@ -23,7 +23,8 @@ export async function builtDirectory(tool: GoTool): Promise<string> {
   for (const name of (await readdir(tool.directory)).sort()) {
     hash.update(name).update(await readFile(join(tool.directory, name)));
   }
-  hash.update(JSON.stringify([process.arch, await buildArguments(tool), tool.links ?? []]));
+  const kept = tool.keeps === undefined ? [] : [tool.keeps];
+  hash.update(JSON.stringify([process.arch, await buildArguments(tool), tool.links ?? [], ...kept]));
   const name = `${tool.name}-${await pinnedVersion(tool)}-${hash.digest("hex").slice(0, 12)}`;
   return join(cacheDirectory(), name);
 }
@@ -75,6 +76,7 @@ async function build(
         },
       },
     );
+    if (tool.keeps !== undefined) await keepFiles(go, tool, tool.keeps, temporary);
     for (const link of tool.links ?? []) await symlink(tool.program ?? "", join(temporary, link));
     await rename(temporary, target);
     report(`${title}: built in ${seconds()} s`);
@@ -82,6 +84,17 @@ async function build(
     clearInterval(timer);
     await rm(temporary, { recursive: true, force: true });
   }
+}
+
+async function keepFiles(go: string, tool: GoTool, directory: string, target: string): Promise<void> {
+  const { stdout } = await runCommand(go, ["list", "-m", "-f", "{{.Dir}}", tool.versionModule ?? ""], {
+    cwd: tool.directory,
+    env: { ...process.env, GOFLAGS: "", GOWORK: "off" },
+  });
+  const from = join(stdout.trim(), directory);
+  await mkdir(join(target, directory), { recursive: true });
+  // One by one: Go's cache of modules can only be read, and so could a copy of its directories.
+  for (const file of await readdir(from)) await copyFile(join(from, file), join(target, directory, file));
 }
 
 /** Only who holds the lock builds, so that whatever is unfinished then belongs to a builder that was killed. */

@@ -66,6 +66,8 @@ function configuration(options: KubeletOptions, staticPodPath: string): object {
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
     staticPodPath,
     fileCheckFrequency: "1s",
+    // So often a changed Secret is brought to those that have it as files; a minute is what clusters have.
+    syncFrequency: "10s",
     volumePluginDir: join(directory, "volume-plugins"),
     resolvConf: join(directory, "resolv.conf"),
     clusterDomain: "cluster.local",

@@ -1,117 +1,248 @@
 /** What `helm install` makes of the chart and the image, where kubelet runs the pods and kube-proxy routes the Service. */
-import { writeFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { buildImage } from "./build-image.ts";
-import { reportToStandardError } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { runPullpass } from "../cli/run-pullpass.ts";
+import { renewCertificate, startCertManager } from "./cert-manager.ts";
+import { ATTACHED, NAMESPACE_FLAG, startChartOnNode, TEAM, type ChartOnNode } from "./chart-on-node.ts";
 import { describeLevel } from "./describe-level.ts";
-import { CHART_DIRECTORY, createHelm, type Helm } from "./helm.ts";
-import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
+import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import { REGISTRY_USER } from "./node-cluster.ts";
 import { podSpec, podWith, type PodList } from "./pods.ts";
+import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
+import { runCommand } from "./run-command.ts";
+import type { Daemon } from "./run-daemon.ts";
+import { servedFingerprints } from "./served-fingerprints.ts";
+import { waitUntil } from "./wait-until.ts";
 import { WORKLOADS } from "./workloads.ts";
 
-const OPTED_IN = { "pullpass.dev/inject": "enabled" };
-const NAMESPACE = "--namespace=pullpass";
+/** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
+const SHORT_TIMING = `
+import { RENEWAL_TIMING } from "/app/dist/tls/renewal-timing.js";
+Object.assign(RENEWAL_TIMING, {
+  authorityLifetimeMs: 24_000,
+  servingLifetimeMs: 12_000,
+  publishedForMs: 2_000,
+  servedForMs: 4_000,
+});
+`;
+const WITH_SHORT_TIMING = [
+  '--set-json=extraVolumes=[{"name":"timing","configMap":{"name":"timing"}}]',
+  '--set-json=extraVolumeMounts=[{"name":"timing","mountPath":"/etc/timing"}]',
+  '--set-json=extraEnv=[{"name":"NODE_OPTIONS","value":"--import=/etc/timing/short.mjs"}]',
+];
+/** Something is renewed several times, or kubelet has to bring it. */
+const LONG = { timeout: 180_000 };
+/** Every kind of which the chart or Pullpass makes objects. */
+const KINDS =
+  "secret,lease,deployment,service,serviceaccount,networkpolicy,pdb,job,role,rolebinding,clusterrole," +
+  "clusterrolebinding,mutatingwebhookconfiguration,validatingadmissionpolicy,validatingadmissionpolicybinding";
 
 await describeLevel("node", "the chart, installed", () => {
-  let cluster: NodeCluster;
-  let helm: Helm;
-  let values: readonly string[];
+  let chart: ChartOnNode;
+  let certManager: Daemon | undefined;
 
   beforeAll(async () => {
-    cluster = await startNodeCluster();
-    helm = await createHelm(cluster);
-    const { kubectl, passwordRegistry } = cluster;
-    const image = await buildImage(reportToStandardError);
-    await passwordRegistry.push("tools/pullpass:0.1.0", REGISTRY_USER, image);
-    await createNamespace(kubectl, "pullpass", { "pod-security.kubernetes.io/enforce": "restricted" });
-    const { username, password } = REGISTRY_USER;
-    await kubectl.run([
-      ...["create", "secret", "docker-registry", "own-image", NAMESPACE],
-      ...[`--docker-server=${passwordRegistry.host}`, `--docker-username=${username}`],
-      `--docker-password=${password}`,
-    ]);
-    const configFile = join(cluster.network.directory, "pullpass.yaml");
-    const auth = { type: "BasicAuth", username, password };
-    const registries = [{ name: "team-a", address: `${passwordRegistry.host}/team-a`, auth }];
-    await writeFile(configFile, JSON.stringify({ registries, serviceAccounts: { attach: ["default"] } }));
-    values = [
-      `--set=image.repository=${passwordRegistry.host}/tools/pullpass`,
-      "--set=imagePullSecrets[0].name=own-image",
-      // A pod is created only if the webhook was reached.
-      "--set=webhook.failurePolicy=Fail,uninstall.purge=true",
-      `--set-file=configFile=${configFile}`,
-    ];
-    const startedAt = Date.now();
-    await helm.run("install", "pullpass", CHART_DIRECTORY, NAMESPACE, ...values, "--wait", "--timeout=120s");
-    process.stderr.write(`helm install: ready after ${String(Date.now() - startedAt)} ms\n`);
+    chart = await startChartOnNode();
+    await chart.createNamespace();
+    await chart.deploy("install");
   }, 5 * 60_000);
-  afterAll(() => cluster.stop());
+  afterEach(() => chart.stopPods());
+  afterAll(async () => {
+    await certManager?.stop();
+    await chart.stop();
+  });
 
   const runningIn = (namespace: string, count: number) =>
-    cluster.kubectl.waitFor<PodList>(
+    chart.cluster.kubectl.waitFor<PodList>(
       ["pods", `--namespace=${namespace}`],
       ({ items }) => items.length === count && items.every(({ status }) => status?.phase === "Running"),
     );
+  const objectsOfPullpass = async (moreKinds = "") => {
+    const { stdout } = await chart.cluster.kubectl.run([
+      "get",
+      `${KINDS}${moreKinds}`,
+      "--all-namespaces",
+      "--output=name",
+    ]);
+    return stdout.split("\n").filter((line) => line.includes("pullpass"));
+  };
+  const pullSecretsOfAccount = async () =>
+    (await chart.cluster.kubectl.json("get", "serviceaccount", "default", `--namespace=${ATTACHED}`))[
+      "imagePullSecrets"
+    ];
+
+  const areServing = (fingerprint: string) =>
+    waitUntil(
+      "all replicas to serve the certificate",
+      async () =>
+        (await servedFingerprints(chart.cluster.kubectl)).join() === [fingerprint, fingerprint].join(),
+      { timeoutMs: 90_000, intervalMs: 500 },
+    );
+  const uninstall = () => chart.helm.run("uninstall", "pullpass", NAMESPACE_FLAG, "--timeout=120s");
 
   it("runs two replicas", async () => {
-    await runningIn("pullpass", 2);
+    await runningIn(PULLPASS_NAMESPACE, 2);
   });
 
   it("lets a Deployment with a private image run", async () => {
-    const { kubectl, passwordRegistry } = cluster;
-    const image = await passwordRegistry.push("team-a/app:v1", REGISTRY_USER);
-    await createNamespace(kubectl, "team-a", OPTED_IN);
+    const { kubectl, passwordRegistry } = chart.cluster;
+    const image = await passwordRegistry.push(`${TEAM}/app:v1`, REGISTRY_USER);
     await kubectl.run(
-      ["apply", "--filename=-", "--namespace=team-a"],
+      ["apply", "--filename=-", `--namespace=${TEAM}`],
       JSON.stringify(WORKLOADS.Deployment("app", podSpec(image))),
     );
-    const { items } = await runningIn("team-a", 2);
+    const { items } = await runningIn(TEAM, 2);
     expect(items[0]?.spec.imagePullSecrets).toEqual([{ name: "pullpass-team-a" }]);
   });
 
-  it("refuses no pod while it is upgraded", async () => {
-    const { kubectl } = cluster;
-    const upgrading = { isDone: false };
-    const secrets: unknown[] = [];
-    const creating = (async () => {
-      while (!upgrading.isDone) {
-        const pod = podWith(`${cluster.passwordRegistry.host}/team-a/app:v1`, {
-          generateName: "p-",
-          namespace: "team-a",
-        });
-        const created = await kubectl.create<PodList["items"][number]>(pod, "--dry-run=server");
-        secrets.push(created.spec.imagePullSecrets?.map(({ name }) => name));
-      }
-    })();
-    const upgrade = [
-      "upgrade",
-      "pullpass",
-      CHART_DIRECTORY,
-      NAMESPACE,
-      ...values,
-      "--set=podAnnotations.a=b",
-    ];
-    await helm.run(...upgrade, "--wait", "--timeout=120s");
-    upgrading.isDone = true;
-    await creating;
-    process.stderr.write(`upgrade: ${String(secrets.length)} pods created meanwhile\n`);
-    expect(secrets.length).toBeGreaterThan(10);
-    expect(secrets.filter((names) => JSON.stringify(names) !== '["pullpass-team-a"]')).toEqual([]);
+  it("refuses no pod while it is upgraded, and not one misses its secret; no certificate is renewed", async () => {
+    const before = await readCertificateSecret(chart.client);
+    const pods = chart.startPods("upgrade");
+    await chart.deploy("upgrade", "--set=podAnnotations.a=b");
+    const { count, ...result } = await pods.stop();
+    expect(count).toBeGreaterThan(100);
+    expect(result).toMatchObject({ refused: [], withoutSecret: 0 });
+    expect((await readCertificateSecret(chart.client)).resourceVersion).toBe(before.resourceVersion);
+  });
+
+  it("refuses no pod while its certificates are renewed, again and again", LONG, async () => {
+    const { kubectl } = chart.cluster;
+    await kubectl.run([
+      "create",
+      "configmap",
+      "timing",
+      NAMESPACE_FLAG,
+      `--from-literal=short.mjs=${SHORT_TIMING}`,
+    ]);
+    const authorities = new Set<string | undefined>();
+    const certificates = new Set<string | undefined>();
+    const pods = chart.startPods("renewal");
+    await chart.deploy("upgrade", ...WITH_SHORT_TIMING);
+    // One that is still stopping may lead, and would make certificates that last.
+    await runningIn(PULLPASS_NAMESPACE, 2);
+    // What is there lasts for a year.
+    await kubectl.run(["delete", "secret", "pullpass-tls", NAMESPACE_FLAG]);
+    const startedAt = Date.now();
+    await waitUntil(
+      "three authorities and five certificates",
+      async () => {
+        const { authority, serving } = await readCertificateSecret(chart.client);
+        authorities.add(authority?.fingerprint256);
+        certificates.add(serving?.fingerprint256);
+        return authorities.size >= 3 && certificates.size >= 5;
+      },
+      { timeoutMs: 60_000, intervalMs: 500 },
+    );
+    const { count, ...result } = await pods.stop();
+    process.stderr.write(
+      `renewal: ${String(authorities.size)} authorities and ${String(certificates.size)} certificates in ` +
+        `${String(Math.round((Date.now() - startedAt) / 1000))} s\n`,
+    );
+    expect(count).toBeGreaterThan(100);
+    expect(result).toMatchObject({ refused: [], withoutSecret: 0 });
   });
 
   it("leaves nothing behind when it is uninstalled, and pods are still created", async () => {
-    const { kubectl } = cluster;
-    await helm.run("uninstall", "pullpass", NAMESPACE, "--timeout=120s");
-    const kinds =
-      "secret,lease,deployment,service,networkpolicy,pdb,job,role,rolebinding,clusterrole,clusterrolebinding," +
-      "mutatingwebhookconfiguration,validatingadmissionpolicy,validatingadmissionpolicybinding";
-    const { stdout } = await kubectl.run(["get", kinds, "--all-namespaces", "--output=name"]);
-    expect(stdout.split("\n").filter((line) => line.includes("pullpass"))).toEqual([]);
-    expect(await kubectl.json("get", "serviceaccount", "default", "--namespace=team-a")).not.toHaveProperty(
-      "imagePullSecrets",
+    const { kubectl } = chart.cluster;
+    await waitUntil(
+      "the account to have its secret",
+      async () => (await pullSecretsOfAccount()) !== undefined,
     );
-    await kubectl.create(podWith("registry.example.com/app:v1", { name: "late", namespace: "team-a" }));
+    await uninstall();
+    expect(await objectsOfPullpass()).toEqual([]);
+    expect(await pullSecretsOfAccount()).toBeUndefined();
+    await kubectl.create(podWith("registry.example.com/app:v1", { name: "late", namespace: TEAM }));
+  });
+
+  it("serves a certificate that was made by hand, and the next one, and refuses no pod", LONG, async () => {
+    const { kubectl, network } = chart.cluster;
+    const directory = join(network.directory, "by-hand");
+    const make = () => runCommand("certs/make.sh", [directory]);
+    const secret = ["secret", "tls", "by-hand", NAMESPACE_FLAG];
+    const files = [`--cert=${directory}/tls.crt`, `--key=${directory}/tls.key`];
+    const fingerprintOf = async (file: string) =>
+      new X509Certificate(await readFile(join(directory, file))).fingerprint256;
+    await make();
+    await kubectl.run(["create", ...secret, ...files]);
+    const mode = "--set=tls.mode=secret,tls.secretName=by-hand";
+    await chart.deploy("install", mode, `--set-file=tls.caBundle=${directory}/ca.crt`);
+    await areServing(await fingerprintOf("tls.crt"));
+    expect(await publishedBundles(chart.client)).toEqual([[await fingerprintOf("ca.crt")]]);
+    const pods = chart.startPods("by hand");
+    await waitUntil("some pods", () => pods.count() > 200);
+    await make();
+    const { stdout } = await kubectl.run([
+      "create",
+      ...secret,
+      ...files,
+      "--dry-run=client",
+      "--output=yaml",
+    ]);
+    await kubectl.run(["replace", "--filename=-"], stdout);
+    await areServing(await fingerprintOf("tls.crt"));
+    const count = pods.count();
+    await waitUntil("some more", () => pods.count() > count + 200);
+    expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
+    await uninstall();
+    // It is the admin's, and stays.
+    expect(await objectsOfPullpass()).toEqual([]);
+    await kubectl.run(["delete", "secret", "by-hand", NAMESPACE_FLAG]);
+  });
+
+  it("is given its certificates by cert-manager, and the next ones, and refuses no pod", LONG, async () => {
+    certManager = await startCertManager(chart.cluster);
+    await chart.deploy("install", "--set=tls.mode=cert-manager");
+    const renew = async (name: string, secretName: string) => {
+      const fingerprint = async () =>
+        (await readCertificateSecret(chart.client, secretName)).serving?.fingerprint256;
+      const before = await fingerprint();
+      await renewCertificate(chart.cluster, name);
+      return waitUntil(`${name} to be renewed`, async () => {
+        const now = await fingerprint();
+        return now !== before && now;
+      });
+    };
+    const bundles = await publishedBundles(chart.client);
+    const pods = chart.startPods("cert-manager");
+    await areServing(await renew("pullpass", "pullpass-tls"));
+    expect(await publishedBundles(chart.client)).toEqual(bundles);
+    const authority = await renew("pullpass-ca", "pullpass-tls-ca");
+    await areServing(await renew("pullpass", "pullpass-tls"));
+    await waitUntil("the new authority", async () =>
+      (await publishedBundles(chart.client)).flat().includes(authority),
+    );
+    expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
+    await uninstall();
+    expect(await objectsOfPullpass(",certificate,issuer,certificaterequest")).toEqual([]);
+  });
+
+  it("keeps no pod out when its namespace is deleted by force; purge then removes the rest", async () => {
+    const { kubectl, kubeconfig } = chart.cluster;
+    await chart.deploy("install", "--set=webhook.failurePolicy=Ignore");
+    await waitUntil(
+      "the account to have its secret",
+      async () => (await pullSecretsOfAccount()) !== undefined,
+    );
+    const pods = chart.startPods("deleted by force");
+    await kubectl.run(["delete", "namespace", PULLPASS_NAMESPACE, "--wait=false"]);
+    await kubectl.run(["delete", "pods", "--all", NAMESPACE_FLAG, "--force", "--grace-period=0"]);
+    await kubectl.run(["wait", "--for=delete", `namespace/${PULLPASS_NAMESPACE}`, "--timeout=60s"]);
+    // Containers go on for a moment; then nobody is there to be asked.
+    await waitUntil("a pod without its secret", async () => (await chart.pullSecretsNow()).length === 0);
+    const { refused, slowestMs } = await pods.stop();
+    expect(refused).toEqual([]);
+    // The chart's timeoutSeconds, and a second for all else.
+    expect(slowestMs).toBeLessThan(6000);
+    expect(await objectsOfPullpass()).toContain(
+      "mutatingwebhookconfiguration.admissionregistration.k8s.io/pullpass",
+    );
+    expect(runPullpass(["purge", "--yes", `--kubeconfig=${kubeconfig}`], ".")).toMatchObject({
+      stderr: "",
+      status: 0,
+    });
+    expect(await objectsOfPullpass()).toEqual([]);
+    expect(await pullSecretsOfAccount()).toBeUndefined();
   });
 });

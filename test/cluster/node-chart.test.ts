@@ -6,13 +6,14 @@ import { buildImage } from "./build-image.ts";
 import { reportToStandardError } from "./cluster.ts";
 import { describeLevel } from "./describe-level.ts";
 import { nodeParts } from "./parts.ts";
-import { HELM } from "./tools.ts";
+import { CERT_MANAGER, HELM } from "./tools.ts";
 
 await describeLevel("node", "the chart on a node", () => {
   beforeAll(async () => {
     // What follows has no network to build anything with.
     await nodeParts(reportToStandardError);
     await buildGoTool(HELM, reportToStandardError);
+    await buildGoTool(CERT_MANAGER, reportToStandardError);
     await buildImage(reportToStandardError);
   });
 

@@ -6,6 +6,7 @@ export interface PodObject extends KubernetesObject {
   readonly spec: PodSpec;
   readonly status?: {
     readonly phase?: string;
+    readonly podIP?: string;
     readonly containerStatuses?: readonly ContainerStatus[];
     readonly ephemeralContainerStatuses?: readonly ContainerStatus[];
   };

@@ -10,8 +10,11 @@ export interface CertificateSecret {
 }
 
 /** Fails if there is no Secret. */
-export async function readCertificateSecret(client: KubeClient): Promise<CertificateSecret> {
-  const path = `/api/v1/namespaces/${PULLPASS_NAMESPACE}/secrets/pullpass-tls`;
+export async function readCertificateSecret(
+  client: KubeClient,
+  name = "pullpass-tls",
+): Promise<CertificateSecret> {
+  const path = `/api/v1/namespaces/${PULLPASS_NAMESPACE}/secrets/${name}`;
   const { metadata, data } = (await client.request({ method: "GET", path })) as unknown as {
     readonly metadata: { readonly resourceVersion: string };
     readonly data: Readonly<Record<string, string>>;

@@ -17,6 +17,8 @@ export interface GoTool {
   readonly stamp?: (version: string) => Readonly<Record<string, string>>;
   /** The program that a build of one package makes; where there are several, Go names them after their packages. */
   readonly program?: string;
+  /** A directory of the required module whose files are kept beside the programs, in one of the same name. */
+  readonly keeps?: string;
   /** Names by which the program is started as well; it tells by them what to be. */
   readonly links?: readonly string[];
 }
@@ -81,6 +83,15 @@ export const CRANE: GoTool = {
   versionModule: "github.com/google/go-containerregistry",
   packages: ["github.com/google/go-containerregistry/cmd/crane"],
   program: "crane",
+};
+
+export const CERT_MANAGER: GoTool = {
+  name: "cert-manager",
+  directory: join(GO_DIRECTORY, "cert-manager"),
+  versionModule: "github.com/cert-manager/cert-manager",
+  packages: ["."],
+  program: "cert-manager",
+  keeps: "deploy/crds",
 };
 
 export const PAUSE: GoTool = {

@@ -1,0 +1,148 @@
+/** The chart on a node where Services are routed: its image is in a registry with a password, and pods ask for it. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { apiClient } from "./api-client.ts";
+import { buildImage } from "./build-image.ts";
+import { reportToStandardError } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { CHART_DIRECTORY, createHelm, type Helm } from "./helm.ts";
+import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
+import { podWith, pullSecretsOf, type PodObject } from "./pods.ts";
+import { startCreatingPods } from "./start-creating-pods.ts";
+import { startOrUndo } from "./teardown.ts";
+import { createTestKubeClient } from "./test-kube-client.ts";
+import { waitUntil } from "./wait-until.ts";
+
+export const NAMESPACE_FLAG = `--namespace=${PULLPASS_NAMESPACE}`;
+/** Opted in. */
+export const TEAM = "team-a";
+/** Opted in, and its default account has the pull secrets, too. */
+export const ATTACHED = "attached";
+/** A hundred pods a second or so, so that two cores have time for what else happens. */
+const PAUSE_MS = 50;
+
+export interface PodStreamResult {
+  readonly count: number;
+  /** What was answered to those that were not created. */
+  readonly refused: readonly string[];
+  /** Those that were created without the pull secret. */
+  readonly withoutSecret: number;
+  readonly slowestMs: number;
+}
+
+export interface ChartOnNode {
+  readonly cluster: NodeCluster;
+  readonly helm: Helm;
+  readonly client: KubeClient;
+  /** Creates Pullpass's namespace, and what its own image is pulled with. */
+  createNamespace(): Promise<void>;
+  /** Waits until all replicas are ready, and says how long that took. */
+  deploy(command: "install" | "upgrade", ...flags: readonly string[]): Promise<void>;
+  /** Creates pods that need the pull secret, without a pause; nobody runs them. `what` is said of them in the end. */
+  startPods(what: string): { count(): number; stop(): Promise<PodStreamResult> };
+  /** Stops what a test that failed did not stop. */
+  stopPods(): Promise<void>;
+  /** What a pod would be given at this moment; fails where it would be refused. */
+  pullSecretsNow(): Promise<readonly (string | undefined)[]>;
+  stop(): Promise<void>;
+}
+
+export function startChartOnNode(): Promise<ChartOnNode> {
+  return startOrUndo(async (teardown) => {
+    const cluster = await startNodeCluster();
+    teardown.add(() => cluster.stop());
+    const helm = await createHelm(cluster);
+    const client = await createTestKubeClient(cluster);
+    teardown.add(() => {
+      client.close();
+    });
+    const post = await apiClient(cluster);
+    const { kubectl, passwordRegistry, network } = cluster;
+    const { username, password } = REGISTRY_USER;
+    const image = await buildImage(reportToStandardError);
+    await passwordRegistry.push("tools/pullpass:0.1.0", REGISTRY_USER, image);
+    // Not of both: a pod would have the secret of its account, whether or not the webhook was asked.
+    for (const name of [TEAM, ATTACHED]) {
+      await createNamespace(kubectl, name, { "pullpass.dev/inject": "enabled" });
+    }
+    await kubectl.run(["annotate", "namespace", ATTACHED, "pullpass.dev/service-accounts=default"]);
+    const configFile = join(network.directory, "pullpass.yaml");
+    const auth = { type: "BasicAuth", username, password };
+    const registries = [{ name: TEAM, address: `${passwordRegistry.host}/${TEAM}`, auth }];
+    await writeFile(configFile, JSON.stringify({ registries }));
+    const values = [
+      `--set=image.repository=${passwordRegistry.host}/tools/pullpass`,
+      "--set=imagePullSecrets[0].name=own-image",
+      // A pod is created only if the webhook was reached.
+      "--set=webhook.failurePolicy=Fail,uninstall.purge=true",
+      `--set-file=configFile=${configFile}`,
+    ];
+    const pod = podWith(
+      `${passwordRegistry.host}/${TEAM}/app:v1`,
+      { generateName: "created-" },
+      { schedulerName: "nobody" },
+    );
+    const streams = new Set<{ stop(): Promise<unknown> }>();
+    const pullSecretsNow = async () =>
+      pullSecretsOf(await kubectl.create<PodObject>(pod, `--namespace=${TEAM}`, "--dry-run=server"));
+    return {
+      cluster,
+      helm,
+      client,
+      pullSecretsNow,
+      async createNamespace() {
+        await createNamespace(kubectl, PULLPASS_NAMESPACE, {
+          "pod-security.kubernetes.io/enforce": "restricted",
+        });
+        await kubectl.run([
+          ...["create", "secret", "docker-registry", "own-image", NAMESPACE_FLAG],
+          ...[`--docker-server=${passwordRegistry.host}`, `--docker-username=${username}`],
+          `--docker-password=${password}`,
+        ]);
+      },
+      async deploy(command, ...flags) {
+        const startedAt = Date.now();
+        const args = [command, "pullpass", CHART_DIRECTORY, NAMESPACE_FLAG, ...values, ...flags];
+        await helm.run(...args, "--wait", "--timeout=120s");
+        // kube-proxy hears of the replicas a moment later.
+        if (command === "install")
+          await waitUntil("the webhook to be reached", async () => (await pullSecretsNow()).length > 0);
+        process.stderr.write(
+          `helm ${command} ${flags.join(" ").slice(0, 40)}: ready after ${String(Date.now() - startedAt)} ms\n`,
+        );
+      },
+      startPods(what) {
+        const creating = startCreatingPods(post, TEAM, { pod, pauseMs: PAUSE_MS });
+        streams.add(creating);
+        return {
+          count: () => creating.count(),
+          async stop() {
+            streams.delete(creating);
+            const creations = await creating.stop();
+            const created = creations.filter(({ status }) => status === 201);
+            const secretsOf = ({ body }: { readonly body: string }) =>
+              pullSecretsOf(JSON.parse(body) as PodObject).join();
+            const result: PodStreamResult = {
+              count: creations.length,
+              refused: creations.filter(({ status }) => status !== 201).map(({ body }) => body),
+              withoutSecret: created.filter((one) => secretsOf(one) !== `pullpass-${TEAM}`).length,
+              slowestMs: Math.max(...creations.map(({ startedAt, endedAt }) => endedAt - startedAt)),
+            };
+            process.stderr.write(
+              `${what}: ${String(result.count)} pods, ${String(result.refused.length)} refused, ` +
+                `${String(result.withoutSecret)} without their secret, the slowest in ${String(result.slowestMs)} ms\n`,
+            );
+            return result;
+          },
+        };
+      },
+      async stopPods() {
+        await Promise.all([...streams].map((stream) => stream.stop()));
+        streams.clear();
+      },
+      stop: () => teardown.run(),
+    };
+  });
+}

@@ -7,6 +7,7 @@ import { requireDebianPrograms } from "./debian-programs.ts";
 import type { ImageContent } from "./images.ts";
 import { programFiles } from "./program-files.ts";
 import { CRANE, KANIKO } from "./tools.ts";
+import type { TarEntry } from "./write-tar.ts";
 
 /** They trust the authority that signs the certificates of the cluster's registries. */
 type Trust = Pick<Cluster, "authority">;
@@ -40,15 +41,31 @@ const AUTHORITIES = "etc/ssl/certs/ca-certificates.crt";
 
 /** Pushes with crane instead of Python's client: both read `.docker/config.json` in the home directory that /etc/passwd says. */
 export async function dockerizerImage({ authority }: Trust): Promise<ImageContent> {
-  const program = join(await buildGoTool(CRANE, reportToStandardError), "crane");
   return {
     files: [
       { name: "etc/passwd", content: "root:x:0:0:root:/root:/bin/sh\n" },
       { name: AUTHORITIES, content: authority.pem },
-      { name: "usr/local/bin/crane", content: await readFile(program), mode: 0o755 },
+      await craneFile(),
     ],
     config: { Entrypoint: ["/usr/local/bin/crane"] },
   };
+}
+
+/** A shell, and crane instead of the docker command: both read `config.json` where DOCKER_CONFIG says. */
+export async function dockerImage({ authority }: Trust): Promise<ImageContent> {
+  return {
+    files: [
+      ...(await programFiles("/bin/sh")),
+      { name: AUTHORITIES, content: authority.pem },
+      await craneFile(),
+    ],
+    config: { Entrypoint: ["/bin/sh"], Env: ["PATH=/usr/local/bin:/bin"] },
+  };
+}
+
+async function craneFile(): Promise<TarEntry> {
+  const program = join(await buildGoTool(CRANE, reportToStandardError), "crane");
+  return { name: "usr/local/bin/crane", content: await readFile(program), mode: 0o755 };
 }
 
 /** It says itself where credentials are, as the original does. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { dockerizerImage, skopeoImage } from "./builder-images.ts";
+import { dockerImage, dockerizerImage, skopeoImage } from "./builder-images.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
@@ -13,6 +13,7 @@ const OPTED_IN = "opted-in";
 /** Without the label. */
 const PLAIN = "plain";
 const DOCKERIZER = "docker.io/polyaxon/polyaxon-dockerizer:1.3.2";
+const DOCKER = "docker.io/library/docker:28-cli";
 const SKOPEO = "quay.io/skopeo/stable:v1.9.3";
 const OTHER = "registry.example.com/tools/publish:v1";
 
@@ -39,6 +40,7 @@ await describeLevel("node", "from one private registry to another", () => {
     const crane = await dockerizerImage(cluster);
     await node.preload(DOCKERIZER, crane);
     await node.preload(OTHER, crane);
+    await node.preload(DOCKER, await dockerImage(cluster));
     await node.preload(SKOPEO, await skopeoImage(cluster));
     await createNamespace(kubectl, OPTED_IN, { "pullpass.dev/inject": "enabled" });
     await createNamespace(kubectl, PLAIN);
@@ -99,6 +101,22 @@ await describeLevel("node", "from one private registry to another", () => {
     expect({ phase, log }).toMatchObject({ phase: "Succeeded" });
     expect(variablesOf(pod)).toEqual({ REGISTRY_AUTH_FILE: "/pullpass/docker/config.json" });
     expect(await isPushed("skopeo/app")).toBe(true);
+  });
+
+  it("docker's image pushes, and writes beside config.json, but not to it", async () => {
+    const script = [
+      "for name in buildx contexts manifests; do echo written > /pullpass/docker/$name/file || exit; done",
+      `crane ${craneCopy("docker").join(" ")} || exit`,
+      "echo written > /pullpass/docker/config.json || echo refused",
+    ];
+    const { phase, log } = await runBuild(
+      cluster.kubectl,
+      { name: "docker", namespace: OPTED_IN },
+      { image: DOCKER, args: ["-c", script.join("\n")], securityContext: { runAsUser: 1000 } },
+    );
+    expect(log).toMatch(/refused\n$/);
+    expect(phase).toBe("Succeeded");
+    expect(await isPushed("crane/docker")).toBe(true);
   });
 
   it("any image pushes whose container an annotation names, and no other container sees the credentials", async () => {

@@ -45,10 +45,10 @@ function mostly<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<unknown> {
 }
 
 const path = fc.constantFrom("/kaniko/.docker", "/root", "/pullpass/docker/", "/data", ".docker");
-const volumeName = fc.constantFrom("pullpass-build", "pullpass-build-2", "pullpass-buildx", "data");
+const volumeName = fc.constantFrom("pullpass-build", "pullpass-build-2", "pullpass-docker", "data");
 const variable = fc.record(
   {
-    name: fc.constantFrom("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "BUILDX_CONFIG", "HOME", "A"),
+    name: fc.constantFrom("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "HOME", "A"),
     value: fc.oneof(path, fc.constant("$(A)")),
   },
   { requiredKeys: ["name"] },

@@ -204,8 +204,8 @@ describe("for any pod", () => {
       .flatMap(({ volumeMounts, env }) => [elementsOf(volumeMounts), elementsOf(env)]),
   ];
   const isOurs = (element: unknown): boolean =>
-    ["pullpass", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "BUILDX_CONFIG", "regcred", "hub-creds"].some(
-      (name) => textOf(element, "name")?.startsWith(name),
+    ["pullpass", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "regcred", "hub-creds"].some((name) =>
+      textOf(element, "name")?.startsWith(name),
     );
 
   it("the patch applies, and appends what is ours to lists and to our annotation, and nothing else", () => {

@@ -22,8 +22,6 @@ export interface TargetVariable {
 
 /** Where no directory is the builder's own. At the root, where no pod mounts anything by habit. */
 export const PRIVATE_DIRECTORY = "/pullpass/docker";
-/** Where `buildx` may write. */
-export const BUILDX_DIRECTORY = "/pullpass/buildx";
 /** Beside the token that every pod has: kaniko keeps /var/run out of the image that it builds (--ignore-var-run). */
 const KANIKO_PRIVATE_DIRECTORY = "/var/run/secrets/pullpass.dev";
 

@@ -54,17 +54,17 @@ export class BuildVolumes {
 
   /** The name of a volume with that Secret in it. */
   nameForSecret(secretName: string, isBuildSecret: boolean): string {
-    const source = isBuildSecret ? BUILD_SECRET_SOURCE : connectionSource(secretName);
-    return this.#nameFor(SECRET_VOLUME, source, `secret ${secretName}`, (volume) =>
-      secretsIn(volume).includes(secretName),
-    );
+    const key = `secret ${secretName}`;
+    const isOurs = (volume: JsonObject): boolean =>
+      isNameOf(SECRET_VOLUME, textOf(volume, "name") ?? "") && secretsIn(volume).includes(secretName);
+    const known = textOf(this.#added.get(key) ?? this.#present.find(isOurs), "name");
+    if (known !== undefined) return known;
+    return this.#add(SECRET_VOLUME, key, isBuildSecret ? BUILD_SECRET_SOURCE : connectionSource(secretName));
   }
 
-  /** The name of an empty volume that can be written to. */
+  /** The name of an empty volume that can be written to, another one for each container. */
   nameForScratch(): string {
-    return this.#nameFor(SCRATCH_VOLUME, { emptyDir: {} }, "scratch", (volume) =>
-      isObject(volume["emptyDir"]),
-    );
+    return this.#add(SCRATCH_VOLUME, `scratch ${this.#added.size.toString()}`, { emptyDir: {} });
   }
 
   /** Whether the pod has the Secret in a volume that is not one of ours. */
@@ -75,24 +75,17 @@ export class BuildVolumes {
     );
   }
 
-  #nameFor(base: string, source: JsonObject, key: string, isSame: (volume: JsonObject) => boolean): string {
-    const before = this.#added.get(key) ?? this.#present.find((volume) => isOurs(volume) && isSame(volume));
-    const known = textOf(before, "name");
-    if (known !== undefined) return known;
+  #add(base: string, key: string, source: JsonObject): string {
     const taken = [...this.#present, ...this.#added.values()].map((volume) => textOf(volume, "name"));
     let name = base;
     for (let count = 2; taken.includes(name); count++) name = `${base}-${count.toString()}`;
     this.#added.set(key, { name, ...source });
     return name;
-
-    function isOurs(volume: JsonObject): boolean {
-      return isNameOf(base, textOf(volume, "name") ?? "");
-    }
   }
 }
 
 const SECRET_VOLUME = "pullpass-build";
-const SCRATCH_VOLUME = "pullpass-buildx";
+const SCRATCH_VOLUME = "pullpass-docker";
 
 function isNameOf(base: string, name: string): boolean {
   return name === base || (name.startsWith(`${base}-`) && /^\d+$/.test(name.slice(base.length + 1)));

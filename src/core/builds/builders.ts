@@ -14,7 +14,7 @@ export interface Builder {
   readonly reads: CredentialPlace;
   /** The directory that people, and Polyaxon's connections, have in mind for it; undefined if none is known. */
   readonly usualDirectory: string | undefined;
-  /** It writes a `buildx` directory beside config.json. */
+  /** It writes directories beside config.json. */
   readonly writesBeside: boolean;
   /** How its arguments name the images that it pushes. */
   readonly destinations: DestinationSyntax;
@@ -131,7 +131,7 @@ export const BUILDERS: readonly Builder[] = [
     usualDirectory: "/home/user/.docker",
     destinations: "tags",
   },
-  // docker/cli cli/config: DOCKER_CONFIG; docker/buildx: BUILDX_CONFIG, by default `buildx` beside config.json. Docker Hub's
+  // docker/cli cli/config: DOCKER_CONFIG; beside config.json are buildx's builders, contexts and manifests. Docker Hub's
   // `docker` is `library/docker` in full, and so is a mirror's.
   {
     ...DOCKER,

@@ -1,5 +1,5 @@
 /** Plans what the builder containers of a pod get. */
-import { mountAround, variableOf } from "./build-container.ts";
+import { variableOf } from "./build-container.ts";
 import { arrangementOf } from "./build-arrangement.ts";
 import { findBuilders, type BuilderContainer } from "./find-builders.ts";
 import type {
@@ -11,9 +11,9 @@ import type {
 } from "./build-decision.ts";
 import { destinationsOf } from "./build-destinations.ts";
 import { buildSupplyOf, chooseSecret, resolveDestinations, type BuildSupply } from "./build-source.ts";
-import { BUILDX_DIRECTORY, targetOf, type BuildTarget } from "./build-target.ts";
+import { targetOf, type BuildTarget } from "./build-target.ts";
 import { BuildVolumes } from "./build-volumes.ts";
-import type { Pod, PodContext, ServiceAccountFacts } from "../kubernetes.ts";
+import type { JsonObject, Pod, PodContext, ServiceAccountFacts } from "../kubernetes.ts";
 import type { RegistryIndex } from "../registry.ts";
 import type { WarningList } from "../warning.ts";
 
@@ -90,13 +90,15 @@ function mountFor(
   for (const { name, value, mode } of variables) {
     if (mode !== "watched" && variableOf(container, name).kind === "unset") env.push({ name, value });
   }
-  const volumeMounts: { name: string; mountPath: string; readOnly?: true }[] = [
+  const volumeMounts: JsonObject[] = [
     { name: volumes.nameForSecret(secretName, isBuildSecret), mountPath: directory, readOnly: true },
   ];
-  // Nothing can be written beside config.json, so what the builder writes there goes elsewhere.
-  if (builder.writesBeside && needsScratch(container)) {
-    env.push({ name: "BUILDX_CONFIG", value: BUILDX_DIRECTORY });
-    volumeMounts.push({ name: volumes.nameForScratch(), mountPath: BUILDX_DIRECTORY });
+  if (builder.writesBeside) {
+    // Nothing can be written beside config.json but in volumes that are mounted there; kubelet makes their mount points.
+    const name = volumes.nameForScratch();
+    for (const subPath of WRITTEN_BESIDE) {
+      volumeMounts.push({ name, mountPath: `${directory}/${subPath}`, subPath });
+    }
   }
   const present = {
     volumeMounts: Array.isArray(container["volumeMounts"]),
@@ -105,12 +107,8 @@ function mountFor(
   return { kind: "mount", secretName, directory, registries, volumeMounts, env, present };
 }
 
-function needsScratch(container: BuilderContainer["container"]): boolean {
-  return (
-    variableOf(container, "BUILDX_CONFIG").kind === "unset" &&
-    mountAround(container, BUILDX_DIRECTORY) === undefined
-  );
-}
+/** Of `docker buildx`, `docker context` and `docker manifest`. */
+const WRITTEN_BESIDE = ["buildx", "contexts", "manifests"];
 
 function withoutCredentials(destinations: readonly BuildDestination[]): readonly BuildDestination[] {
   return destinations.map(({ repository }) => ({ repository, registries: [] }));

@@ -23,7 +23,7 @@ function mountFor(
 const BUILDCTL = { command: ["buildctl", "build"] };
 const KANIKO_ENV = ["DOCKER_CONFIG=/kaniko/.docker"];
 const AUTH_FILE = ["REGISTRY_AUTH_FILE=/pullpass/docker/config.json"];
-const DOCKER_ENV = ["DOCKER_CONFIG=/pullpass/docker", "BUILDX_CONFIG=/pullpass/buildx"];
+const DOCKER_ENV = ["DOCKER_CONFIG=/pullpass/docker"];
 const DIGEST = `@sha256:${"0".repeat(64)}`;
 
 /** The rows of the table, in its order: the builder, images of it, the directory, the variables. */

@@ -169,25 +169,24 @@ describe("planBuilds", () => {
     expect(injection?.volumes).toHaveLength(1);
   });
 
-  it("gives what writes beside config.json a directory to write to, unless it has one", () => {
-    const mountsOf = (rest: JsonObject): unknown => {
-      const { findings, injection } = plan({ ...DOCKER, ...rest });
-      const [finding] = findings;
-      return finding?.outcome.kind === "mount"
-        ? [
-            finding.outcome.volumeMounts.map(({ mountPath }) => mountPath),
-            injection?.volumes.map(({ name }) => name),
-          ]
-        : undefined;
-    };
-    const both = [
-      ["/pullpass/docker", "/pullpass/buildx"],
-      ["pullpass-build", "pullpass-buildx"],
+  it("gives what writes beside config.json directories to write to, each container its own", () => {
+    const { injection } = plan([DOCKER, { ...DOCKER, name: "second" }]);
+    const mounts = injection?.findings.map(({ outcome }) => outcome.volumeMounts);
+    const secret = { name: "pullpass-build", mountPath: "/pullpass/docker", readOnly: true };
+    const beside = (name: string) => [
+      { name, mountPath: "/pullpass/docker/buildx", subPath: "buildx" },
+      { name, mountPath: "/pullpass/docker/contexts", subPath: "contexts" },
+      { name, mountPath: "/pullpass/docker/manifests", subPath: "manifests" },
     ];
-    const one = [["/pullpass/docker"], ["pullpass-build"]];
-    expect(mountsOf({})).toEqual(both);
-    expect(mountsOf(env("BUILDX_CONFIG", "/mine"))).toEqual(one);
-    expect(mountsOf({ volumeMounts: [{ name: "a", mountPath: "/pullpass/buildx" }] })).toEqual(one);
+    expect(mounts).toEqual([
+      [secret, ...beside("pullpass-docker")],
+      [secret, ...beside("pullpass-docker-2")],
+    ]);
+    expect(injection?.volumes).toMatchObject([
+      { name: "pullpass-build" },
+      { name: "pullpass-docker", emptyDir: {} },
+      { name: "pullpass-docker-2", emptyDir: {} },
+    ]);
   });
 });
 
@@ -357,15 +356,15 @@ describe("names of volumes", () => {
       spec: { volumes },
     });
     return [
-      injection?.findings.map(({ outcome }) => outcome.volumeMounts.map(({ name }) => name)),
+      injection?.findings.map(({ outcome }) => [...new Set(outcome.volumeMounts.map(({ name }) => name))]),
       injection?.volumes.map(({ name }) => name),
     ];
   };
 
   it("are one for each Secret, however many containers mount it", () => {
     expect(namesFor([])).toEqual([
-      [["pullpass-build", "pullpass-buildx"], ["pullpass-build-2"]],
-      ["pullpass-build", "pullpass-buildx", "pullpass-build-2"],
+      [["pullpass-build", "pullpass-docker"], ["pullpass-build-2"]],
+      ["pullpass-build", "pullpass-docker", "pullpass-build-2"],
     ]);
   });
 
@@ -373,13 +372,13 @@ describe("names of volumes", () => {
     expect(
       namesFor([
         { name: "pullpass-build", emptyDir: {} },
-        { name: "pullpass-buildx" },
+        { name: "pullpass-docker" },
         { name: "pullpass-build-2" },
         7,
       ]),
     ).toEqual([
-      [["pullpass-build-3", "pullpass-buildx-2"], ["pullpass-build-4"]],
-      ["pullpass-build-3", "pullpass-buildx-2", "pullpass-build-4"],
+      [["pullpass-build-3", "pullpass-docker-2"], ["pullpass-build-4"]],
+      ["pullpass-build-3", "pullpass-docker-2", "pullpass-build-4"],
     ]);
   });
 
@@ -388,10 +387,10 @@ describe("names of volumes", () => {
       namesFor([
         { name: "pullpass-build-2", secret: { secretName: "pullpass.build" } },
         { name: "pullpass-build", projected: { sources: [{ secret: { name: "docker-conf" } }] } },
-        { name: "pullpass-buildx", emptyDir: {} },
+        { name: "pullpass-docker", emptyDir: {} },
         { name: "pullpass-build-x", secret: { secretName: "pullpass.build" } },
       ]),
-    ).toEqual([[["pullpass-build-2", "pullpass-buildx"], ["pullpass-build"]], []]);
+    ).toEqual([[["pullpass-build-2", "pullpass-docker-2"], ["pullpass-build"]], ["pullpass-docker-2"]]);
   });
 });
 

@@ -20,6 +20,7 @@ import type { CertificateFiles } from "../tls/files.ts";
 import { localCertificates } from "./certificate-source.ts";
 import { indexConfiguration } from "./index-configuration.ts";
 import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
+import { returnMemoryWhenIdle } from "./return-memory.ts";
 import type { SelfManagedOptions } from "./self-managed.ts";
 import { swapCertificates } from "./swap-certificates.ts";
 
@@ -117,6 +118,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     throw error;
   });
   const certificateWatch = swapCertificates(server, certificate, certificates, { logger, metrics });
+  const memory = returnMemoryWhenIdle();
   const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
   logger.info(facts, "listening");
   void membership.known.then(() => {
@@ -129,6 +131,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   logger.info({ signal }, "shutting down");
   // A person at a terminal does not wait until the endpoints have changed everywhere.
   if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
+  memory.stop();
   certificateWatch.close();
   await takeDown(server);
   logger.info("stopped");

@@ -11,6 +11,7 @@ export interface ImageConfig {
   readonly Env?: readonly string[];
   readonly User?: string;
   readonly WorkingDir?: string;
+  readonly Labels?: Readonly<Record<string, string>>;
 }
 
 /** What is in an image: its layers as tar archives, or the files of its one layer. */

@@ -66,6 +66,22 @@ await describeLevel("node", "the image", () => {
     expect(Object.keys(packages.devDependencies).filter(has)).toEqual([]);
   });
 
+  it("lists what it needs in an SBOM, where a label says", async () => {
+    const place = image.config.Labels?.["dev.pullpass.sbom"] ?? "";
+    const sbom = JSON.parse(await readFile(join(image.rootDirectory, place), "utf8")) as {
+      readonly spdxVersion: string;
+      readonly packages: readonly { readonly packageFileName: string }[];
+    };
+    expect(sbom.spdxVersion).toBe("SPDX-2.3");
+    const listed = sbom.packages.map(({ packageFileName }) => packageFileName).filter((name) => name !== "");
+    const modules = await readdir(join(image.rootDirectory, "app/node_modules"), { recursive: true });
+    const isPackage = /^(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/@]+\/package\.json$/;
+    const installed = modules.filter((file) => isPackage.test(file));
+    expect(new Set(listed)).toEqual(
+      new Set(installed.map((file) => `node_modules/${file.slice(0, -"/package.json".length)}`)),
+    );
+  });
+
   it("says that it reads no kubeconfig", async () => {
     const purge = run(...pullpass("purge", "--yes", "--kubeconfig=/tmp/kubeconfig"));
     await expect(purge).rejects.toThrow("which this installation was made without");

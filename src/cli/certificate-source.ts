@@ -21,6 +21,16 @@ export interface CertificateSource {
   watch(listener: CertificateListener): FileWatch;
 }
 
+/** Those of which the cluster tells whether API servers trust them. */
+export interface ClusterCertificates extends CertificateSource {
+  /** Why API servers would not trust this replica. */
+  unreadyReasons(): readonly string[];
+  /** Resolves once there is none. */
+  readonly trusted: Promise<void>;
+  /** This replica is the one that writes, until `signal` aborts. */
+  lead?(signal: AbortSignal): void;
+}
+
 /** @throws UnusableCertificateError if the files cannot be used. */
 export async function localCertificates(
   tls: CertificateFiles | "self-signed",

@@ -25,6 +25,7 @@ import type { CertificateSource } from "./certificate-source.ts";
 import { createFaultReport } from "./fault-report.ts";
 import { keepSelfManaged, type SelfManagedOptions } from "./self-managed.ts";
 import { describeSecret, keepSources } from "./sources.ts";
+import { followTrust, type TrustedFiles } from "./trusted-files.ts";
 import { watchCluster } from "./watch-cluster.ts";
 
 export interface ClusterOptions {
@@ -50,7 +51,7 @@ export interface ClusterTelemetry {
 
 export interface Membership {
   readonly ports: Pick<AdmissionPorts, "namespace" | "buildSecret" | "serviceAccount">;
-  /** Those that are kept in the cluster, if they are to be. */
+  /** Those of which the cluster tells more than their source does, if there are such. */
   readonly certificates: CertificateSource | undefined;
   /** Why reviews should not come here yet; none once everything is known. */
   unreadyReasons(): readonly string[];
@@ -69,7 +70,7 @@ export function joinCluster(
   options: ClusterOptions,
   environment: Environment,
   { logger, metrics: createMetrics }: ClusterTelemetry,
-  selfManaged?: SelfManagedOptions,
+  tls?: SelfManagedOptions | TrustedFiles,
 ): Membership {
   const namespaces = new Map<string, Namespace>();
   let leadership: LeaderElection | undefined;
@@ -147,9 +148,9 @@ export function joinCluster(
   });
 
   const certificates =
-    selfManaged === undefined
-      ? undefined
-      : keepSelfManaged(selfManaged, { client, watches, namespace: options.namespace, logger });
+    tls === undefined || "source" in tls
+      ? tls && followTrust(tls, watches)
+      : keepSelfManaged(tls, { client, watches, namespace: options.namespace, logger });
 
   const faults = createFaultReport(logger, warn, { isLeading, isPod: options.pod !== undefined });
   let attachedServiceAccounts: readonly string[] = [];
@@ -174,7 +175,7 @@ export function joinCluster(
       identity: options.identity,
       logger,
       onStarted(signal) {
-        certificates?.lead(signal);
+        certificates?.lead?.(signal);
         replicator.start();
         faults.warn();
       },

@@ -13,7 +13,7 @@ import type { RenewalAction } from "../tls/plan-renewal.ts";
 import { startRenewal, type CertificatesInCluster } from "../tls/renew-certificates.ts";
 import type { RenewalTiming } from "../tls/renewal-timing.ts";
 import { keepServed } from "../tls/served-certificate.ts";
-import type { CertificateSource } from "./certificate-source.ts";
+import type { ClusterCertificates } from "./certificate-source.ts";
 import { describeSecret } from "./sources.ts";
 import type { ClusterWatches } from "./watch-cluster.ts";
 
@@ -34,14 +34,7 @@ export interface SelfManagedContext {
   readonly logger: Logger;
 }
 
-export interface SelfManagedCertificates extends CertificateSource {
-  /** Why API servers would not trust this replica. */
-  unreadyReasons(): readonly string[];
-  /** Resolves once there is none. */
-  readonly trusted: Promise<void>;
-  /** This replica is the one that writes, until `signal` aborts. */
-  lead(signal: AbortSignal): void;
-}
+export type SelfManagedCertificates = ClusterCertificates & Required<Pick<ClusterCertificates, "lead">>;
 
 const DONE: Readonly<Record<Exclude<RenewalAction["kind"], "wait">, string>> = {
   publish: "the authorities are published in the webhook's caBundle",

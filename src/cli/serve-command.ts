@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Environment } from "../config/credentials.ts";
+import { MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
 import type { ClusterOptions } from "./cluster.ts";
@@ -17,7 +18,7 @@ interface ServeFlags {
   readonly tlsKey?: string;
   readonly tlsSelfSigned?: true;
   readonly tlsSecret: string;
-  readonly webhookName: string;
+  readonly webhookName?: string;
   readonly serviceName: string;
   readonly standalone?: true;
   readonly shutdownDelay: number;
@@ -50,7 +51,11 @@ export function serveCommand(
       "where Pullpass keeps its own certificates, if no other --tls flag is given",
       "pullpass-tls",
     )
-    .option("--webhook-name <name>", "the MutatingWebhookConfiguration that is to trust them", "pullpass")
+    .option(
+      "--webhook-name <name>",
+      "the MutatingWebhookConfiguration that has to trust the certificate before this replica is ready; " +
+        `default: ${MANAGER} for Pullpass's own certificates, none for files`,
+    )
     .option("--service-name <name>", "the Service that they are for", "pullpass")
     .option(
       "--standalone",
@@ -124,19 +129,25 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
  * one of them              |                   |              | wrong
  */
 function certificateFlags(flags: ServeFlags, timing: RenewalTiming): ServeOptions["tls"] {
-  const { tlsCert, tlsKey, tlsSelfSigned = false, standalone = false } = flags;
+  const { tlsCert, tlsKey, tlsSelfSigned = false, standalone = false, webhookName } = flags;
+  if (webhookName !== undefined && (standalone || tlsSelfSigned))
+    throw new UsageError("nobody is asked what --webhook-name trusts with --standalone or --tls-self-signed");
   const hasNoFiles = tlsCert === undefined && tlsKey === undefined;
   if (hasNoFiles && tlsSelfSigned) return "self-signed";
   if (hasNoFiles && !standalone) {
-    const { tlsSecret: secretName, webhookName, serviceName } = flags;
-    return { secretName, webhookName, serviceName, timing };
+    const { tlsSecret: secretName, serviceName } = flags;
+    return { secretName, webhookName: webhookName ?? MANAGER, serviceName, timing };
   }
   if (tlsSelfSigned || tlsCert === undefined || tlsKey === undefined) {
     throw new UsageError(
       `serve${standalone ? " --standalone" : ""} needs both --tls-cert and --tls-key, or --tls-self-signed alone`,
     );
   }
-  return { certificatePath: tlsCert, keyPath: tlsKey };
+  return {
+    certificatePath: tlsCert,
+    keyPath: tlsKey,
+    ...(webhookName === undefined ? {} : { webhookName }),
+  };
 }
 
 function addressOption(flag: string, description: string, port: number): Option {

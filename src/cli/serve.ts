@@ -8,7 +8,6 @@ import { reviewHandler } from "../admission/handler.ts";
 import { measured } from "../admission/measured.ts";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
-import type { Environment } from "../config/credentials.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
 import { adminApp } from "../http/admin-app.ts";
 import { admissionListener } from "../http/app.ts";
@@ -16,25 +15,18 @@ import { startServer, type ListenAddress, type RunningServer } from "../http/ser
 import { batchReviews } from "../telemetry/batch.ts";
 import { openLog } from "../telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import type { CertificateFiles } from "../tls/files.ts";
 import { localCertificates } from "./certificate-source.ts";
 import { indexConfiguration } from "./index-configuration.ts";
-import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
+import { isSelfManaged, join, type JoinOptions } from "./join.ts";
 import { returnMemoryWhenIdle } from "./return-memory.ts";
-import type { SelfManagedOptions } from "./self-managed.ts";
 import { swapCertificates } from "./swap-certificates.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends JoinOptions {
   readonly configPaths: readonly string[];
   readonly listen: ListenAddress;
   readonly adminListen: ListenAddress;
-  /** Where the serving certificate comes from. Self-managed ones are kept in the cluster. */
-  readonly tls: CertificateFiles | "self-signed" | SelfManagedOptions;
   /** After SIGTERM the server is no longer ready, but goes on for so long, until every API server knows. */
   readonly shutdownDelayMs: number;
-  /** The cluster to join; without one every namespace counts as opted in, and nothing is replicated. */
-  readonly cluster: ClusterOptions | undefined;
-  readonly environment: Environment;
 }
 
 /** Requests under way at the end of the shut-down delay are given as long as the API server itself waits. */
@@ -55,7 +47,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const metrics = createMetrics();
   const events = batchReviews([log.logReviews, metrics.observeReviews]);
 
-  const membership = await join(options, { logger, metrics: metrics.forCluster });
+  const membership = await join(options, { logger, metrics: metrics.forCluster }, local);
   membership.setConfiguration(configuration);
 
   const isReplicated = options.cluster !== undefined;
@@ -99,7 +91,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     events.flush();
   };
 
-  const certificates = local ?? membership.certificates;
+  const certificates = membership.certificates ?? local;
   if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
   // The first self-managed certificate may be long in coming; probes are answered meanwhile, and signals heard.
   const certificate = await Promise.race([certificates.first, stopSignal]);
@@ -136,32 +128,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   await takeDown(server);
   logger.info("stopped");
   log.close();
-}
-
-/** Without a cluster nothing is known of namespaces and accounts. */
-const STANDALONE: Membership = {
-  ports: {
-    namespace: () => ({ isOptedIn: true, labels: "unknown" }),
-    buildSecret: () => undefined,
-    serviceAccount: () => undefined,
-  },
-  certificates: undefined,
-  unreadyReasons: () => [],
-  known: Promise.resolve(),
-  setConfiguration: () => undefined,
-  leave: () => Promise.resolve(),
-};
-
-async function join(options: ServeOptions, telemetry: ClusterTelemetry): Promise<Membership> {
-  if (options.cluster === undefined) return STANDALONE;
-  // Loaded only here: without a cluster nothing of it is needed.
-  const { joinCluster } = await import("./cluster.ts");
-  const selfManaged = isSelfManaged(options.tls) ? options.tls : undefined;
-  return joinCluster(options.cluster, options.environment, telemetry, selfManaged);
-}
-
-function isSelfManaged(tls: ServeOptions["tls"]): tls is SelfManagedOptions {
-  return typeof tls === "object" && "secretName" in tls;
 }
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {

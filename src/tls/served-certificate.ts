@@ -4,6 +4,7 @@ import type { StoredCertificates, WebhookRegistration } from "../core/stored-cer
 import type { LoadedCertificate } from "./files.ts";
 import { readKept, type KeyPair } from "./kept-certificates.ts";
 import { isIssuedBy, isKeyOf, notAfterOf, readBundle, readLeaf } from "./read-certificates.ts";
+import { UNREADY_REASONS } from "./unready-reasons.ts";
 
 export interface ServedCertificateOptions {
   /** For people: the Secret as NAMESPACE/NAME, and the name of the webhook's configuration. */
@@ -70,16 +71,12 @@ export function keepServed({ secret, webhook, now, onServe }: ServedCertificateO
     },
     unreadyReasons() {
       if (stored === undefined) return [`the Secret ${secret} is not known yet`];
-      if (registration === undefined) return [`the MutatingWebhookConfiguration ${webhook} is not known yet`];
+      if (registration === undefined) return [UNREADY_REASONS.registrationUnknown(webhook)];
       if (stored !== "missing" && !stored.isOurs)
         return [`the Secret ${secret} is not one that Pullpass made; it is left alone`];
       if (served === undefined) return [`the Secret ${secret} holds no serving certificate yet`];
-      if (hasEnded(served)) return ["the serving certificate has ended"];
-      if (!isKnown(served))
-        return [
-          `the serving certificate does not chain to the caBundle of the MutatingWebhookConfiguration ${webhook}`,
-        ];
-      return [];
+      if (hasEnded(served)) return [UNREADY_REASONS.ended()];
+      return isKnown(served) ? [] : [UNREADY_REASONS.untrusted(webhook)];
     },
   };
 }

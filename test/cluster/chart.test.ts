@@ -96,6 +96,18 @@ await describeLevel("control-plane", "the chart", () => {
     expect(withIssuer).not.toContain("kind: Issuer\n");
   });
 
+  it.each([
+    ["certificates of its own", "", true],
+    ["cert-manager", ",tls.mode=cert-manager", true],
+    ["a Secret and its authority", ",tls.mode=secret,tls.caBundle=-----BEGIN CERTIFICATE-----", true],
+    ["a Secret whose authority others publish", ",tls.mode=secret", false],
+  ])("has replicas wait until their certificate is trusted, or not, with %s", async (_, flags, waits) => {
+    const { stdout } = await template(`--set=configSecret=mine${flags}`);
+    expect(stdout.includes("--webhook-name=pullpass")).toBe(waits);
+    // And they may look.
+    expect(stdout.includes("resources: [mutatingwebhookconfigurations]")).toBe(waits);
+  });
+
   it("is installed, and its pods keep to the restricted Pod Security Standard", async () => {
     await helm.run(...INSTALL);
     const pods = ["pods", `--namespace=${NAMESPACE}`];

@@ -1,15 +1,18 @@
 /** What `helm install` makes of the chart and the image, where kubelet runs the pods and kube-proxy routes the Service. */
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { renewCertificate, startCertManager } from "./cert-manager.ts";
 import { ATTACHED, NAMESPACE_FLAG, startChartOnNode, TEAM, type ChartOnNode } from "./chart-on-node.ts";
 import { describeLevel } from "./describe-level.ts";
+import { enforcePorts, type EnforcedPorts } from "./enforce-ports.ts";
 import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
 import { REGISTRY_USER } from "./node-cluster.ts";
-import { podSpec, podWith, type PodList } from "./pods.ts";
+import { podSpec, type PodList } from "./pods.ts";
 import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
 import { runCommand } from "./run-command.ts";
 import type { Daemon } from "./run-daemon.ts";
@@ -41,10 +44,13 @@ const KINDS =
 
 await describeLevel("node", "the chart, installed", () => {
   let chart: ChartOnNode;
+  let policy: EnforcedPorts;
   let certManager: Daemon | undefined;
 
   beforeAll(async () => {
     chart = await startChartOnNode();
+    // All that follows goes through it.
+    policy = await enforcePorts();
     await chart.createNamespace();
     await chart.deploy("install");
   }, 5 * 60_000);
@@ -144,16 +150,29 @@ await describeLevel("node", "the chart, installed", () => {
     expect(result).toMatchObject({ refused: [], withoutSecret: 0 });
   });
 
-  it("leaves nothing behind when it is uninstalled, and pods are still created", async () => {
-    const { kubectl } = chart.cluster;
+  it("needs nothing that its NetworkPolicy does not let through, and nothing else gets through", async () => {
+    expect(await policy.dropped()).toBe(0);
+    const pods = ["pods", NAMESPACE_FLAG, "--output=jsonpath={.items[0].status.podIP}"];
+    const { stdout: host } = await chart.cluster.kubectl.run(["get", ...pods]);
+    const socket = connect({ host, port: 9, timeout: 500 });
+    await once(socket, "timeout");
+    socket.destroy();
+    expect(await policy.dropped()).toBeGreaterThan(0);
+  });
+
+  it("leaves nothing behind when it is uninstalled, and refuses no pod meanwhile", async () => {
     await waitUntil(
       "the account to have its secret",
       async () => (await pullSecretsOfAccount()) !== undefined,
     );
+    // Under Fail the API server may hear of the Service's end before that of the webhook.
+    await chart.deploy("upgrade", ...WITH_SHORT_TIMING, "--set=webhook.failurePolicy=Ignore");
+    const pods = chart.startPods("uninstall");
     await uninstall();
     expect(await objectsOfPullpass()).toEqual([]);
     expect(await pullSecretsOfAccount()).toBeUndefined();
-    await kubectl.create(podWith("registry.example.com/app:v1", { name: "late", namespace: TEAM }));
+    expect(await chart.pullSecretsNow()).toEqual([]);
+    expect((await pods.stop()).refused).toEqual([]);
   });
 
   it("serves a certificate that was made by hand, and the next one, and refuses no pod", LONG, async () => {
@@ -215,7 +234,9 @@ await describeLevel("node", "the chart, installed", () => {
     );
     expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
     await uninstall();
-    expect(await objectsOfPullpass(",certificate,issuer,certificaterequest")).toEqual([]);
+    // What belongs to a certificate is collected as garbage a moment later.
+    const kinds = ",certificate,issuer,certificaterequest";
+    await waitUntil("nothing to be left", async () => (await objectsOfPullpass(kinds)).length === 0);
   });
 
   it("keeps no pod out when its namespace is deleted by force; purge then removes the rest", async () => {

@@ -32,6 +32,12 @@ export interface PodStreamResult {
   readonly slowestMs: number;
 }
 
+export interface PodStream {
+  /** Waits for two seconds' worth of pods. */
+  more(): Promise<void>;
+  stop(): Promise<PodStreamResult>;
+}
+
 export interface ChartOnNode {
   readonly cluster: NodeCluster;
   readonly helm: Helm;
@@ -41,7 +47,7 @@ export interface ChartOnNode {
   /** Waits until all replicas are ready, and says how long that took. */
   deploy(command: "install" | "upgrade", ...flags: readonly string[]): Promise<void>;
   /** Creates pods that need the pull secret, without a pause; nobody runs them. `what` is said of them in the end. */
-  startPods(what: string): { count(): number; stop(): Promise<PodStreamResult> };
+  startPods(what: string): PodStream;
   /** Stops what a test that failed did not stop. */
   stopPods(): Promise<void>;
   /** What a pod would be given at this moment; fails where it would be refused. */
@@ -117,7 +123,10 @@ export function startChartOnNode(): Promise<ChartOnNode> {
         const creating = startCreatingPods(post, TEAM, { pod, pauseMs: PAUSE_MS });
         streams.add(creating);
         return {
-          count: () => creating.count(),
+          async more() {
+            const count = creating.count();
+            await waitUntil("more pods", () => creating.count() > count + 200);
+          },
           async stop() {
             streams.delete(creating);
             const creations = await creating.stop();

@@ -166,7 +166,7 @@ await describeLevel("node", "the chart, installed", () => {
       async () => (await pullSecretsOfAccount()) !== undefined,
     );
     // Under Fail the API server may hear of the Service's end before that of the webhook.
-    await chart.deploy("upgrade", ...WITH_SHORT_TIMING, "--set=webhook.failurePolicy=Ignore");
+    await chart.deploy("upgrade", "--reuse-values", "--set=webhook.failurePolicy=Ignore");
     const pods = chart.startPods("uninstall");
     await uninstall();
     expect(await objectsOfPullpass()).toEqual([]);
@@ -190,7 +190,7 @@ await describeLevel("node", "the chart, installed", () => {
     await areServing(await fingerprintOf("tls.crt"));
     expect(await publishedBundles(chart.client)).toEqual([[await fingerprintOf("ca.crt")]]);
     const pods = chart.startPods("by hand");
-    await waitUntil("some pods", () => pods.count() > 200);
+    await pods.more();
     await make();
     const { stdout } = await kubectl.run([
       "create",
@@ -201,8 +201,7 @@ await describeLevel("node", "the chart, installed", () => {
     ]);
     await kubectl.run(["replace", "--filename=-"], stdout);
     await areServing(await fingerprintOf("tls.crt"));
-    const count = pods.count();
-    await waitUntil("some more", () => pods.count() > count + 200);
+    await pods.more();
     expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
     await uninstall();
     // It is the admin's, and stays.
@@ -225,6 +224,7 @@ await describeLevel("node", "the chart, installed", () => {
     };
     const bundles = await publishedBundles(chart.client);
     const pods = chart.startPods("cert-manager");
+    await pods.more();
     await areServing(await renew("pullpass", "pullpass-tls"));
     expect(await publishedBundles(chart.client)).toEqual(bundles);
     const authority = await renew("pullpass-ca", "pullpass-tls-ca");
@@ -232,6 +232,7 @@ await describeLevel("node", "the chart, installed", () => {
     await waitUntil("the new authority", async () =>
       (await publishedBundles(chart.client)).flat().includes(authority),
     );
+    await pods.more();
     expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
     await uninstall();
     // What belongs to a certificate is collected as garbage a moment later.

@@ -21,7 +21,7 @@ import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import { startCampaign } from "./campaign.ts";
-import type { CertificateSource } from "./certificate-source.ts";
+import type { CertificateSource, ClusterCertificates } from "./certificate-source.ts";
 import { createFaultReport } from "./fault-report.ts";
 import { keepSelfManaged, type SelfManagedOptions } from "./self-managed.ts";
 import { describeSecret, keepSources } from "./sources.ts";
@@ -147,10 +147,7 @@ export function joinCluster(
     logger,
   });
 
-  const certificates =
-    tls === undefined || "source" in tls
-      ? tls && followTrust(tls, watches)
-      : keepSelfManaged(tls, { client, watches, namespace: options.namespace, logger });
+  const certificates = keepCertificates();
 
   const faults = createFaultReport(logger, warn, { isLeading, isPod: options.pod !== undefined });
   let attachedServiceAccounts: readonly string[] = [];
@@ -163,6 +160,12 @@ export function joinCluster(
       replicator.setGoal({ sources: next, attachedServiceAccounts });
     },
   });
+
+  function keepCertificates(): ClusterCertificates | undefined {
+    if (tls === undefined) return undefined;
+    if ("source" in tls) return followTrust(tls, watches);
+    return keepSelfManaged(tls, { client, watches, namespace: options.namespace, logger });
+  }
 
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */
   async function campaign(): Promise<void> {

@@ -3,9 +3,9 @@ import { performance, type EventLoopUtilization } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 
 const CHECK_INTERVAL_MS = 15_000;
-/** Of the time between two checks. Reviews at a rate of 500 a second take more. */
+/** Of the time between two checks. It is what 600 small reviews a second take, at 31 µs each. */
 const MAX_UTILIZATION = 0.02;
-/** A collection halts everything for 40 ms, or for 100 where there are 10,000 namespaces; less is not worth it. */
+/** A collection halts everything, for 42 ms after the start and for longer where the heap is larger; less is not worth it. */
 const MIN_GROWTH_BYTES = 4 * 1024 * 1024;
 
 /** What it goes by; a test has other ones. */
@@ -36,13 +36,13 @@ export interface MemoryReturn {
  */
 export function returnMemoryWhenIdle({ collect, heapBytes, utilization }: MemoryFacts = FACTS): MemoryReturn {
   if (collect === undefined) return { stop: () => undefined };
-  let leastBytes = 0;
+  let bytesAfterLast = 0;
   let before = utilization();
   const timer = setInterval(() => {
     const isIdle = utilization(before).utilization <= MAX_UTILIZATION;
-    if (isIdle && heapBytes() >= leastBytes + MIN_GROWTH_BYTES) {
+    if (isIdle && heapBytes() >= bytesAfterLast + MIN_GROWTH_BYTES) {
       collect();
-      leastBytes = heapBytes();
+      bytesAfterLast = heapBytes();
     }
     before = utilization();
   }, CHECK_INTERVAL_MS).unref();

@@ -131,7 +131,7 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
 function certificateFlags(flags: ServeFlags, timing: RenewalTiming): ServeOptions["tls"] {
   const { tlsCert, tlsKey, tlsSelfSigned = false, standalone = false, webhookName } = flags;
   if (webhookName !== undefined && (standalone || tlsSelfSigned))
-    throw new UsageError("nobody is asked what --webhook-name trusts with --standalone or --tls-self-signed");
+    throw new UsageError("--webhook-name cannot be used with --standalone or --tls-self-signed");
   const hasNoFiles = tlsCert === undefined && tlsKey === undefined;
   if (hasNoFiles && tlsSelfSigned) return "self-signed";
   if (hasNoFiles && !standalone) {

@@ -20,21 +20,21 @@ export function followTrust(
 ): ClusterCertificates {
   let served: LoadedCertificate | undefined;
   let registration: WebhookRegistration | "missing" | undefined;
-  let isKnown = false;
+  let isTrusted = false;
   let onTrusted = (): void => undefined;
   const trusted = new Promise<void>((resolve) => (onTrusted = resolve));
 
   const unreadyReasons = (): readonly string[] => {
     if (registration === undefined) return [UNREADY_REASONS.registrationUnknown(webhookName)];
     if (served !== undefined && Date.now() >= served.notAfter.getTime()) return [UNREADY_REASONS.ended()];
-    return isKnown ? [] : [UNREADY_REASONS.untrusted(webhookName)];
+    return isTrusted ? [] : [UNREADY_REASONS.untrusted(webhookName)];
   };
   function take(next: { served?: LoadedCertificate; registration?: typeof registration }): void {
     served = next.served ?? served;
     registration = next.registration ?? registration;
     const bundles = registration === undefined || registration === "missing" ? [] : registration.bundles;
     const { certificate = "" } = served ?? {};
-    isKnown = served !== undefined && bundles.every((bundle) => chainsTo(certificate, bundle));
+    isTrusted = served !== undefined && bundles.every((bundle) => chainsTo(certificate, bundle));
     if (unreadyReasons().length === 0) onTrusted();
   }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
@@ -17,7 +18,7 @@ const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const BEFORE: Credentials = { username: "team-a", password: "made-up:before" };
 const AFTER: Credentials = { ...BEFORE, password: "made-up:after" };
 const NAMESPACES = 30;
-const AT_A_TIME = 6;
+const AT_A_TIME = 3;
 
 interface EventList {
   readonly items: readonly { readonly reason: string; readonly message: string; readonly type: string }[];
@@ -107,7 +108,9 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
       faults.push(...(await faultsIn(name)));
       await kubectl.run(["delete", "namespace", name, "--wait=false"]);
     };
-    const names = Array.from({ length: NAMESPACES }, (_, index) => `fresh-${String(index)}`);
+    // Those of a try that failed may still be there.
+    const attempt = randomUUID().slice(0, 8);
+    const names = Array.from({ length: NAMESPACES }, (_, index) => `fresh-${attempt}-${String(index)}`);
     const work = async () => {
       for (let name = names.shift(); name !== undefined; name = names.shift()) await deploy(name);
     };

@@ -43,7 +43,7 @@ describe("the README", () => {
     "shows what $command prints",
     ({ command, output }) => {
       // `--silent` leaves out npm's own lines; what is installed and built stays as it is while the tests run.
-      const shell = command.replace("npm ci && npm run demo", "node_modules/.bin/tsx test/demo/demo.ts");
+      const shell = command.replace("npm ci && npm run demo", "node test/demo/demo.ts");
       const { stdout } = spawnSync("bash", ["-c", `{ ${shell}; } 2>&1`], { cwd: ROOT, encoding: "utf8" });
       expect(stdout).toMatch(patternFor(output));
     },

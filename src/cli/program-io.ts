@@ -14,8 +14,11 @@ export interface ProgramIo {
 export class ReportedError extends Error {
   override readonly name = "ReportedError";
 
-  constructor(readonly exitCode: 1 | 2) {
+  readonly exitCode: 1 | 2;
+
+  constructor(exitCode: 1 | 2) {
     super("reported");
+    this.exitCode = exitCode;
   }
 }
 

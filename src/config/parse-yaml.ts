@@ -20,8 +20,11 @@ export const MAX_ALIASES = 10_000;
 export class NestedTooDeeplyError extends Error {
   override readonly name = "NestedTooDeeplyError";
 
-  constructor(readonly offset: number) {
+  readonly offset: number;
+
+  constructor(offset: number) {
     super(`nested more than ${MAX_DEPTH.toString()} levels deep`);
+    this.offset = offset;
   }
 }
 

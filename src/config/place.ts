@@ -31,8 +31,11 @@ export function formatPlace({ file, line }: Place): string {
 export class InvalidConfigurationError extends Error {
   override readonly name = "InvalidConfigurationError";
 
-  constructor(readonly problems: readonly Problem[]) {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
     super(problems.map(formatProblem).join("\n"));
+    this.problems = problems;
   }
 }
 

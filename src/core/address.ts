@@ -26,8 +26,11 @@ export interface Address {
 export class InvalidAddressError extends Error {
   override readonly name = "InvalidAddressError";
 
-  constructor(readonly reason: string) {
+  readonly reason: string;
+
+  constructor(reason: string) {
     super(`not a registry address: ${reason}`);
+    this.reason = reason;
   }
 }
 

@@ -57,11 +57,13 @@ export const IMAGE_REFERENCE_FAULTS: Readonly<Record<ImageReferenceFault, string
 export class InvalidImageReferenceError extends Error {
   override readonly name = "InvalidImageReferenceError";
 
-  constructor(
-    readonly input: string,
-    readonly fault: ImageReferenceFault,
-  ) {
+  readonly input: string;
+  readonly fault: ImageReferenceFault;
+
+  constructor(input: string, fault: ImageReferenceFault) {
     super(`${quote(input)} is not an image reference: ${IMAGE_REFERENCE_FAULTS[fault]}`);
+    this.input = input;
+    this.fault = fault;
   }
 }
 

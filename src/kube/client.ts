@@ -60,16 +60,18 @@ export interface KubeClient {
 export class KubeApiError extends Error {
   override readonly name = "KubeApiError";
 
-  constructor(
-    /** The HTTP status. */
-    readonly status: number,
-    /** The reason in the answer's Status, such as `AlreadyExists`; empty if there is none. */
-    readonly reason: string,
-    /** The answer's Status, without what may quote a Secret; empty members where there was no Status. */
-    readonly body: JsonObject,
-    message: string,
-  ) {
+  /** The HTTP status. */
+  readonly status: number;
+  /** The reason in the answer's Status, such as `AlreadyExists`; empty if there is none. */
+  readonly reason: string;
+  /** The answer's Status, without what may quote a Secret; empty members where there was no Status. */
+  readonly body: JsonObject;
+
+  constructor(status: number, reason: string, body: JsonObject, message: string) {
     super(message);
+    this.status = status;
+    this.reason = reason;
+    this.body = body;
   }
 }
 

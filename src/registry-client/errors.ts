@@ -8,13 +8,14 @@ import { STATUS_CODES } from "node:http";
 export class NotReachedError extends Error {
   override readonly name = "NotReachedError";
 
-  constructor(
-    readonly reason: string,
-    /** Whether something answered that does not speak TLS. */
-    readonly isPlainHttp: boolean,
-    options?: ErrorOptions,
-  ) {
+  readonly reason: string;
+  /** Whether something answered that does not speak TLS. */
+  readonly isPlainHttp: boolean;
+
+  constructor(reason: string, isPlainHttp: boolean, options?: ErrorOptions) {
     super(reason, options);
+    this.reason = reason;
+    this.isPlainHttp = isPlainHttp;
   }
 }
 
@@ -27,13 +28,15 @@ export class UnusableAnswerError extends Error {
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
 
-  constructor(
-    /** 401 or 403. */
-    readonly status: number,
-    /** What refused them: `the token server auth.example.com`. */
-    readonly by: string,
-  ) {
+  /** 401 or 403. */
+  readonly status: number;
+  /** What refused them: `the token server auth.example.com`. */
+  readonly by: string;
+
+  constructor(status: number, by: string) {
     super(`${formatStatus(status)} from ${by}`);
+    this.status = status;
+    this.by = by;
   }
 }
 

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { benchBodies, type BenchBody } from "./bodies.ts";
 import type { LoadOrder, LoadReport } from "./load-worker.ts";
-import { shippedEnvironment, shippedFlags, shippedNode } from "./shipped-node.ts";
+import { shippedEnvironment, shippedFlags } from "./shipped-flags.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const WARM_UP_MS = 5_000;
@@ -24,7 +24,7 @@ type Side = keyof typeof PORTS;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, "../..");
-const node = shippedNode();
+const node = process.execPath;
 /** Both sides have them. */
 const flags = shippedFlags();
 const canPin = cpus().length > 1 && spawnSync("taskset", ["-c", SERVER_CORE, "true"]).status === 0;
@@ -163,14 +163,7 @@ function pullpassArguments(files: { readonly certificate: string; readonly key: 
 }
 
 function baselineArguments(files: { readonly certificate: string; readonly key: string }): readonly string[] {
-  return [
-    "--import",
-    "tsx",
-    path.join(here, "baseline-server.ts"),
-    files.certificate,
-    files.key,
-    PORTS.smallest.toString(),
-  ];
+  return [path.join(here, "baseline-server.ts"), files.certificate, files.key, PORTS.smallest.toString()];
 }
 
 /** What it logs goes through a pipe, as in a container, and is read on the load's core. */
@@ -187,7 +180,7 @@ function startServer(args: readonly string[]): ChildProcess {
 
 function startLoad(): ChildProcess {
   const worker = path.join(here, "load-worker.ts");
-  const child = fork(worker, { execPath: node, execArgv: ["--import", "tsx"], cwd: root });
+  const child = fork(worker, { execPath: node, cwd: root });
   if (canPin && child.pid !== undefined)
     spawnSync("taskset", ["-a", "-p", "-c", LOAD_CORE, child.pid.toString()]);
   return child;

@@ -13,7 +13,7 @@ import { awaitFirstWrite, awaitLeadership, awaitWrites } from "./await-writes.ts
 import { countSecretWrites } from "./count-writes.ts";
 import { countObjects, createBenchClient, createNamespaces, timeOptIn } from "./opt-in.ts";
 import { describeMemory, describeTimes, printRow, seconds } from "./print-row.ts";
-import { shippedFlags, shippedNode } from "./shipped-node.ts";
+import { shippedFlags } from "./shipped-flags.ts";
 import { prepareServiceAccount, startInPod, type RunningPod } from "./start-in-pod.ts";
 import { writeConfiguration, type BenchConfiguration } from "./write-configuration.ts";
 
@@ -28,7 +28,7 @@ const REGISTRIES = 5;
 /** Each registry's, and the one for builds. */
 const COPIES = REGISTRIES + 1;
 
-const node = [shippedNode(), ...shippedFlags()] as const;
+const node = [process.execPath, ...shippedFlags()] as const;
 
 async function main(): Promise<void> {
   const version = spawnSync(node[0], ["--version"], { encoding: "utf8" }).stdout.trim();

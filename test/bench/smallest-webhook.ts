@@ -23,7 +23,7 @@ export async function startSmallestWebhook(
   const server = spawn(
     process.execPath,
     [
-      ...["--import", import.meta.resolve("tsx"), path.join(import.meta.dirname, "baseline-server.ts")],
+      path.join(import.meta.dirname, "baseline-server.ts"),
       ...[certificateFile, keyFile, service.port.toString(), service.host, JSON.stringify(patch)],
     ],
     { stdio: ["ignore", "ignore", "inherit"] },

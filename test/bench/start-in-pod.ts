@@ -6,7 +6,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { API_SERVER_PORT } from "../cluster/control-plane.ts";
 import { runDaemon } from "../cluster/run-daemon.ts";
 import { sendRequest } from "../cluster/send-request.ts";
-import { shippedEnvironment } from "./shipped-node.ts";
+import { shippedEnvironment } from "./shipped-flags.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../dist/main.js");
 const NAMESPACE = "pullpass";

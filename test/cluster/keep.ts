@@ -41,11 +41,11 @@ try {
   if (!process.connected) await stop(cluster);
   await writeFile(join(cluster.network.directory, KEEPER_FILE), String(process.pid));
   tell({ kind: "ready", kubeconfig: cluster.kubeconfig, lines });
-  process.disconnect();
+  process.disconnect?.();
   // A process that only has children would end.
   setInterval(() => undefined, 2 ** 30);
 } catch (error: unknown) {
   tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   process.exitCode = 1;
-  if (process.connected) process.disconnect();
+  if (process.connected) process.disconnect?.();
 }

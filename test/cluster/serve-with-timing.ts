@@ -15,7 +15,7 @@ export function withTiming(timing: RenewalTiming): {
   readonly env: NodeJS.ProcessEnv;
 } {
   return {
-    program: ["--import", import.meta.resolve("tsx"), fileURLToPath(import.meta.url)],
+    program: [fileURLToPath(import.meta.url)],
     env: { [VARIABLE]: JSON.stringify(timing) },
   };
 }

@@ -17,7 +17,7 @@ export async function startInChild(level: ClusterLevel): Promise<ClusterInChild>
     await ${start}();
     console.log("started");
     setInterval(() => undefined, 1000);`;
-  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script], {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
     cwd: join(import.meta.dirname, "..", ".."),
     detached: true,
     stdio: ["ignore", "pipe", "inherit"],

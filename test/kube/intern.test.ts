@@ -24,7 +24,7 @@ it.each([
     // Both are held until here.
     intern(held.join(""));
   `;
-  const args = ["--expose-gc", "--import=tsx", "--input-type=module", `--eval=${program}`];
+  const args = ["--expose-gc", "--input-type=module", `--eval=${program}`];
   const output = execFileSync(process.execPath, args, { encoding: "utf8" });
   expect(Number(output)).toBeLessThan(50_000_000);
 });

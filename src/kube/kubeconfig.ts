@@ -2,7 +2,6 @@
 import type { RequestOptions } from "node:https";
 import type { Agent } from "node:http";
 import type { KubeConfig } from "@kubernetes/client-node";
-import type * as ClientNode from "@kubernetes/client-node";
 import { rereadAccess, type KubeAccess, type KubeConnection } from "./connection.ts";
 
 /** The kubeconfig says nothing that could be used. */
@@ -12,13 +11,12 @@ export class KubeconfigError extends Error {
 
 /**
  * Reaches the API server by the current context of a kubeconfig; without a file, of the one that kubectl would take.
- * Certificates, tokens, exec plugins and proxies are the Kubernetes client library's. It costs 77 MiB of memory to load,
- * and so is loaded only here: in a pod nothing needs it.
+ * Certificates, tokens, exec plugins and proxies are the Kubernetes client library's, which is loaded only here.
  *
- * @throws KubeconfigError if the file cannot be read, its current context leads nowhere, or the library was left out.
+ * @throws KubeconfigError if the file cannot be read or its current context leads nowhere.
  */
 export async function kubeconfigConnection(file?: string): Promise<KubeConnection> {
-  const { KubeConfig } = await importLibrary();
+  const { KubeConfig } = await import("@kubernetes/client-node");
   const load = (): KubeConfig => {
     const config = new KubeConfig();
     if (file === undefined) config.loadFromDefault();
@@ -44,18 +42,6 @@ export async function kubeconfigConnection(file?: string): Promise<KubeConnectio
       return reread.renewAccess();
     },
   };
-}
-
-/** It is an optional dependency: the image is for pods, and without it a third as large. */
-async function importLibrary(): Promise<typeof ClientNode> {
-  try {
-    return await import("@kubernetes/client-node");
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")) throw error;
-    throw new KubeconfigError(
-      "a kubeconfig is read with @kubernetes/client-node, which this installation was made without",
-    );
-  }
 }
 
 function loadOrExplain(load: () => KubeConfig, file: string | undefined): KubeConfig {

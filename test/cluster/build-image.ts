@@ -21,14 +21,7 @@ import { runCommand } from "./run-command.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 /** What the build reads; `.dockerignore` lets nothing else through. */
-const CONTEXT = [
-  "Dockerfile",
-  "package.json",
-  "package-lock.json",
-  ".npmrc",
-  "tsconfig.json",
-  "tsconfig.build.json",
-];
+const CONTEXT = ["Dockerfile", "package.json", "package-lock.json", ".npmrc"];
 const CONTEXT_DIRECTORIES = ["src", "deploy/image"];
 
 const IMAGE_LIFETIME_MS = 24 * 3600 * 1000;

@@ -21,20 +21,12 @@ import { waitUntil } from "./wait-until.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 /** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
-const SHORT_TIMING = `
-import { RENEWAL_TIMING } from "/app/dist/tls/renewal-timing.js";
-Object.assign(RENEWAL_TIMING, {
+const WITH_SHORT_TIMING = `--set-json=extraArgs=["--renewal-timing=${JSON.stringify({
   authorityLifetimeMs: 24_000,
   servingLifetimeMs: 12_000,
   publishedForMs: 2_000,
   servedForMs: 4_000,
-});
-`;
-const WITH_SHORT_TIMING = [
-  '--set-json=extraVolumes=[{"name":"timing","configMap":{"name":"timing"}}]',
-  '--set-json=extraVolumeMounts=[{"name":"timing","mountPath":"/etc/timing"}]',
-  '--set-json=extraEnv=[{"name":"NODE_OPTIONS","value":"--import=/etc/timing/short.mjs"}]',
-];
+}).replaceAll('"', '\\"')}"]`;
 /** Something is renewed several times, or kubelet has to bring it. */
 const LONG = { timeout: 180_000 };
 /** Every kind of which the chart or Pullpass makes objects. */
@@ -115,17 +107,10 @@ await describeLevel("node", "the chart, installed", () => {
 
   it("refuses no pod while its certificates are renewed, again and again", LONG, async () => {
     const { kubectl } = chart.cluster;
-    await kubectl.run([
-      "create",
-      "configmap",
-      "timing",
-      NAMESPACE_FLAG,
-      `--from-literal=short.mjs=${SHORT_TIMING}`,
-    ]);
     const authorities = new Set<string | undefined>();
     const certificates = new Set<string | undefined>();
     const pods = chart.startPods("renewal");
-    await chart.deploy("upgrade", ...WITH_SHORT_TIMING);
+    await chart.deploy("upgrade", WITH_SHORT_TIMING);
     // One that is still stopping may lead, and would make certificates that last.
     await runningIn(PULLPASS_NAMESPACE, 2);
     // What is there lasts for a year.

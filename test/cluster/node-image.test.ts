@@ -56,38 +56,31 @@ await describeLevel("node", "the image", () => {
     expect(files.filter((file) => file.startsWith("var/lib/dpkg/status.d/")).sort()).toEqual(
       ["libatomic1", "libc6", "libgcc-s1", "libstdc++6"].map((name) => `var/lib/dpkg/status.d/${name}`),
     );
-    expect(files.filter((file) => /\.map$|\.[cm]?ts$/.test(file))).toEqual([]);
-    const packages = JSON.parse(await readFile("package.json", "utf8")) as {
-      readonly dependencies: Readonly<Record<string, string>>;
-      readonly devDependencies: Readonly<Record<string, string>>;
-    };
-    const has = (name: string) => files.includes(`app/node_modules/${name}/package.json`);
-    expect(Object.keys(packages.dependencies).filter((name) => !has(name))).toEqual([]);
-    expect(Object.keys(packages.devDependencies).filter(has)).toEqual([]);
+    expect(files.filter((file) => file.startsWith("app/")).sort()).toEqual([
+      "app/dist",
+      "app/dist/LICENSES.txt",
+      "app/dist/main.js",
+      "app/dist/main.js.map",
+      "app/package.json",
+      "app/sbom.spdx.json",
+    ]);
   });
 
-  it("lists what it needs in an SBOM, where a label says", async () => {
+  it("lists what is in the bundle in an SBOM, where a label says", async () => {
     const place = image.config.Labels?.["dev.pullpass.sbom"] ?? "";
     const sbom = JSON.parse(await readFile(join(image.rootDirectory, place), "utf8")) as {
       readonly spdxVersion: string;
-      readonly packages: readonly { readonly packageFileName: string }[];
+      readonly packages: readonly { readonly name: string; readonly versionInfo: string }[];
     };
     expect(sbom.spdxVersion).toBe("SPDX-2.3");
-    const listed = sbom.packages.map(({ packageFileName }) => packageFileName).filter((name) => name !== "");
-    const modules = await readdir(join(image.rootDirectory, "app/node_modules"), { recursive: true });
-    const isPackage = /^(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/@]+\/package\.json$/;
-    const installed = modules.filter((file) => isPackage.test(file));
-    expect(new Set(listed)).toEqual(
-      new Set(installed.map((file) => `node_modules/${file.slice(0, -"/package.json".length)}`)),
-    );
+    const listed = new Set(sbom.packages.map(({ name, versionInfo }) => `${name} ${versionInfo}`));
+    const licences = await readFile(join(image.rootDirectory, "app/dist/LICENSES.txt"), "utf8");
+    const bundled = [...licences.matchAll(/^## (\S+ \S+) \(/gm)].map(([, named = ""]) => named);
+    expect(bundled.length).toBeGreaterThan(50);
+    expect(bundled.filter((named) => !listed.has(named))).toEqual([]);
   });
 
-  it("says that it reads no kubeconfig", async () => {
-    const purge = run(...pullpass("purge", "--yes", "--kubeconfig=/tmp/kubeconfig"));
-    await expect(purge).rejects.toThrow("which this installation was made without");
-  });
-
-  it("is ready within a second, and not much larger than Node alone", async () => {
+  it("is ready within a second, and takes at most 60 MiB to pull", async () => {
     const alone = await medianOf(() => run(node, "--eval", "0"));
     const serving = await medianOf(() =>
       untilListening(
@@ -111,8 +104,9 @@ await describeLevel("node", "the image", () => {
         `of which ${total("plain", 1)} and ${total("packed", 1)} MiB are not Node and its libraries\n` +
         `start: ${String(serving)} ms until it listens, ${String(alone)} ms of which are Node's\n`,
     );
+    // The aim is 600 ms on a machine with nothing else to do; the suite has company.
     expect(serving).toBeLessThan(1000);
-    expect(Number(total("plain", 1))).toBeLessThan(20);
+    expect(Number(total("packed"))).toBeLessThan(60);
   });
 });
 

@@ -17,8 +17,6 @@ export interface ReplicaOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** What answers 200 once it is as it should be. Default: `/readyz`. */
   readonly readyPath?: "/healthz" | "/readyz";
-  /** Default: the built program. */
-  readonly program?: readonly string[];
   /** Makes the command line that runs another one, such as one in a namespace. Default: that one itself. */
   readonly wrap?: (command: readonly string[]) => readonly string[];
 }
@@ -54,12 +52,12 @@ const ADMIN_PORT = 8080;
 /** Starts the program and waits until it is ready. */
 export async function runReplica(cluster: Cluster, options: ReplicaOptions): Promise<Replica> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run npm run build`);
-  const { name, host, port = 8443, flags, env, program = [PROGRAM] } = options;
+  const { name, host, port = 8443, flags, env } = options;
   const { readyPath = "/readyz" } = options;
   const wrap = options.wrap ?? ((command) => command);
   const adminUrl = `http://${host}:${String(ADMIN_PORT)}`;
   const listen = [`--listen=${host}:${String(port)}`, `--admin-listen=${host}:${String(ADMIN_PORT)}`];
-  const [command = "", ...args] = wrap([process.execPath, ...program, "serve", ...listen, ...flags]);
+  const [command = "", ...args] = wrap([process.execPath, PROGRAM, "serve", ...listen, ...flags]);
   const run = () =>
     runDaemon({
       name,

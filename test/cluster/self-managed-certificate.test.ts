@@ -11,7 +11,6 @@ import { pullSecretsOf, type PodObject } from "./pods.ts";
 import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
 import { sendRequest } from "./send-request.ts";
-import { withTiming } from "./serve-with-timing.ts";
 import { startBalancer, type Balancer } from "./start-balancer.ts";
 import { startCreatingPods, type Creation } from "./start-creating-pods.ts";
 import { startHandshakes } from "./start-handshakes.ts";
@@ -177,7 +176,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     await stopAll();
     // Those that are there last for a year.
     await deleteSecret();
-    await startReplicas(withTiming(SHORT));
+    await startReplicas({ flags: [`--renewal-timing=${JSON.stringify(SHORT)}`] });
     const authorities = new Set<string | undefined>();
     const certificates = new Set<string | undefined>();
     const creating = await createPods();
@@ -199,7 +198,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
 
   it("are made anew when somebody deletes the Secret, and nobody notices", async () => {
     await stopAll();
-    await startReplicas(withTiming(HASTY));
+    await startReplicas({ flags: [`--renewal-timing=${JSON.stringify(HASTY)}`] });
     const before = await waitUntil("a quiet time", async () => {
       const now = await secret();
       return (await bundles()).join() === now.authority?.fingerprint256 && now;

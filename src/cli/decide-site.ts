@@ -1,7 +1,7 @@
 /** Decides on pods and templates in manifests, as the webhook would on the pods. */
 import type { BuildFinding } from "../core/builds/build-decision.ts";
 import type { Decision } from "../core/decision.ts";
-import type { NamespaceFacts, Pod } from "../core/kubernetes.ts";
+import type { JsonObject, Pod, ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
 import { planBuilds } from "../core/builds/plan-builds.ts";
 import { asPod } from "../core/pod.ts";
@@ -10,19 +10,14 @@ import type { RegistryIndex } from "../core/registry.ts";
 import { WarningList } from "../core/warning.ts";
 import { namespaceLabelsIn, type PodSite } from "./manifest.ts";
 
-/**
- * Every namespace counts as opted in, since the command was given for it; what a registry asks of a namespace's labels is held
- * against the Namespaces among the documents, and against no other.
- */
-export function namespacesIn(
+/** What the Namespaces among the documents are labelled with; nothing is known of any other. */
+export function namespaceLabels(
   documents: readonly { readonly value: unknown }[],
-): (namespace: string | undefined) => NamespaceFacts {
-  const labels = new Map(documents.flatMap(({ value }) => namespaceLabelsIn(value)));
-  return (namespace) => ({
-    isOptedIn: true,
-    labels:
-      (namespace === undefined ? undefined : (labels.get(namespace) as Labels | undefined)) ?? "unknown",
-  });
+): (namespace: string | undefined) => Labels | "unknown" {
+  const labels = new Map<string | undefined, JsonObject>(
+    documents.flatMap(({ value }) => namespaceLabelsIn(value)),
+  );
+  return (namespace) => (labels.get(namespace) as Labels | undefined) ?? "unknown";
 }
 
 export interface DecidedSite {
@@ -34,16 +29,19 @@ export interface DecidedSite {
   readonly findings: readonly BuildFinding[];
 }
 
-/** Undefined if there is no readable pod spec. */
+/** As for a new pod in a namespace that opted in. Undefined if there is no readable pod spec. */
 export function decideSite(
   site: PodSite,
-  namespace: NamespaceFacts,
+  {
+    labels,
+    serviceAccount,
+  }: { readonly labels: Labels | "unknown"; readonly serviceAccount?: ServiceAccountFacts | undefined },
   index: RegistryIndex,
 ): DecidedSite | undefined {
   const hasMetadata = site.value["metadata"] !== undefined && site.value["metadata"] !== null;
   const pod = asPod(hasMetadata ? site.value : { ...site.value, metadata: {} });
   if (pod === undefined) return undefined;
-  const context = { namespace, serviceAccount: undefined };
+  const context = { namespace: { isOptedIn: true, labels }, serviceAccount };
   const decision = decide(pod, context, index);
   const isLeftAlone =
     decision.kind === "skip" && (decision.reason === "mirror-pod" || decision.reason === "pod-opted-out");

@@ -1,66 +1,100 @@
-/** `pullpass explain --pod`: what the pods of a manifest would be given, and why. */
+/** `pullpass explain --pod`: what the pods of a manifest get, why, and under which conditions. */
 import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
-import type { NamespaceFacts, Pod } from "../core/kubernetes.ts";
-import { visitImages } from "../core/pod.ts";
-import { isPermittedIn, selectRegistries, type RegistryIndex } from "../core/registry.ts";
-import { decideSite, namespacesIn } from "./decide-site.ts";
+import {
+  CONDITIONS,
+  conditionsFor,
+  explainImages,
+  type Condition,
+  type ImageExplanation,
+} from "../core/explain-pod.ts";
+import { textOf } from "../core/kubernetes.ts";
+import { formatSelector, type Labels } from "../core/labels.ts";
+import type { Registry, RegistryIndex } from "../core/registry.ts";
+import { decideSite } from "./decide-site.ts";
 import { podSitesIn, titleOf, type PodSite } from "./manifest.ts";
-import { parseManifests, type ManifestFile } from "./manifest-file.ts";
+import type { FindSurroundings } from "./pod-surroundings.ts";
 
-/**
- * Lines for people, a block for each pod and template. Namespaces are taken as `inject` takes them.
- *
- * @throws UnreadableManifestError for the first document that is not YAML.
- */
-export function explainPods(files: readonly ManifestFile[], index: RegistryIndex): readonly string[] {
-  const documents = files.flatMap(parseManifests);
-  const factsOf = namespacesIn(documents);
-  return documents.flatMap(({ value }) =>
-    podSitesIn(value).map((site) => explainSite(site, factsOf(site.namespace), index).join("\n")),
-  );
+/** A block of lines for people for each pod and template, in the order of the documents. */
+export async function explainPods(
+  documents: readonly { readonly value: unknown }[],
+  index: RegistryIndex,
+  find: FindSurroundings,
+): Promise<readonly string[]> {
+  const blocks: string[] = [];
+  for (const site of documents.flatMap(({ value }) => podSitesIn(value))) {
+    blocks.push((await explainSite(site, index, find)).join("\n"));
+  }
+  return blocks;
 }
 
-function explainSite(site: PodSite, namespace: NamespaceFacts, index: RegistryIndex): readonly string[] {
-  const decided = decideSite(site, namespace, index);
+async function explainSite(
+  site: PodSite,
+  index: RegistryIndex,
+  find: FindSurroundings,
+): Promise<readonly string[]> {
+  const account = textOf(site.value["spec"], "serviceAccountName") ?? "default";
+  const { namespaceLabels: labels, serviceAccount, unread } = await find(site.namespace, account);
+  const decided = decideSite(site, { labels, serviceAccount }, index);
   if (decided === undefined) return [titleOf(site), "  nothing    it has no readable pod spec"];
   const { pod, decision, findings } = decided;
+  const conditions = decision.kind === "skip" ? [] : conditionsFor(pod, labels);
+  const verbs = isHypothetical(conditions) ? WOULD : DOES;
   return [
     titleOf(site),
-    ...explainImages(pod, namespace, index),
-    ...explainDecision(decision),
-    ...findings.flatMap(explainFinding),
+    ...unread.map((line) => `  not read   ${line}`),
+    ...explainImages(pod, labels, index).flatMap((image) => describeImage(image, labels)),
+    ...conditions.map((condition, i) => `  ${i === 0 ? "if    " : "and if"}     ${CONDITIONS[condition]}`),
+    ...describeDecision(decision, verbs),
+    ...findings.flatMap((finding) => describeFinding(finding, verbs)),
     ...decision.warnings.map((warning) => `  warning    ${warning}`),
   ];
 }
 
-function explainImages(pod: Pod, { labels }: NamespaceFacts, index: RegistryIndex): readonly string[] {
-  const lines: string[] = [];
-  visitImages(pod, (image) => {
-    const lookup = index.lookUp(typeof image === "string" ? image : "");
-    if (lookup.kind === "invalid") return;
-    const registries = selectRegistries(lookup.covering, (registry) => isPermittedIn(registry, labels));
-    const needs = registries.map(({ name, address }) => `${name} (${address.text})`).join(", ");
-    lines.push(`  image      ${String(image)} needs ${needs === "" ? "no registry" : needs}`);
-  });
-  return lines;
+function describeImage(
+  { image, needs, withheld }: ImageExplanation,
+  labels: Labels | "unknown",
+): readonly string[] {
+  const answer = labels === "unknown" ? "maybe" : "not  ";
+  return [
+    `  image      ${image} needs ${describeNeeds(needs, withheld)}`,
+    ...withheld.map(
+      (registry) =>
+        `    ${answer}    ${nameAndAddress(registry)} covers it, but is only for namespaces with ${formatSelector(registry.namespaces ?? {})}`,
+    ),
+  ];
 }
 
-function explainDecision(decision: Decision): readonly string[] {
+function describeNeeds(needs: readonly Registry[], withheld: readonly Registry[]): string {
+  if (needs.length > 0) return needs.map(nameAndAddress).join(", ");
+  return withheld.length > 0 ? "a registry that is limited to certain namespaces" : "no registry";
+}
+
+function nameAndAddress({ name, address }: Registry): string {
+  return `${name} (${address.text})`;
+}
+
+const DOES = { get: "gets     ", mount: "mounts  ", set: "sets    ", push: "pushes  " } as const;
+const WOULD = { get: "would get", mount: "would mount", set: "would set", push: "would push" } as const;
+type Verbs = typeof DOES | typeof WOULD;
+
+/** Whether something is known not to be so. */
+function isHypothetical(conditions: readonly Condition[]): boolean {
+  return conditions.some((condition) => condition !== "opted-in");
+}
+
+function describeDecision(decision: Decision, verbs: Verbs): readonly string[] {
   if (decision.kind === "skip") return [`  nothing    ${SKIP_REASONS[decision.reason]}`];
   return decision.secretNames.map((secretName) => {
     const registries = decision.registries.filter((registry) => registry.secretName === secretName);
-    return `  gets       pull secret ${secretName} for ${registries.map(({ name }) => name).join(", ")}`;
+    return `  ${verbs.get}  pull secret ${secretName} for ${registries.map(({ name }) => name).join(", ")}`;
   });
 }
 
-function explainFinding({
-  container,
-  builder,
-  recognisedBy,
-  outcome,
-  destinations,
-}: BuildFinding): readonly string[] {
+function describeFinding(
+  { container, builder, recognisedBy, outcome, destinations }: BuildFinding,
+  verbs: Verbs,
+): readonly string[] {
   const name = JSON.stringify(container).slice(1, -1);
   const title = `  builder    container ${name} is ${builder}: ${recognisedBy}`;
   if (outcome.kind === "skip") {
@@ -69,11 +103,11 @@ function explainFinding({
   const { secretName, directory, registries, env } = outcome;
   return [
     title,
-    `    mounts   Secret ${secretName} at ${directory} for ${registries.map((registry) => registry.name).join(", ")}`,
-    ...env.map((variable) => `    sets     ${variable.name}=${variable.value}`),
+    `    ${verbs.mount} Secret ${secretName} at ${directory} for ${registries.map((registry) => registry.name).join(", ")}`,
+    ...env.map((variable) => `    ${verbs.set} ${variable.name}=${variable.value}`),
     ...destinations.map(({ repository, registries: covering }) => {
       const names = covering.map((registry) => registry.name).join(", ");
-      return `    pushes   ${repository} ${names === "" ? "without credentials" : `as ${names}`}`;
+      return `    ${verbs.push} ${repository} ${names === "" ? "without credentials" : `as ${names}`}`;
     }),
   ];
 }

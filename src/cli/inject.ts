@@ -3,10 +3,10 @@ import jsonpatch from "fast-json-patch";
 import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
 import type { AddOperation } from "../core/json-patch.ts";
-import type { NamespaceFacts } from "../core/kubernetes.ts";
+import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { decideSite, namespacesIn } from "./decide-site.ts";
+import { decideSite, namespaceLabels } from "./decide-site.ts";
 import { podSitesIn, titleOf, type PodSite } from "./manifest.ts";
 import { editManifests, parseManifests, type ManifestChange, type ManifestFile } from "./manifest-file.ts";
 
@@ -24,13 +24,13 @@ export interface InjectedFile {
  */
 export function injectFiles(files: readonly ManifestFile[], index: RegistryIndex): readonly InjectedFile[] {
   const parsed = files.map((file) => ({ file, documents: parseManifests(file) }));
-  const factsOf = namespacesIn(parsed.flatMap(({ documents }) => documents));
+  const labelsOf = namespaceLabels(parsed.flatMap(({ documents }) => documents));
 
   return parsed.map(({ file, documents }) => {
     const report: string[] = [];
     const changes = documents.map((document): ManifestChange => {
       const operations = podSitesIn(document.value).flatMap((site) => {
-        const injected = injectSite(site, factsOf(site.namespace), index);
+        const injected = injectSite(site, labelsOf(site.namespace), index);
         report.push(...injected.report);
         return injected.operations;
       });
@@ -46,9 +46,9 @@ interface InjectedSite {
   readonly report: readonly string[];
 }
 
-function injectSite(site: PodSite, namespace: NamespaceFacts, index: RegistryIndex): InjectedSite {
+function injectSite(site: PodSite, labels: Labels | "unknown", index: RegistryIndex): InjectedSite {
   const title = titleOf(site);
-  const decided = decideSite(site, namespace, index);
+  const decided = decideSite(site, { labels }, index);
   if (decided === undefined) {
     return { operations: [], report: [`${title}: skipped: it has no readable pod spec`] };
   }

@@ -3,14 +3,13 @@ import { Command } from "commander";
 import { readConfiguration } from "../config/read.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import { checkCommand } from "./check-command.ts";
-import { explainImage, explanationJson, explanationText } from "./explain.ts";
-import { explainPods } from "./explain-pods.ts";
+import { explainCommand } from "./explain-command.ts";
 import { indexConfiguration } from "./index-configuration.ts";
 import { injectFiles } from "./inject.ts";
 import { joinFiles } from "./join-files.ts";
 import type { ProgramIo } from "./program-io.ts";
 import { purgeCommand } from "./purge-command.ts";
-import { readLines, readManifests } from "./read-input.ts";
+import { readManifests } from "./read-input.ts";
 import { serveCommand } from "./serve-command.ts";
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
@@ -47,45 +46,7 @@ export function buildProgram(io: ProgramIo): Command {
       },
     );
 
-  const explain = withConfig(program.command("explain"));
-  explain
-    .description("show which registry an image needs, or what pods would be given, and why")
-    .argument("[image...]", "images as they stand in a pod; - reads one a line from standard input")
-    .option("--json", "one JSON object a line, for images")
-    .option(
-      "--pod <file>",
-      "manifests instead of images, YAML or JSON; again for more; - is standard input",
-      append,
-    )
-    .action(
-      async (
-        args: readonly string[],
-        {
-          config,
-          json,
-          pod,
-        }: { readonly config: readonly string[]; readonly json?: true; readonly pod?: readonly string[] },
-      ) => {
-        if (pod === undefined && args.length === 0) explain.error("error: missing required argument 'image'");
-        if (pod !== undefined && (args.length > 0 || json === true)) {
-          explain.error("error: --pod takes no images and has no --json");
-        }
-        const index = readIndex(config);
-        if (pod !== undefined) {
-          const files = await Promise.all(pod.map((name) => readManifests(name, io.readStdin)));
-          io.writeOut(
-            explainPods(files, index)
-              .map((block) => `${block}\n`)
-              .join(""),
-          );
-          return;
-        }
-        const piped = args.includes("-") ? await readLines(io.readStdin) : [];
-        const images = args.flatMap((arg) => (arg === "-" ? piped : [arg]));
-        const write = json === true ? explanationJson : explanationText;
-        io.writeOut(images.map((image) => `${write(explainImage(image, index))}\n`).join(""));
-      },
-    );
+  explainCommand(withConfig(program.command("explain")), io);
 
   checkCommand(withConfig(program.command("check")), io);
 

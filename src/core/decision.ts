@@ -10,7 +10,7 @@ export const SKIP_REASONS = {
   "mirror-pod": "a mirror pod stands for a static pod and may not reference secrets",
   "namespace-not-opted-in": "the namespace does not have the label pullpass.dev/inject=enabled",
   "pod-opted-out": "the pod has the label pullpass.dev/inject=disabled",
-  "no-registry": "no configured registry covers an image of the pod",
+  "no-registry": "no registry that the namespace may use covers an image of the pod",
   "already-present": "the pod names every pull secret that its images need",
   "mountable-secrets-enforced": "the service account allows only the pull secrets that it lists",
 } as const;

@@ -80,6 +80,27 @@ function expressionMatches({ key, operator, values = [] }: LabelExpression, labe
   }
 }
 
+/** In kubectl's notation, as `--selector` takes it. An empty selector is an empty string. */
+export function formatSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  return [
+    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
+    ...matchExpressions.map(formatExpression),
+  ].join(",");
+}
+
+function formatExpression({ key, operator, values = [] }: LabelExpression): string {
+  switch (operator) {
+    case "In":
+      return `${key} in (${values.join(",")})`;
+    case "NotIn":
+      return `${key} notin (${values.join(",")})`;
+    case "Exists":
+      return key;
+    case "DoesNotExist":
+      return `!${key}`;
+  }
+}
+
 /** Labels come from JSON, so a key such as `constructor` must not be found on the prototype. */
 function valueOf(labels: Labels, key: string): string | undefined {
   return Object.hasOwn(labels, key) ? labels[key] : undefined;

@@ -63,7 +63,7 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
   };
 }
 
-function namesIn(list: unknown): readonly string[] {
+export function namesIn(list: unknown): readonly string[] {
   return elementsOf(list)
     .map((entry) => textOf(entry, "name"))
     .filter((name) => name !== undefined);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { selectorMatches, type LabelExpression } from "../../src/core/labels.ts";
+import { formatSelector, selectorMatches, type LabelExpression } from "../../src/core/labels.ts";
 
 const ABSENT = {};
 const AMONG = { team: "a" };
@@ -41,5 +41,27 @@ describe("selectorMatches", () => {
     expect(selectorMatches({ matchExpressions: [{ key: "constructor", operator: "Exists" }] }, {})).toBe(
       false,
     );
+  });
+});
+
+describe("formatSelector", () => {
+  it.each([
+    ["", {}],
+    ["team=a,tier=web", { matchLabels: { team: "a", tier: "web" } }],
+    [
+      "team=a,tier in (web,batch),zone notin (eu),owner,!frozen,none in ()",
+      {
+        matchLabels: { team: "a" },
+        matchExpressions: [
+          { key: "tier", operator: "In", values: ["web", "batch"] },
+          { key: "zone", operator: "NotIn", values: ["eu"] },
+          { key: "owner", operator: "Exists" },
+          { key: "frozen", operator: "DoesNotExist" },
+          { key: "none", operator: "In" },
+        ],
+      },
+    ],
+  ] as const)("writes %j as kubectl takes it", (text, selector) => {
+    expect(formatSelector(selector)).toBe(text);
   });
 });

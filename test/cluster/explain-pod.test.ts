@@ -1,0 +1,108 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { runPullpass } from "../cli/run-pullpass.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { createNamespace } from "./create-namespace.ts";
+import { describeLevel } from "./describe-level.ts";
+
+const IMAGE = "registry.example.com/team-a/app:v1";
+const OPT_IN = { "pullpass.dev/inject": "enabled" };
+
+await describeLevel("control-plane", "explain --pod with a cluster", () => {
+  let cluster: Cluster;
+  let config: string;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    const { kubectl, network } = cluster;
+    config = join(network.directory, "pullpass.yaml");
+    const registries = [
+      { name: "team-a", address: "registry.example.com/team-a", namespaces: { matchLabels: { team: "a" } } },
+    ];
+    // JSON is YAML.
+    await writeFile(config, JSON.stringify({ registries }));
+    await createNamespace(kubectl, "shop", { team: "a" });
+    await createNamespace(kubectl, "others", { team: "b", ...OPT_IN });
+    await createNamespace(kubectl, "enforcing", { team: "a", ...OPT_IN });
+    await kubectl.run([
+      ...["annotate", "serviceaccount", "default", "--namespace=enforcing"],
+      "kubernetes.io/enforce-mountable-secrets=true",
+    ]);
+    for (const namespace of ["shop", "others"]) await kubectl.create(pod(namespace));
+    await kubectl.run(["create", "role", "pod-reader", "--verb=get", "--resource=pods", "--namespace=shop"]);
+    const binding = ["create", "rolebinding", "pod-reader", "--role=pod-reader", "--user=pod-reader"];
+    await kubectl.run([...binding, "--namespace=shop"]);
+  });
+  afterAll(() => cluster.stop());
+
+  const pod = (namespace: string) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "web", namespace },
+    spec: { containers: [{ name: "app", image: IMAGE }] },
+  });
+  const explain = (args: readonly string[], input = "", kubeconfig = cluster.kubeconfig) =>
+    runPullpass(["explain", `--config=${config}`, `--kubeconfig=${kubeconfig}`, ...args], ".", input);
+  const NEEDED = `  image      ${IMAGE} needs team-a (registry.example.com/team-a)\n`;
+
+  it("says under which conditions a pod would get what it was created without", async () => {
+    expect(explain(["--pod=web", "--namespace=shop"])).toEqual({
+      stdout:
+        `Pod/web in shop\n${NEEDED}` +
+        "  if         the namespace had the label pullpass.dev/inject=enabled\n" +
+        "  and if     the pod were created again; this pod was created without what follows\n" +
+        "  would get  pull secret pullpass-team-a for team-a\n",
+      stderr: "",
+      status: 0,
+    });
+    await cluster.kubectl.run(["label", "namespace", "shop", "pullpass.dev/inject=enabled"]);
+    expect(explain(["--pod=web", "--namespace=shop"]).stdout).toBe(
+      `Pod/web in shop\n${NEEDED}` +
+        "  if         the pod were created again; this pod was created without what follows, maybe before its namespace had the label\n" +
+        "  would get  pull secret pullpass-team-a for team-a\n",
+    );
+  });
+
+  it("names the registry that covers an image for other namespaces only", () => {
+    expect(explain(["--pod=web", "--namespace=others"]).stdout).toBe(
+      "Pod/web in others\n" +
+        `  image      ${IMAGE} needs a registry that is limited to certain namespaces\n` +
+        "    not      team-a (registry.example.com/team-a) covers it, but is only for namespaces with team=a\n" +
+        "  nothing    no registry that the namespace may use covers an image of the pod\n",
+    );
+  });
+
+  it("takes a manifest's namespace and service account from the cluster", () => {
+    expect(explain(["--pod=-"], JSON.stringify(pod("enforcing"))).stdout).toBe(
+      `Pod/web in enforcing\n${NEEDED}` +
+        "  nothing    the service account allows only the pull secrets that it lists\n" +
+        "  warning    the service account does not list pull secret pullpass-team-a, so the pod may not name it\n",
+    );
+  });
+
+  it("says what a person may not read, and explains the rest", async () => {
+    const kubeconfig = await cluster.kubeconfigFor("pod-reader");
+    const { stdout, status } = explain(["--pod=web", "--namespace=shop"], "", kubeconfig);
+    const [title, namespace, account, image] = stdout.split("\n");
+    expect(title).toBe("Pod/web in shop");
+    expect(namespace).toMatch(
+      /^ {2}not read {3}GET \/api\/v1\/namespaces\/shop: 403 Forbidden: .*"pod-reader"/,
+    );
+    expect(account).toMatch(
+      /^ {2}not read {3}GET \/api\/v1\/namespaces\/shop\/serviceaccounts\/default: 403/,
+    );
+    expect(image).toContain(`image      ${IMAGE} needs`);
+    expect(status).toBe(0);
+  });
+
+  it.each([
+    ["that may not be read", "pod-reader", "--pod=web", "--namespace=others", "pods/web: 403 Forbidden"],
+    ["that does not exist", undefined, "--pod=missing", "--namespace=shop", 'pods "missing" not found'],
+  ])("fails for a pod %s", async (_title, user, podFlag, namespaceFlag, message) => {
+    const kubeconfig = user === undefined ? cluster.kubeconfig : await cluster.kubeconfigFor(user);
+    const { stdout, stderr, status } = explain([podFlag, namespaceFlag], "", kubeconfig);
+    expect({ stdout, status }).toEqual({ stdout: "", status: 1 });
+    expect(stderr).toContain(message);
+  });
+});

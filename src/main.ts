@@ -5,7 +5,7 @@ import { buffer } from "node:stream/consumers";
 import { CommanderError } from "commander";
 import { ReportedError, UsageError, type ProgramIo } from "./cli/program-io.ts";
 import { buildProgram } from "./cli/program.ts";
-import { InvalidConfigurationError } from "./config/place.ts";
+import { InvalidConfigurationError } from "./config/diagnostics.ts";
 import { messageOf } from "./core/error-message.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { explainImage } from "../src/cli/explain.ts";
 import { indexRegistries } from "../src/core/registry.ts";
-import { loadText, problemsIn } from "./config/load-text.ts";
+import { loadText, diagnosticsIn } from "./config/load-text.ts";
 import { blocksOf, valuesIn } from "./read-markdown.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
@@ -30,7 +30,7 @@ describe("deploy/docs", () => {
   });
 
   it.each(configurations)("$title is a configuration without a fault", ({ text }) => {
-    expect(problemsIn(text)).toEqual([]);
+    expect(diagnosticsIn(text)).toEqual([]);
     expect(loadText(text).registries).not.toEqual([]);
   });
 

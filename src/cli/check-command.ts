@@ -1,7 +1,7 @@
 /** The flags of `pullpass check`. */
 import type { Command } from "commander";
 import type { Configuration } from "../config/configuration.ts";
-import { InvalidConfigurationError } from "../config/place.ts";
+import { InvalidConfigurationError } from "../config/diagnostics.ts";
 import { readConfiguration } from "../config/read.ts";
 import { checkConfiguration } from "./check.ts";
 import type { SecretSources } from "./secret-sources.ts";
@@ -19,7 +19,7 @@ interface CheckFlags {
 /** Adds the flags and what they do, but for `--config`, which all commands have. */
 export function checkCommand(command: Command, io: ProgramIo): Command {
   return command
-    .description("show every error and every doubt about a configuration")
+    .description("show every error and every warning about a configuration")
     .option("--login", "ask each registry whether its credentials work; exit status 1 if some do not")
     .option(
       "--pull <image...>",

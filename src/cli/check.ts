@@ -1,8 +1,8 @@
-/** `pullpass check`: every error and every doubt about a configuration. */
+/** `pullpass check`: every error and every warning about a configuration. */
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
-import { findDoubts } from "../config/doubts.ts";
-import { formatProblem, type Problem } from "../config/place.ts";
+import { findWarnings } from "../config/warnings.ts";
+import { formatDiagnostic, type Diagnostic } from "../config/diagnostics.ts";
 
 export interface CheckReport {
   readonly lines: readonly string[];
@@ -11,31 +11,34 @@ export interface CheckReport {
 
 /** Checks what a configuration without errors of form points at: credentials are read and thrown away. */
 export function checkConfiguration(configuration: Configuration, environment: Environment): CheckReport {
-  const errors = configuration.registries.flatMap((registry) => credentialProblems(registry, environment));
-  const doubts = findDoubts(configuration);
+  const errors = configuration.registries.flatMap((registry) => credentialDiagnostics(registry, environment));
+  const warnings = findWarnings(configuration);
   const lines = [
-    ...errors.map((problem) => `error: ${formatProblem(problem)}`),
-    ...doubts.map((problem) => `doubt: ${formatProblem(problem)}`),
-    summary(configuration, errors.length, doubts.length),
+    ...errors.map((diagnostic) => `error: ${formatDiagnostic(diagnostic)}`),
+    ...warnings.map((diagnostic) => `warning: ${formatDiagnostic(diagnostic)}`),
+    summary(configuration, errors.length, warnings.length),
   ];
   return { lines, errorCount: errors.length };
 }
 
-function credentialProblems(registry: ConfiguredRegistry, environment: Environment): readonly Problem[] {
+function credentialDiagnostics(
+  registry: ConfiguredRegistry,
+  environment: Environment,
+): readonly Diagnostic[] {
   try {
     readCredentials(registry, environment);
     return [];
   } catch (error) {
     if (!(error instanceof UnusableCredentialsError)) throw error;
-    return [{ place: registry.place, message: error.message }];
+    return [{ location: registry.location, message: error.message }];
   }
 }
 
-function summary({ registries }: Configuration, errors: number, doubts: number): string {
+function summary({ registries }: Configuration, errors: number, warnings: number): string {
   return [
     count(registries.length, "registry", "registries"),
     count(errors, "error"),
-    count(doubts, "doubt"),
+    count(warnings, "warning"),
   ].join(", ");
 }
 

@@ -2,7 +2,7 @@
 import type { Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
 import type { Registry } from "../core/registry.ts";
-import type { Place } from "./place.ts";
+import type { SourceLocation } from "./diagnostics.ts";
 import type { BuilderEntry } from "./schema.ts";
 
 /** Where a secret text comes from. */
@@ -26,7 +26,7 @@ export interface ConfiguredRegistry extends Registry {
   readonly hosts: readonly Address[];
   /** Which list of the configuration it stands in. */
   readonly list: "registries" | "privateRegistries" | "connections";
-  readonly place: Place;
+  readonly location: SourceLocation;
 }
 
 export interface Configuration {

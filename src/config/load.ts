@@ -4,7 +4,12 @@ import { Sensitive } from "../core/credential.ts";
 import { elementsOf, isObject } from "../core/kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
-import { formatPlace, InvalidConfigurationError, type Place, type Problem } from "./place.ts";
+import {
+  formatLocation,
+  InvalidConfigurationError,
+  type SourceLocation,
+  type Diagnostic,
+} from "./diagnostics.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
 import {
   documentSchema,
@@ -15,7 +20,7 @@ import {
   type SourceEntry,
 } from "./schema.ts";
 import { parseYamlFile, type ParsedDocument } from "./yaml-document.ts";
-import { problemsOf } from "./zod-problems.ts";
+import { schemaDiagnostics } from "./schema-diagnostics.ts";
 
 export interface ConfigurationFile {
   /** As given on the command line; errors name it so. */
@@ -26,11 +31,11 @@ export interface ConfigurationFile {
 /**
  * Joins all documents of all files. Credentials are not read: see credentials.ts.
  *
- * @throws InvalidConfigurationError with every problem of every file.
+ * @throws InvalidConfigurationError with every diagnostic of every file.
  */
 export function loadConfiguration(files: readonly ConfigurationFile[]): Configuration {
   const parsed = files.map((file) => ({ file, ...parseYamlFile(file.path, file.text) }));
-  const problems: Problem[] = parsed.flatMap((file) => file.problems);
+  const diagnostics: Diagnostic[] = parsed.flatMap((file) => file.diagnostics);
   const registries: ConfiguredRegistry[] = [];
   const builders: BuilderEntry[] = [];
   const attachedServiceAccounts: string[] = [];
@@ -43,11 +48,11 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
         builders.push(...(result.data.builders ?? []));
         attachedServiceAccounts.push(...(result.data.serviceAccounts?.attach ?? []));
       } else {
-        problems.push(...problemsOf(result.error, document));
+        diagnostics.push(...schemaDiagnostics(result.error, document));
       }
       const results = readList(document, "registries", (...entry) => readRegistry(...entry, directory));
       registries.push(...results.flatMap((entry) => entry.registry ?? []));
-      problems.push(...results.flatMap((entry) => entry.problems));
+      diagnostics.push(...results.flatMap((entry) => entry.diagnostics));
     }
   }
 
@@ -58,44 +63,48 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
       ...readList(document, "connections", (...entry) => readConnection(...entry, names)),
     ];
     registries.push(...results.flatMap((result) => result.registry ?? []));
-    problems.push(...results.flatMap((result) => result.problems));
+    diagnostics.push(...results.flatMap((result) => result.diagnostics));
   }
 
-  problems.push(...conflictsAmong(registries));
-  if (problems.length > 0) throw new InvalidConfigurationError(inReadingOrder(problems, files));
+  diagnostics.push(...conflictsAmong(registries));
+  if (diagnostics.length > 0) throw new InvalidConfigurationError(inReadingOrder(diagnostics, files));
   return { registries, builders, attachedServiceAccounts };
 }
 
-type ReadEntry = (entry: unknown, place: Place, document: ParsedDocument) => RegistryResult;
+type ReadEntry = (entry: unknown, location: SourceLocation, document: ParsedDocument) => RegistryResult;
 
-/** Reads the entries of a list one by one, also in a document that has faults elsewhere: every problem comes at once. */
+/** Reads the entries of a list one by one, also in a document that has faults elsewhere: every diagnostic comes at once. */
 function readList(document: ParsedDocument, list: string, read: ReadEntry): readonly RegistryResult[] {
   const entries = isObject(document.value) ? document.value[list] : undefined;
-  return elementsOf(entries).map((entry, index) => read(entry, document.placeOf([list, index]), document));
+  return elementsOf(entries).map((entry, index) => read(entry, document.locate([list, index]), document));
 }
 
 function inReadingOrder(
-  problems: readonly Problem[],
+  diagnostics: readonly Diagnostic[],
   files: readonly ConfigurationFile[],
-): readonly Problem[] {
+): readonly Diagnostic[] {
   const order = new Map(files.map((file, index) => [file.path, index]));
-  const fileOf = ({ place }: Problem): number => order.get(place.file) ?? 0;
-  const lineOf = ({ place }: Problem): number => place.line ?? 0;
-  return problems.toSorted((a, b) => fileOf(a) - fileOf(b) || lineOf(a) - lineOf(b));
+  const fileOf = ({ location }: Diagnostic): number => order.get(location.file) ?? 0;
+  const lineOf = ({ location }: Diagnostic): number => location.line ?? 0;
+  return diagnostics.toSorted((a, b) => fileOf(a) - fileOf(b) || lineOf(a) - lineOf(b));
 }
 
 function readRegistry(
   value: unknown,
-  place: Place,
+  location: SourceLocation,
   document: ParsedDocument,
   directory: string,
 ): RegistryResult {
   const result = registrySchema.safeParse(value);
-  if (!result.success) return { problems: problemsOf(result.error, document, place.path) };
-  return { registry: configuredRegistry(result.data, directory, place), problems: [] };
+  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, document, location.path) };
+  return { registry: configuredRegistry(result.data, directory, location), diagnostics: [] };
 }
 
-function configuredRegistry(entry: RegistryEntry, directory: string, place: Place): ConfiguredRegistry {
+function configuredRegistry(
+  entry: RegistryEntry,
+  directory: string,
+  location: SourceLocation,
+): ConfiguredRegistry {
   return {
     name: entry.name,
     displayName: entry.displayName,
@@ -107,7 +116,7 @@ function configuredRegistry(entry: RegistryEntry, directory: string, place: Plac
     hosts: entry.hosts ?? [],
     buildSource: buildSource(entry),
     list: "registries",
-    place,
+    location,
   };
 }
 
@@ -153,29 +162,29 @@ function textSource(
 }
 
 /** Names are unique, the build secret's name is taken, and two registries with credentials of their own do not write one Secret. */
-function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Problem[] {
+function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Diagnostic[] {
   const byName = new Map<string, ConfiguredRegistry>();
   const bySecret = new Map<string, ConfiguredRegistry>();
-  const problems: Problem[] = [];
+  const diagnostics: Diagnostic[] = [];
   for (const registry of registries) {
     const namesake = byName.get(registry.name);
     if (namesake !== undefined) {
-      const message = `a registry named ${registry.name} stands at ${formatPlace(namesake.place)} already`;
-      problems.push({ place: registry.place, message });
+      const message = `a registry named ${registry.name} stands at ${formatLocation(namesake.location)} already`;
+      diagnostics.push({ location: registry.location, message });
     }
     byName.set(registry.name, registry);
 
     if (registry.secretName === BUILD_SECRET_NAME) {
       const message = `Secret ${BUILD_SECRET_NAME} holds what builds use; give the registry another secretName`;
-      problems.push({ place: registry.place, message });
+      diagnostics.push({ location: registry.location, message });
     }
     if (registry.source === undefined) continue;
     const other = bySecret.get(registry.secretName);
     if (other !== undefined && namesake === undefined) {
-      const message = `the registry at ${formatPlace(other.place)} writes Secret ${registry.secretName} already`;
-      problems.push({ place: registry.place, message });
+      const message = `the registry at ${formatLocation(other.location)} writes Secret ${registry.secretName} already`;
+      diagnostics.push({ location: registry.location, message });
     }
     bySecret.set(registry.secretName, registry);
   }
-  return problems;
+  return diagnostics;
 }

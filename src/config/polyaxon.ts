@@ -7,16 +7,16 @@ import { InvalidAddressError, parseAddress, type Address } from "../core/address
 import { Sensitive } from "../core/credential.ts";
 import { isObject } from "../core/kubernetes.ts";
 import type { ConfiguredRegistry } from "./configuration.ts";
-import type { Place, Problem } from "./place.ts";
+import type { SourceLocation, Diagnostic } from "./diagnostics.ts";
 import { connectionSchema, privateRegistrySchema } from "./schema.ts";
 import type { ParsedDocument } from "./yaml-document.ts";
-import { problemsOf } from "./zod-problems.ts";
+import { schemaDiagnostics } from "./schema-diagnostics.ts";
 
 /** What comes of one entry of a list of registries. */
 export interface RegistryResult {
   /** Undefined if something is wrong, or if the entry is none of ours. */
   readonly registry?: ConfiguredRegistry;
-  readonly problems: readonly Problem[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Makes up names from addresses, each once: entries of Polyaxon's lists have none, or not of our form. */
@@ -45,44 +45,52 @@ export class RegistryNames {
 /** `user:password@host`, or a dictionary `{host, user, password}`, which may be JSON in a text, as Polyaxon's chart writes it. */
 export function readPrivateRegistry(
   entry: unknown,
-  place: Place,
+  location: SourceLocation,
   document: ParsedDocument,
   names: RegistryNames,
 ): RegistryResult {
   const value = typeof entry === "string" && entry.trimStart().startsWith("{") ? parseJson(entry) : entry;
   if (typeof value === "string") {
     const uri = parseUri(value);
-    if (typeof uri === "string") return { problems: [{ place, message: uri }] };
-    return { registry: privateRegistry(uri.address, uri.username, uri.password, place, names), problems: [] };
+    if (typeof uri === "string") return { diagnostics: [{ location, message: uri }] };
+    return {
+      registry: privateRegistry(uri.address, uri.username, uri.password, location, names),
+      diagnostics: [],
+    };
   }
   if (!isObject(value)) {
     return {
-      problems: [{ place, message: "must be user:password@host or a mapping of host, user and password" }],
+      diagnostics: [
+        { location, message: "must be user:password@host or a mapping of host, user and password" },
+      ],
     };
   }
   const result = privateRegistrySchema.safeParse(value);
-  if (!result.success) return { problems: problemsOf(result.error, document, place.path) };
+  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, document, location.path) };
   const { host, user, username, password } = result.data;
-  return { registry: privateRegistry(host, user ?? username ?? "", password, place, names), problems: [] };
+  return {
+    registry: privateRegistry(host, user ?? username ?? "", password, location, names),
+    diagnostics: [],
+  };
 }
 
 /** Entries of another kind are passed over, and registries without a Secret: there is nothing to inject for them. */
 export function readConnection(
   entry: unknown,
-  place: Place,
+  location: SourceLocation,
   document: ParsedDocument,
   names: RegistryNames,
 ): RegistryResult {
-  if (!isObject(entry)) return { problems: [{ place, message: "must be a mapping" }] };
-  if (entry["kind"] !== "registry") return { problems: [] };
+  if (!isObject(entry)) return { diagnostics: [{ location, message: "must be a mapping" }] };
+  if (entry["kind"] !== "registry") return { diagnostics: [] };
   const result = connectionSchema.safeParse(entry);
-  if (!result.success) return { problems: problemsOf(result.error, document, place.path) };
-  return { ...connectionRegistry(result.data, place, names), problems: [] };
+  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, document, location.path) };
+  return { ...connectionRegistry(result.data, location, names), diagnostics: [] };
 }
 
 function connectionRegistry(
   { name, schema, secret }: z.output<typeof connectionSchema>,
-  place: Place,
+  location: SourceLocation,
   names: RegistryNames,
 ): { readonly registry?: ConfiguredRegistry } {
   if (secret === undefined) return {};
@@ -99,7 +107,7 @@ function connectionRegistry(
       buildSource:
         secret.mountPath === undefined ? undefined : { kind: "own-secret", directory: secret.mountPath },
       list: "connections",
-      place,
+      location,
     },
   };
 }
@@ -108,7 +116,7 @@ function privateRegistry(
   address: Address,
   username: string,
   password: string,
-  place: Place,
+  location: SourceLocation,
   names: RegistryNames,
 ): ConfiguredRegistry {
   const name = names.nameFor(address.text);
@@ -124,7 +132,7 @@ function privateRegistry(
     // Builders know no *.
     buildSource: address.isWildcard ? undefined : { kind: "build-secret" },
     list: "privateRegistries",
-    place,
+    location,
   };
 }
 

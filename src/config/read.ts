@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { messageOf } from "../core/error-message.ts";
 import type { Configuration } from "./configuration.ts";
 import { loadConfiguration, type ConfigurationFile } from "./load.ts";
-import { InvalidConfigurationError, type Problem } from "./place.ts";
+import { InvalidConfigurationError, type Diagnostic } from "./diagnostics.ts";
 import { watchFiles, type FileWatch } from "./watch.ts";
 
 /** @throws InvalidConfigurationError with everything that is wrong, files that cannot be read included. */
@@ -41,24 +41,24 @@ export function watchConfiguration(paths: readonly string[], listener: ReloadLis
 interface ReadFiles {
   readonly files: readonly ConfigurationFile[];
   /** Files that cannot be read. */
-  readonly problems: readonly Problem[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 function readFiles(paths: readonly string[]): ReadFiles {
   const files: ConfigurationFile[] = [];
-  const problems: Problem[] = [];
+  const diagnostics: Diagnostic[] = [];
   for (const path of paths) {
     try {
       files.push({ path, text: readFileSync(path, "utf8") });
     } catch (error) {
-      problems.push({ place: { file: path, line: undefined, path: [] }, message: messageOf(error) });
+      diagnostics.push({ location: { file: path, line: undefined, path: [] }, message: messageOf(error) });
     }
   }
-  return { files, problems };
+  return { files, diagnostics };
 }
 
-function load({ files, problems }: ReadFiles): Configuration {
-  if (problems.length > 0) throw new InvalidConfigurationError(problems);
+function load({ files, diagnostics }: ReadFiles): Configuration {
+  if (diagnostics.length > 0) throw new InvalidConfigurationError(diagnostics);
   return loadConfiguration(files);
 }
 

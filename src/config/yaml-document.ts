@@ -11,59 +11,63 @@ import {
   type Node,
 } from "yaml";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "./parse-yaml.ts";
-import type { KeyPath, Place, Problem } from "./place.ts";
+import type { KeyPath, SourceLocation, Diagnostic } from "./diagnostics.ts";
 
-/** One document of a file, as plain values, with the places of its parts. */
+/** One document of a file, as plain values, with the locations of its parts. */
 export interface ParsedDocument {
   readonly value: unknown;
-  placeOf(path: KeyPath): Place;
+  locate(path: KeyPath): SourceLocation;
 }
 
 /** Either documents or what is wrong with the syntax. Documents without content are left out. */
 export interface ParsedFile {
   readonly documents: readonly ParsedDocument[];
-  readonly problems: readonly Problem[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 export function parseYamlFile(file: string, text: string): ParsedFile {
   // A file that is being written is empty for a moment, and an editor that failed leaves it so.
   if (text.trim() === "") {
-    const place = { file, line: undefined, path: [] };
+    const location = { file, line: undefined, path: [] };
     return {
       documents: [],
-      problems: [{ place, message: "is empty; `registries: []` says that there are none" }],
+      diagnostics: [{ location, message: "is empty; `registries: []` says that there are none" }],
     };
   }
   const lineCounter = new LineCounter();
   const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
   const parsed = parse(text, lineCounter);
   if (parsed instanceof NestedTooDeeplyError) {
-    const place = { file, line: lineOf(parsed.offset), path: [] };
-    return { documents: [], problems: [{ place, message: `YAML: ${parsed.message}` }] };
+    const location = { file, line: lineOf(parsed.offset), path: [] };
+    return { documents: [], diagnostics: [{ location, message: `YAML: ${parsed.message}` }] };
   }
 
-  const problems: Problem[] = parsed.flatMap((document) =>
+  const diagnostics: Diagnostic[] = parsed.flatMap((document) =>
     [...document.errors, ...document.warnings].map(({ code, pos }) => ({
-      place: { file, line: lineOf(pos[0]), path: [] },
+      location: { file, line: lineOf(pos[0]), path: [] },
       message: `YAML: ${SYNTAX_ERRORS[code] ?? "it cannot be read"}`,
     })),
   );
-  if (problems.length > 0) return { documents: [], problems };
+  if (diagnostics.length > 0) return { documents: [], diagnostics };
 
   const results: ParsedDocument[] = [];
   for (const document of parsed) {
-    const placeOf = (path: KeyPath): Place => ({ file, line: lineOf(offsetOf(document, path)), path });
+    const locate = (path: KeyPath): SourceLocation => ({
+      file,
+      line: lineOf(offsetOf(document, path)),
+      path,
+    });
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-      if (value !== null && value !== undefined) results.push({ value, placeOf });
+      if (value !== null && value !== undefined) results.push({ value, locate });
     } catch {
-      problems.push({
-        place: placeOf([]),
+      diagnostics.push({
+        location: locate([]),
         message: "YAML: an alias without its anchor, or too many aliases",
       });
     }
   }
-  return { documents: results, problems };
+  return { documents: results, diagnostics };
 }
 
 function parse(text: string, lineCounter: LineCounter): readonly Document.Parsed[] | NestedTooDeeplyError {

@@ -13,7 +13,7 @@ function registryAt(address: string, hosts: readonly string[] = []): ConfiguredR
     hosts: hosts.map(parseAddress),
     buildSource: undefined,
     list: "registries",
-    place: { file: "test.yaml", path: ["registries", 0], line: 1 },
+    location: { file: "test.yaml", path: ["registries", 0], line: 1 },
   };
 }
 

@@ -66,7 +66,7 @@ await describeLevel("registries", "check --login asks real registries", () => {
     for (const secret of [credentials.password, base64, "eyJ"]) expect(stdout + stderr).not.toContain(secret);
     expect(stderr).toBe("");
     const [summary, ...lines] = stdout.trimEnd().split("\n");
-    expect(summary).toBe("2 registries, 0 errors, 0 doubts");
+    expect(summary).toBe("2 registries, 0 errors, 0 warnings");
     return { lines, status };
   }
 

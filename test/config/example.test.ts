@@ -35,15 +35,15 @@ describe("deploy/examples/pullpass.yaml", () => {
     expect(settings.filter((setting) => !new RegExp(`^[ -]*${setting}:`, "m").test(text))).toEqual([]);
   });
 
-  it("lacks nothing but the files that a cluster mounts, and is in doubt of Polyaxon's Secret alone", () => {
+  it("lacks nothing but the files that a cluster mounts, and warns of Polyaxon's Secret alone", () => {
     const environment = { TEAM_B_PASSWORD: "made-up", AZURE_TOKEN: "made-up" };
     const { lines } = checkConfiguration(configuration, environment);
     expect(lines.map((line) => line.replaceAll(EXAMPLE, "").slice(0, 50))).toEqual([
       "error: :8: registries[0]: ENOENT: no such file or ",
       "error: :44: registries[4]: ENOENT: no such file or",
       "error: :61: registries[6]: ENOENT: no such file or",
-      "doubt: :94: connections[0]: kubelet uses Secret do",
-      "10 registries, 3 errors, 1 doubt",
+      "warning: :94: connections[0]: kubelet uses Secret ",
+      "10 registries, 3 errors, 1 warning",
     ]);
   });
 });

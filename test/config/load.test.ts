@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { loadConfiguration } from "../../src/config/load.ts";
-import { InvalidConfigurationError } from "../../src/config/place.ts";
-import { loadText, problemsIn } from "./load-text.ts";
+import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
+import { loadText, diagnosticsIn } from "./load-text.ts";
 
 /** One registry with this `auth`. */
 function withAuth(auth: string): string {
@@ -30,7 +30,7 @@ registries:
       namespaces: { matchLabels: { team: "a" } },
       source: { kind: "basic", username: "my_username", password: { kind: "file" } },
       list: "registries",
-      place: { file: "pullpass.yaml", line: 3, path: ["registries", 0] },
+      location: { file: "pullpass.yaml", line: 3, path: ["registries", 0] },
     });
   });
 
@@ -66,7 +66,7 @@ registries:
   });
 
   it("keeps the build secret's name for the build secret, and leaves a registry named build alone", () => {
-    expect(problemsIn("registries: [{ name: a, address: a.com, secretName: pullpass.build }]")).toEqual([
+    expect(diagnosticsIn("registries: [{ name: a, address: a.com, secretName: pullpass.build }]")).toEqual([
       "pullpass.yaml:1: registries[0]: Secret pullpass.build holds what builds use; give the registry another secretName",
     ]);
     const [registry] = loadText("registries: [{ name: build, address: a.com }]").registries;
@@ -155,8 +155,8 @@ describe("the errors of a configuration", () => {
     ["[".repeat(20_000), "pullpass.yaml:1: YAML: nested more than 200 levels deep"],
     ["[".repeat(20_000) + "]".repeat(20_000), "pullpass.yaml:1: YAML: nested more than 200 levels deep"],
     ["", "pullpass.yaml: is empty"],
-  ])("refuses text %# of the table", (text, problem) => {
-    expect(problemsIn(text)[0] ?? "").toContain(problem);
+  ])("refuses text %# of the table", (text, diagnostic) => {
+    expect(diagnosticsIn(text)[0] ?? "").toContain(diagnostic);
   });
 
   it("come all at once, from every list and file", () => {
@@ -171,7 +171,7 @@ describe("the errors of a configuration", () => {
 privateRegistries: ["no password", { host: d.com, user: u }]
 connections: [{ kind: registry }, { kind: s3 }]
 `;
-    expect(problemsIn(text)).toEqual([
+    expect(diagnosticsIn(text)).toEqual([
       "pullpass.yaml:4: registries[0].auth.username: must not hold a colon",
       "pullpass.yaml:4: registries[0].auth.pasword: unknown key",
       "pullpass.yaml:4: registries[0].auth: must have one of password and passwordFrom",
@@ -208,7 +208,7 @@ connections: [{ kind: registry }, { kind: s3 }]
 it.each(["/", "k", "/a/../b", "/a:b"])(
   "refuses the directory %s for a builder, at which no Secret can be mounted",
   (path) => {
-    expect(problemsIn(`builders: [{ name: k, images: [k], dockerConfigPath: "${path}" }]`)).toEqual([
+    expect(diagnosticsIn(`builders: [{ name: k, images: [k], dockerConfigPath: "${path}" }]`)).toEqual([
       expect.stringContaining("builders[0].dockerConfigPath: must be an absolute path below the root"),
     ]);
   },

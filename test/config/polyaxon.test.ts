@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ConfiguredRegistry } from "../../src/config/configuration.ts";
 import { readCredentials } from "../../src/config/credentials.ts";
-import { loadText, problemsIn } from "./load-text.ts";
+import { loadText, diagnosticsIn } from "./load-text.ts";
 
 /** `name address username password`, as it will be written into a Secret. */
 function summaryOf(registry: ConfiguredRegistry): readonly string[] {
@@ -85,10 +85,10 @@ privateRegistries:
     ["u:made-up@a b", "the host is not a registry address: it holds white space"],
     ["{not JSON", "must be user:password@host or a mapping of host, user and password"],
   ])("refuses %s by its index", (uri, reason) => {
-    const [problem] = problemsIn(privateRegistry(JSON.stringify(uri)));
-    expect(problem).toContain("pullpass.yaml:2: privateRegistries[0]: ");
-    expect(problem).toContain(reason);
-    expect(problem).not.toContain("made-up");
+    const [diagnostic] = diagnosticsIn(privateRegistry(JSON.stringify(uri)));
+    expect(diagnostic).toContain("pullpass.yaml:2: privateRegistries[0]: ");
+    expect(diagnostic).toContain(reason);
+    expect(diagnostic).not.toContain("made-up");
   });
 
   it.each([
@@ -106,8 +106,8 @@ privateRegistries:
       `'{"host":"a b","user":"u","password":"p"}'`,
       "privateRegistries[0].host: not a registry address: it holds white space",
     ],
-  ])("refuses %s", (entry, problem) => {
-    expect(problemsIn(privateRegistry(entry))).toEqual([`pullpass.yaml:2: ${problem}`]);
+  ])("refuses %s", (entry, diagnostic) => {
+    expect(diagnosticsIn(privateRegistry(entry))).toEqual([`pullpass.yaml:2: ${diagnostic}`]);
   });
 
   it("takes any user name and password, once they are encoded", () => {
@@ -193,7 +193,7 @@ connections:
       "{ kind: registry, name: a, schema: { url: a.com }, secret: { name: s, mountPath: k } }",
       "connections[0].secret.mountPath: must be an absolute path",
     ],
-  ])("refuses %s", (entry, problem) => {
-    expect(problemsIn(`connections:\n  - ${entry}\n`)).toEqual([`pullpass.yaml:2: ${problem}`]);
+  ])("refuses %s", (entry, diagnostic) => {
+    expect(diagnosticsIn(`connections:\n  - ${entry}\n`)).toEqual([`pullpass.yaml:2: ${diagnostic}`]);
   });
 });

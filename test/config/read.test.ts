@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { InvalidConfigurationError } from "../../src/config/place.ts";
+import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
 import { readConfiguration, watchConfiguration } from "../../src/config/read.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { checkConfiguration } from "../../src/cli/check.ts";
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readCredentials } from "../../src/config/credentials.ts";
-import { InvalidConfigurationError } from "../../src/config/place.ts";
+import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
 import { loadText } from "./load-text.ts";
 
 /** Every place where a password or a token can stand, in every style of YAML. */
@@ -45,7 +45,7 @@ function everythingShownOf(text: string): string {
     JSON.stringify(value) +
     String(value);
   const configuration = loadOrError(text);
-  if (configuration instanceof Error) return shown(configuration) + shown(configuration.problems);
+  if (configuration instanceof Error) return shown(configuration) + shown(configuration.diagnostics);
   return shown(configuration) + checkConfiguration(configuration, {}).lines.join("\n");
 }
 

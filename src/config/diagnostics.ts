@@ -3,27 +3,27 @@
 /** A key or an index on the way into a document. */
 export type KeyPath = readonly (string | number)[];
 
-export interface Place {
+export interface SourceLocation {
   readonly file: string;
   /** From 1; undefined for the file as a whole. */
   readonly line: number | undefined;
   readonly path: KeyPath;
 }
 
-/** One thing that is wrong, or doubtful. The message never repeats a value, which might be a password. */
-export interface Problem {
-  readonly place: Place;
+/** One thing that is wrong, or questionable. The message never repeats a value, which might be a password. */
+export interface Diagnostic {
+  readonly location: SourceLocation;
   readonly message: string;
 }
 
 /** `pullpass.yaml:12: registries[0].auth.username: is missing`. */
-export function formatProblem({ place, message }: Problem): string {
-  const path = formatKeyPath(place.path);
-  return `${formatPlace(place)}: ${path === "" ? "" : `${path}: `}${message}`;
+export function formatDiagnostic({ location, message }: Diagnostic): string {
+  const path = formatKeyPath(location.path);
+  return `${formatLocation(location)}: ${path === "" ? "" : `${path}: `}${message}`;
 }
 
 /** `pullpass.yaml:12`. */
-export function formatPlace({ file, line }: Place): string {
+export function formatLocation({ file, line }: SourceLocation): string {
   return line === undefined ? file : `${file}:${line.toString()}`;
 }
 
@@ -31,11 +31,11 @@ export function formatPlace({ file, line }: Place): string {
 export class InvalidConfigurationError extends Error {
   override readonly name = "InvalidConfigurationError";
 
-  readonly problems: readonly Problem[];
+  readonly diagnostics: readonly Diagnostic[];
 
-  constructor(problems: readonly Problem[]) {
-    super(problems.map(formatProblem).join("\n"));
-    this.problems = problems;
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map(formatDiagnostic).join("\n"));
+    this.diagnostics = diagnostics;
   }
 }
 

@@ -1,39 +1,39 @@
-/** Turns what the schema found into problems with places. */
+/** Turns what the schema found into diagnostics with locations. */
 import type { z } from "zod";
-import type { KeyPath, Problem } from "./place.ts";
+import type { KeyPath, Diagnostic } from "./diagnostics.ts";
 import type { ParsedDocument } from "./yaml-document.ts";
 
 type Issue = z.core.$ZodIssue;
 
 /** `prefix` is the way to the value that was checked, if it is not the document itself. */
-export function problemsOf(
+export function schemaDiagnostics(
   error: z.ZodError,
   document: ParsedDocument,
   prefix: KeyPath = [],
-): readonly Problem[] {
-  return error.issues.flatMap((issue) => problemsOfIssue(issue, document, prefix));
+): readonly Diagnostic[] {
+  return error.issues.flatMap((issue) => diagnosticsOfIssue(issue, document, prefix));
 }
 
-function problemsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath): readonly Problem[] {
+function diagnosticsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath): readonly Diagnostic[] {
   const path = [...prefix, ...issue.path.filter((key) => typeof key !== "symbol")];
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
-      const place = document.placeOf([...path, key]);
-      const isPerhapsAValue = valueAt(document.value, place.path) === null;
-      if (isPresentable(key) && !isPerhapsAValue) return { place, message: "unknown key" };
+      const location = document.locate([...path, key]);
+      const isPerhapsAValue = valueAt(document.value, location.path) === null;
+      if (isPresentable(key) && !isPerhapsAValue) return { location, message: "unknown key" };
       return {
-        place: { ...place, path },
+        location: { ...location, path },
         message: "unknown key, not shown because it may be a value: it has none, or does not look like a key",
       };
     });
   }
   if (issue.code === "invalid_key") {
     return issue.issues.map((inner) => ({
-      place: document.placeOf(path),
+      location: document.locate(path),
       message: `the key ${inner.message}`,
     }));
   }
-  return [{ place: document.placeOf(path), message: messageOf(issue) }];
+  return [{ location: document.locate(path), message: messageOf(issue) }];
 }
 
 /** In a flow mapping a forgotten quote makes a key of `user:password@host`, and a forgotten key one of a password. */

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { findDoubts } from "../../src/config/doubts.ts";
-import { formatProblem } from "../../src/config/place.ts";
+import { findWarnings } from "../../src/config/warnings.ts";
+import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadText } from "./load-text.ts";
 
-function doubtsIn(text: string): readonly string[] {
-  return findDoubts(loadText(text)).map(formatProblem);
+function warningsIn(text: string): readonly string[] {
+  return findWarnings(loadText(text)).map(formatDiagnostic);
 }
 
-describe("findDoubts", () => {
+describe("findWarnings", () => {
   it("has none about a good configuration", () => {
-    expect(doubtsIn("registries: [{ name: a, address: a.com }, { name: b, address: '*.b.com' }]")).toEqual(
+    expect(warningsIn("registries: [{ name: a, address: a.com }, { name: b, address: '*.b.com' }]")).toEqual(
       [],
     );
   });
@@ -34,26 +34,26 @@ describe("findDoubts", () => {
       "address: '*.a.com', auth: { type: Secret, name: s }",
       "builders know no *; list the concrete hosts under hosts, or set use: [pull]",
     ],
-  ])("%s: %s", (registry, doubt) => {
-    expect(doubtsIn(`registries: [{ name: a, ${registry} }]`)).toEqual([
-      `pullpass.yaml:1: registries[0]: ${doubt}`,
+  ])("%s: %s", (registry, warning) => {
+    expect(warningsIn(`registries: [{ name: a, ${registry} }]`)).toEqual([
+      `pullpass.yaml:1: registries[0]: ${warning}`,
     ]);
   });
 
   it("are about the second of two registries with one address and two Secrets", () => {
     const text = "registries:\n- { name: a, address: a.com }\n- { name: b, address: https://a.com/ }\n";
-    expect(doubtsIn(text)).toEqual([
+    expect(warningsIn(text)).toEqual([
       "pullpass.yaml:3: registries[1]: a has the same address; pods get both pull secrets",
     ]);
-    expect(doubtsIn(text.replace("/ }", "/, secretName: pullpass-a }"))).toEqual([]);
+    expect(warningsIn(text.replace("/ }", "/, secretName: pullpass-a }"))).toEqual([]);
   });
 
   it("remind of what a Secret of Polyaxon's has to be, and accept passwords in its own list", () => {
     const connection =
       "connections: [{ name: a, kind: registry, schema: { url: a.com }, secret: { name: s } }]";
-    expect(doubtsIn(connection)).toEqual([
+    expect(warningsIn(connection)).toEqual([
       "pullpass.yaml:1: connections[0]: kubelet uses Secret s only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json or .dockerconfigjson",
     ]);
-    expect(doubtsIn("privateRegistries: [u:made-up@a.com]")).toEqual([]);
+    expect(warningsIn("privateRegistries: [u:made-up@a.com]")).toEqual([]);
   });
 });

@@ -36,6 +36,8 @@ export class InvalidAddressError extends Error {
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:\/\//;
 const HTTP_SCHEME = /^https?:\/\//;
+/** What `docker login` writes for Docker Hub, without its last slash. Without a scheme it would be Docker Hub's account `v1`. */
+const HUB_KEY = /^https?:\/\/index\.docker\.io\/v1$/;
 const API_VERSION = /^\/v[12]\//;
 const AUTHORITY = /^(?:\[([0-9a-fA-F:]+)\]|([^[\]:]*))(?::(.*))?$/;
 // Underscores are no part of a DNS name, but kubelet looks such hosts up all the same.
@@ -63,7 +65,7 @@ export function parseAddress(input: string): Address {
   const slash = bare.indexOf("/");
   const authority = slash < 0 ? bare : bare.slice(0, slash);
   const writtenPath = slash < 0 ? "" : bare.slice(slash);
-  const path = writtenPath.replace(API_VERSION, "/").replace(/\/$/, "").slice(1);
+  const path = HUB_KEY.test(input) ? "" : writtenPath.replace(API_VERSION, "/").replace(/\/$/, "").slice(1);
   if (path !== "") checkPath(path);
 
   const canonicalAuthority = authority === "index.docker.io" ? "docker.io" : authority;
@@ -106,6 +108,12 @@ export function splitRepository(repositoryName: string): Repository {
  */
 export function addressCovers(address: Address, repository: Repository): boolean {
   return coversHost(address, repository) && coversPath(address.path, repository.path);
+}
+
+/** Whether an address would cover a repository if it were on the same port. */
+export function coversOnAnotherPort(address: Address, repository: Repository): boolean {
+  const onAnyPort = { ...address, port: repository.port, isWildcard: true };
+  return address.port !== repository.port && addressCovers(onAnyPort, repository);
 }
 
 function coversHost(address: Address, repository: Repository): boolean {
@@ -172,6 +180,11 @@ function parseAuthority(authority: string): Pick<Address, "host" | "port"> {
   }
   if (!dnsName.split(".").every((label) => LABEL.test(label))) {
     throw new InvalidAddressError("each label of the host has to be letters, digits, - and *, not empty");
+  }
+  if (port === undefined && /^[^.A-Z*]+$/.test(dnsName) && dnsName !== "localhost") {
+    throw new InvalidAddressError(
+      "the host of an image has a dot or a port, or is localhost; without them the image is Docker Hub's",
+    );
   }
   return { host: dnsName, port: port ?? "" };
 }

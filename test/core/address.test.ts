@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   addressCovers,
   compareSpecificity,
+  coversOnAnotherPort,
   InvalidAddressError,
   parseAddress,
   splitRepository,
@@ -102,6 +103,17 @@ describe("addressCovers", () => {
     expect(covers(row?.pattern ?? "", row?.image ?? "")).toBe(match);
   });
 
+  it.each([
+    ["a.com:5000", "a.com/app", true],
+    ["a.com", "a.com:5000/app", true],
+    ["*.a.com:443/team", "x.a.com/team/app", true],
+    ["a.com", "a.com/app", false],
+    ["a.com:5000", "b.com/app", false],
+    ["a.com:5000/team", "a.com/other/app", false],
+  ])("%s would cover %s on another port: %s", (address, repository, isCovered) => {
+    expect(coversOnAnotherPort(parseAddress(address), splitRepository(repository))).toBe(isCovered);
+  });
+
   it("lets a star stand for any run within a label", () => {
     const host = fc.string({ unit: fc.constantFrom("a", "b", ".", "*"), maxLength: 8 });
     const name = fc.string({ unit: fc.constantFrom("a", "b", "."), maxLength: 8 });
@@ -156,6 +168,22 @@ describe("parseAddress", () => {
     expect(textOf(configKey)).toBe(REFUSED.has(id) ? null : expected);
   });
 
+  const NO_HOST =
+    "the host of an image has a dot or a port, or is localhost; without them the image is Docker Hub's";
+
+  it.each([
+    ["https://index.docker.io/v1", "docker.io"],
+    ["https://index.docker.io/v1/", "docker.io"],
+    ["index.docker.io/v1", "docker.io/v1"],
+    ["https://index.docker.io/v1x", "docker.io/v1x"],
+    ["https://a.com/v1", "a.com/v1"],
+    ["registry:5000", "registry:5000"],
+    ["localhost/app", "localhost/app"],
+    ["Registry/app", "Registry/app"],
+  ])("reads %s as %s", (input, text) => {
+    expect(textOf(input)).toBe(text);
+  });
+
   it.each([
     ["", "it is empty"],
     ["a b.com", "it holds white space"],
@@ -168,6 +196,8 @@ describe("parseAddress", () => {
     ["[::1]", "kubelet never matches an IPv6 address without a port; add the port"],
     ["a..com", "each label of the host has to be letters, digits, - and *, not empty"],
     ["-a.com", "each label of the host has to be letters, digits, - and *, not empty"],
+    ["registry", NO_HOST],
+    ["team/app", NO_HOST],
     ["a.com/*/app", "a * stands only in the host, never in the path"],
     ["a.com//app", "the path cannot begin a repository: those are lower case, without empty parts"],
     ["a.com/App", "the path cannot begin a repository: those are lower case, without empty parts"],

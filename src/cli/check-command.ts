@@ -9,17 +9,18 @@ import { planPulls } from "./login-plan.ts";
 import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
 
 interface CheckFlags {
-  readonly config: readonly string[];
+  readonly config?: readonly string[];
   readonly login?: true;
   readonly pull?: readonly string[];
   readonly kubeconfig?: string;
   readonly namespace?: string;
 }
 
-/** Adds the flags and what they do, but for `--config`, which all commands have. */
+/** Adds the arguments, the flags and what they do, but for `--config`, which other commands have, too. */
 export function checkCommand(command: Command, io: ProgramIo): Command {
   return command
     .description("show every error and every warning about a configuration")
+    .argument("[file...]", "configuration, as with --config")
     .option("--login", "ask each registry whether its credentials work; exit status 1 if some do not")
     .option(
       "--pull <image...>",
@@ -30,10 +31,13 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
       "with --login: the cluster that Secrets are read from; default: as for serve",
     )
     .option("--namespace <name>", "with --login: where Secrets are that are named without a namespace")
-    .action(async (flags: CheckFlags) => {
-      const { config, login, pull = [] } = flags;
+    .action(async (files: readonly string[], flags: CheckFlags) => {
+      const { config = [], login, pull = [] } = flags;
+      const configPaths = [...config, ...files];
+      if (configPaths.length === 0)
+        command.error("error: missing argument 'file', or option '--config <file>'");
       if (login !== true && pull.length > 0) throw new UsageError("--pull asks a registry: add --login");
-      const configuration = readForCheck(config, io);
+      const configuration = readForCheck(configPaths, io);
       const { lines, errorCount } = checkConfiguration(configuration, io.environment);
       writeLines(lines, io);
       const hasFailedLogin = login === true && (await askRegistries(configuration, flags, io));

@@ -2,12 +2,12 @@
 import type { Command } from "commander";
 import { readConfiguration } from "../config/read.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { explainImage, explanationJson, explanationText } from "./explain.ts";
+import { explainImage, explanationJson, explanationText, type Explanation } from "./explain.ts";
 import { explainPods } from "./explain-pods.ts";
 import { indexConfiguration } from "./index-configuration.ts";
 import { parseManifests } from "./manifest-file.ts";
 import { surroundingsInCluster, surroundingsInManifests, type ClusterAccess } from "./pod-surroundings.ts";
-import { UsageError, type ProgramIo } from "./program-io.ts";
+import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
 import { readLines, readManifests } from "./read-input.ts";
 
 interface ExplainFlags {
@@ -41,8 +41,14 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
       if (error !== undefined) command.error(`error: ${error}`);
       const { config, json, pod, namespace, kubeconfig } = flags;
       const index = indexConfiguration(readConfiguration(config), true);
+      if (pod === undefined) {
+        const explanations = await explainImages(images, index, io);
+        const write = json === true ? explanationJson : explanationText;
+        io.writeOut(explanations.map((explanation) => `${write(explanation)}\n`).join(""));
+        if (explanations.some(({ reference }) => reference === undefined)) throw new ReportedError(1);
+        return;
+      }
       const explain = (cluster?: ClusterAccess): Promise<readonly string[]> => {
-        if (pod === undefined) return explainImages(images, json === true, index, io);
         if (namespace === undefined || cluster === undefined)
           return explainManifests(pod, index, io, cluster);
         return explainPodsOf(namespace, pod, index, cluster);
@@ -76,14 +82,12 @@ function isNoObjectName(name: string): boolean {
 
 async function explainImages(
   args: readonly string[],
-  json: boolean,
   index: RegistryIndex,
   { readStdin }: ProgramIo,
-): Promise<readonly string[]> {
+): Promise<readonly Explanation[]> {
   const piped = args.includes("-") ? await readLines(readStdin) : [];
   const images = args.flatMap((arg) => (arg === "-" ? piped : [arg]));
-  const write = json ? explanationJson : explanationText;
-  return images.map((image) => write(explainImage(image, index)));
+  return images.map((image) => explainImage(image, index));
 }
 
 async function explainManifests(

@@ -1,5 +1,6 @@
 /** `pullpass explain`: which registry an image needs, and why. */
-import type { ImageReference } from "../core/image-reference.ts";
+import { coversOnAnotherPort, splitRepository } from "../core/address.ts";
+import { repositoryName, type ImageReference } from "../core/image-reference.ts";
 import { selectRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
 
 /** One image and what was found for it. */
@@ -17,7 +18,8 @@ export function explainImage(image: string, index: RegistryIndex): Explanation {
   if (lookup.kind === "invalid")
     return { image, reference: undefined, registries: [], reason: lookup.reason };
   const registries = selectRegistries(lookup.covering, () => true);
-  return { image, reference: lookup.reference, registries, reason: reasonFor(registries) };
+  const reason = reasonFor(registries) ?? reasonAgainst(lookup.reference, index);
+  return { image, reference: lookup.reference, registries, reason };
 }
 
 /** One line of JSON, the form of which is fixed. */
@@ -63,8 +65,18 @@ function describeReference({ domain, path, tag, digest }: ImageReference): strin
   return parts.join(", ");
 }
 
-function reasonFor([first, ...others]: readonly Registry[]): string {
-  if (first === undefined) return "no configured registry covers it; it is pulled without credentials";
+function reasonAgainst(reference: ImageReference, { registries }: RegistryIndex): string {
+  const repository = splitRepository(repositoryName(reference));
+  const other = registries.find(({ address }) => coversOnAnotherPort(address, repository));
+  const hint =
+    other === undefined
+      ? ""
+      : `; ${other.name} is for ${other.address.authority}, and the image says ${repository.authority}: ports are compared as written`;
+  return `no configured registry covers it; it is pulled without credentials${hint}`;
+}
+
+function reasonFor([first, ...others]: readonly Registry[]): string | undefined {
+  if (first === undefined) return undefined;
   const { text, isWildcard, path } = first.address;
   const extent = path === "" ? "every repository of the host" : `the repositories under ${path}`;
   const host = isWildcard ? `${extent}, for every host like ${first.address.authority}` : extent;

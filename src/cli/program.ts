@@ -48,7 +48,7 @@ export function buildProgram(io: ProgramIo): Command {
 
   explainCommand(withConfig(program.command("explain")), io);
 
-  checkCommand(withConfig(program.command("check")), io);
+  checkCommand(program.command("check").option(...CONFIG_OPTION), io);
 
   purgeCommand(program.command("purge"), io);
 
@@ -56,16 +56,18 @@ export function buildProgram(io: ProgramIo): Command {
 }
 
 function withConfig(command: Command): Command {
-  return command.requiredOption(
-    "--config <file>",
-    "configuration, YAML; again for more, which are joined",
-    append,
-  );
+  return command.requiredOption(...CONFIG_OPTION);
 }
 
 function readIndex(configPaths: readonly string[]): RegistryIndex {
   return indexConfiguration(readConfiguration(configPaths), true);
 }
+
+const CONFIG_OPTION = [
+  "--config <file>",
+  "configuration, YAML; again for more, which are joined",
+  append,
+] as const;
 
 /** No list to begin with: it would pass for a flag that was given. */
 function append(value: string, before: readonly string[] = []): readonly string[] {

@@ -1,36 +1,39 @@
 /** `pullpass check`: every error and every warning about a configuration. */
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
-import { findWarnings } from "../config/warnings.ts";
-import { formatDiagnostic, type Diagnostic } from "../config/diagnostics.ts";
+import { formatDiagnostic, inReadingOrder, type Diagnostic } from "../config/diagnostics.ts";
+import { findCredentialWarnings, findWarnings } from "../config/warnings.ts";
 
 export interface CheckReport {
   readonly lines: readonly string[];
   readonly errorCount: number;
 }
 
-/** Checks what a configuration without errors of form points at: credentials are read and thrown away. */
+/** Checks what a valid configuration points at: credentials are read and thrown away. */
 export function checkConfiguration(configuration: Configuration, environment: Environment): CheckReport {
-  const errors = configuration.registries.flatMap((registry) => credentialDiagnostics(registry, environment));
-  const warnings = findWarnings(configuration);
+  const results = configuration.registries.map((registry) => checkCredentials(registry, environment));
+  const errors = results.flatMap((result) => result.error ?? []);
+  const warnings = [...findWarnings(configuration), ...results.flatMap((result) => result.warnings)];
+  const files = configuration.registries.map(({ locate }) => locate([]).file);
   const lines = [
     ...errors.map((diagnostic) => `error: ${formatDiagnostic(diagnostic)}`),
-    ...warnings.map((diagnostic) => `warning: ${formatDiagnostic(diagnostic)}`),
+    ...inReadingOrder(warnings, [...new Set(files)]).map(
+      (diagnostic) => `warning: ${formatDiagnostic(diagnostic)}`,
+    ),
     summary(configuration, errors.length, warnings.length),
   ];
   return { lines, errorCount: errors.length };
 }
 
-function credentialDiagnostics(
+function checkCredentials(
   registry: ConfiguredRegistry,
   environment: Environment,
-): readonly Diagnostic[] {
+): { readonly error?: Diagnostic; readonly warnings: readonly Diagnostic[] } {
   try {
-    readCredentials(registry, environment);
-    return [];
+    return { warnings: findCredentialWarnings(registry, readCredentials(registry, environment)) };
   } catch (error) {
     if (!(error instanceof UnusableCredentialsError)) throw error;
-    return [{ location: registry.location, message: error.message }];
+    return { error: { location: registry.locate(error.field), message: error.reason }, warnings: [] };
   }
 }
 

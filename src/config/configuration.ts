@@ -2,10 +2,10 @@
 import type { Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
 import type { Registry } from "../core/registry.ts";
-import type { SourceLocation } from "./diagnostics.ts";
+import type { KeyPath, SourceLocation } from "./diagnostics.ts";
 import type { BuilderEntry } from "./schema.ts";
 
-/** Where a secret text comes from. */
+/** Where a password or a token comes from. */
 export type TextSource =
   | { readonly kind: "inline"; readonly value: Sensitive }
   | { readonly kind: "file"; readonly path: string }
@@ -24,9 +24,10 @@ export interface ConfiguredRegistry extends Registry {
   readonly source: CredentialSource | undefined;
   /** The concrete hosts behind an address with `*`. */
   readonly hosts: readonly Address[];
-  /** Which list of the configuration it stands in. */
+  /** The list of the configuration that it is in. */
   readonly list: "registries" | "privateRegistries" | "connections";
-  readonly location: SourceLocation;
+  /** Where one of its fields is, or the entry itself. */
+  readonly locate: (field: KeyPath) => SourceLocation;
 }
 
 export interface Configuration {

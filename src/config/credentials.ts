@@ -1,14 +1,30 @@
 /** Reads the credentials that the configuration points at, from files and the environment. */
-import { readFileSync } from "node:fs";
-import { messageOf } from "../core/error-message.ts";
 import type { Address } from "../core/address.ts";
-import { usernameForToken, type AddressedCredential } from "../core/credential.ts";
+import { decodeUtf8, readCredentialText, type AddressedCredential } from "../core/credential.ts";
 import { selectCredentials } from "../core/select-credentials.ts";
+import { usernameForToken } from "../core/vendor-tokens.ts";
 import type { ConfiguredRegistry, TextSource } from "./configuration.ts";
+import { formatKeyPath, type KeyPath } from "./diagnostics.ts";
+import { readBytes, UnreadableFileError } from "./read-file.ts";
 
-/** Thrown by {@link readCredentials}; says which source of which registry, and never what it holds. */
+/**
+ * Thrown where credentials cannot be used. It names the field that says where they are, and shows neither what they are
+ * nor what the field holds: people put passwords into `file` and `env`.
+ */
 export class UnusableCredentialsError extends Error {
   override readonly name = "UnusableCredentialsError";
+  readonly reason: string;
+  /** The field within the registry's entry; empty for the entry as a whole. */
+  readonly field: KeyPath;
+
+  constructor(
+    reason: string,
+    { field = [], cause }: { readonly field?: KeyPath; readonly cause?: unknown } = {},
+  ) {
+    super(field.length === 0 ? reason : `${formatKeyPath(field)}: ${reason}`, { cause });
+    this.reason = reason;
+    this.field = field;
+  }
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,10 +44,12 @@ export function readCredentials(
     case undefined:
     case "secret":
       return [];
-    case "basic":
-      return [{ address, username: source.username, password: readText(source.password, environment) }];
+    case "basic": {
+      const password = readSource(source.password, ["auth", "passwordFrom"], environment);
+      return [{ address, username: source.username, password }];
+    }
     case "token": {
-      const token = readText(source.token, environment);
+      const token = readSource(source.token, ["auth", "tokenFrom"], environment);
       const username = source.username ?? usernameForToken(address.host, token);
       return [{ address, username, password: token }];
     }
@@ -57,38 +75,49 @@ export function credentialFiles(registries: readonly ConfiguredRegistry[]): read
   return [...new Set(files)];
 }
 
-function readText(source: TextSource, environment: Environment): string {
+/** `from` is the field that names a file or a variable. */
+function readSource(source: TextSource, from: KeyPath, environment: Environment): string {
   switch (source.kind) {
     case "inline":
+      // The schema has read it.
       return source.value.reveal();
     case "environment": {
-      const value = environment[source.variable] ?? "";
-      if (value === "")
-        throw new UnusableCredentialsError(`environment variable ${source.variable} is not set`);
-      return value;
+      const field = [...from, "env"];
+      const value = environment[source.variable];
+      if (value === undefined) {
+        throw new UnusableCredentialsError("the environment variable is not set", { field });
+      }
+      return readText(value, "the variable", field);
     }
     case "file": {
-      // Editors and `echo` end a file with a line break that is no part of the password.
-      const value = readFile(source.path).replace(/\r?\n$/, "");
-      if (value === "") throw new UnusableCredentialsError(`file ${source.path} is empty`);
-      return value;
+      const field = [...from, "file"];
+      return readText(readFile(source.path, field), "the file", field);
     }
   }
 }
 
+function readText(content: string | Uint8Array, subject: string, field: KeyPath): string {
+  const result = readCredentialText(content);
+  if (result.kind === "unusable") throw new UnusableCredentialsError(`${subject} ${result.fault}`, { field });
+  return result.text;
+}
+
 function credentialsIn(file: string, address: Address): readonly AddressedCredential[] {
-  const selection = selectCredentials(readFile(file), "dockerconfigjson", address);
-  if (selection.kind === "unusable") throw new UnusableCredentialsError(`file ${file}${selection.reason}`);
+  const field = ["auth", "file"];
+  const text = decodeUtf8(readFile(file, field));
+  if (text === undefined) throw new UnusableCredentialsError("the file is not UTF-8", { field });
+  const selection = selectCredentials(text, "dockerconfigjson", address);
+  if (selection.kind === "unusable") {
+    throw new UnusableCredentialsError(`the file${selection.reason}`, { field });
+  }
   return selection.credentials;
 }
 
-function readFile(file: string): string {
+function readFile(file: string, field: KeyPath): Uint8Array {
   try {
-    return readFileSync(file, "utf8");
+    return readBytes(file);
   } catch (error) {
-    // Node's own words name what was tried and the file.
-    throw new UnusableCredentialsError(messageOf(error), {
-      cause: error,
-    });
+    if (!(error instanceof UnreadableFileError)) throw error;
+    throw new UnusableCredentialsError(`the file cannot be read: ${error.message}`, { field });
   }
 }

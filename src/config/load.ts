@@ -4,12 +4,7 @@ import { Sensitive } from "../core/credential.ts";
 import { elementsOf, isObject } from "../core/kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
-import {
-  formatLocation,
-  InvalidConfigurationError,
-  type SourceLocation,
-  type Diagnostic,
-} from "./diagnostics.ts";
+import { formatLocation, inReadingOrder, InvalidConfigurationError, type Diagnostic } from "./diagnostics.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
 import {
   documentSchema,
@@ -19,8 +14,8 @@ import {
   type RegistryEntry,
   type SourceEntry,
 } from "./schema.ts";
-import { parseYamlFile, type ParsedDocument } from "./yaml-document.ts";
 import { schemaDiagnostics } from "./schema-diagnostics.ts";
+import { parseYamlFile, type LocatedValue } from "./yaml-document.ts";
 
 export interface ConfigurationFile {
   /** As given on the command line; errors name it so. */
@@ -31,7 +26,7 @@ export interface ConfigurationFile {
 /**
  * Joins all documents of all files. Credentials are not read: see credentials.ts.
  *
- * @throws InvalidConfigurationError with every diagnostic of every file.
+ * @throws InvalidConfigurationError with every error of every file.
  */
 export function loadConfiguration(files: readonly ConfigurationFile[]): Configuration {
   const parsed = files.map((file) => ({ file, ...parseYamlFile(file.path, file.text) }));
@@ -50,60 +45,49 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
       } else {
         diagnostics.push(...schemaDiagnostics(result.error, document));
       }
-      const results = readList(document, "registries", (...entry) => readRegistry(...entry, directory));
-      registries.push(...results.flatMap((entry) => entry.registry ?? []));
-      diagnostics.push(...results.flatMap((entry) => entry.diagnostics));
+      const results = entriesOf(document, "registries").map((entry) => readRegistry(entry, directory));
+      registries.push(...results.flatMap((result) => result.registry ?? []));
+      diagnostics.push(...results.flatMap((result) => result.diagnostics));
     }
   }
 
   const names = new RegistryNames(registries.map((registry) => registry.name));
   for (const document of parsed.flatMap((file) => file.documents)) {
     const results = [
-      ...readList(document, "privateRegistries", (...entry) => readPrivateRegistry(...entry, names)),
-      ...readList(document, "connections", (...entry) => readConnection(...entry, names)),
+      ...entriesOf(document, "privateRegistries").map((entry) => readPrivateRegistry(entry, names)),
+      ...entriesOf(document, "connections").map((entry) => readConnection(entry, names)),
     ];
     registries.push(...results.flatMap((result) => result.registry ?? []));
     diagnostics.push(...results.flatMap((result) => result.diagnostics));
   }
 
   diagnostics.push(...conflictsAmong(registries));
-  if (diagnostics.length > 0) throw new InvalidConfigurationError(inReadingOrder(diagnostics, files));
+  if (diagnostics.length > 0) {
+    const paths = files.map((file) => file.path);
+    throw new InvalidConfigurationError(inReadingOrder(diagnostics, paths));
+  }
   return { registries, builders, attachedServiceAccounts };
 }
 
-type ReadEntry = (entry: unknown, location: SourceLocation, document: ParsedDocument) => RegistryResult;
-
-/** Reads the entries of a list one by one, also in a document that has faults elsewhere: every diagnostic comes at once. */
-function readList(document: ParsedDocument, list: string, read: ReadEntry): readonly RegistryResult[] {
-  const entries = isObject(document.value) ? document.value[list] : undefined;
-  return elementsOf(entries).map((entry, index) => read(entry, document.locate([list, index]), document));
+/** The entries of a list. They are read one by one, also in a document that has errors elsewhere: every error comes at once. */
+function entriesOf({ value, locate }: LocatedValue, list: string): readonly LocatedValue[] {
+  const entries = isObject(value) ? value[list] : undefined;
+  return elementsOf(entries).map((entry, index) => ({
+    value: entry,
+    locate: (path) => locate([list, index, ...path]),
+  }));
 }
 
-function inReadingOrder(
-  diagnostics: readonly Diagnostic[],
-  files: readonly ConfigurationFile[],
-): readonly Diagnostic[] {
-  const order = new Map(files.map((file, index) => [file.path, index]));
-  const fileOf = ({ location }: Diagnostic): number => order.get(location.file) ?? 0;
-  const lineOf = ({ location }: Diagnostic): number => location.line ?? 0;
-  return diagnostics.toSorted((a, b) => fileOf(a) - fileOf(b) || lineOf(a) - lineOf(b));
-}
-
-function readRegistry(
-  value: unknown,
-  location: SourceLocation,
-  document: ParsedDocument,
-  directory: string,
-): RegistryResult {
-  const result = registrySchema.safeParse(value);
-  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, document, location.path) };
-  return { registry: configuredRegistry(result.data, directory, location), diagnostics: [] };
+function readRegistry(entry: LocatedValue, directory: string): RegistryResult {
+  const result = registrySchema.safeParse(entry.value);
+  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, entry) };
+  return { registry: configuredRegistry(result.data, directory, entry.locate), diagnostics: [] };
 }
 
 function configuredRegistry(
   entry: RegistryEntry,
   directory: string,
-  location: SourceLocation,
+  locate: ConfiguredRegistry["locate"],
 ): ConfiguredRegistry {
   return {
     name: entry.name,
@@ -116,7 +100,7 @@ function configuredRegistry(
     hosts: entry.hosts ?? [],
     buildSource: buildSource(entry),
     list: "registries",
-    location,
+    locate,
   };
 }
 
@@ -167,24 +151,29 @@ function conflictsAmong(registries: readonly ConfiguredRegistry[]): readonly Dia
   const bySecret = new Map<string, ConfiguredRegistry>();
   const diagnostics: Diagnostic[] = [];
   for (const registry of registries) {
-    const namesake = byName.get(registry.name);
+    const { name, secretName, locate } = registry;
+    const namesake = byName.get(name);
     if (namesake !== undefined) {
-      const message = `a registry named ${registry.name} stands at ${formatLocation(namesake.location)} already`;
-      diagnostics.push({ location: registry.location, message });
+      const message = `the registry at ${locationOf(namesake)} has this name already`;
+      diagnostics.push({ location: locate(["name"]), message });
     }
-    byName.set(registry.name, registry);
+    byName.set(name, registry);
 
-    if (registry.secretName === BUILD_SECRET_NAME) {
-      const message = `Secret ${BUILD_SECRET_NAME} holds what builds use; give the registry another secretName`;
-      diagnostics.push({ location: registry.location, message });
+    if (secretName === BUILD_SECRET_NAME) {
+      const message = `Secret ${BUILD_SECRET_NAME} is for builders; choose another name`;
+      diagnostics.push({ location: locate(["secretName"]), message });
     }
     if (registry.source === undefined) continue;
-    const other = bySecret.get(registry.secretName);
+    const other = bySecret.get(secretName);
     if (other !== undefined && namesake === undefined) {
-      const message = `the registry at ${formatLocation(other.location)} writes Secret ${registry.secretName} already`;
-      diagnostics.push({ location: registry.location, message });
+      const message = `the registry at ${locationOf(other)} writes Secret ${secretName} already`;
+      diagnostics.push({ location: locate([]), message });
     }
-    bySecret.set(registry.secretName, registry);
+    bySecret.set(secretName, registry);
   }
   return diagnostics;
+}
+
+function locationOf(registry: ConfiguredRegistry): string {
+  return formatLocation(registry.locate([]));
 }

@@ -4,13 +4,13 @@
  */
 import type { z } from "zod";
 import { InvalidAddressError, parseAddress, type Address } from "../core/address.ts";
-import { Sensitive } from "../core/credential.ts";
+import { readCredentialText, readUsername, Sensitive } from "../core/credential.ts";
 import { isObject } from "../core/kubernetes.ts";
 import type { ConfiguredRegistry } from "./configuration.ts";
-import type { SourceLocation, Diagnostic } from "./diagnostics.ts";
-import { connectionSchema, privateRegistrySchema } from "./schema.ts";
-import type { ParsedDocument } from "./yaml-document.ts";
+import type { Diagnostic } from "./diagnostics.ts";
 import { schemaDiagnostics } from "./schema-diagnostics.ts";
+import { connectionSchema, privateRegistrySchema } from "./schema.ts";
+import type { LocatedValue } from "./yaml-document.ts";
 
 /** What comes of one entry of a list of registries. */
 export interface RegistryResult {
@@ -42,55 +42,42 @@ export class RegistryNames {
   }
 }
 
-/** `user:password@host`, or a dictionary `{host, user, password}`, which may be JSON in a text, as Polyaxon's chart writes it. */
-export function readPrivateRegistry(
-  entry: unknown,
-  location: SourceLocation,
-  document: ParsedDocument,
-  names: RegistryNames,
-): RegistryResult {
-  const value = typeof entry === "string" && entry.trimStart().startsWith("{") ? parseJson(entry) : entry;
-  if (typeof value === "string") {
-    const uri = parseUri(value);
-    if (typeof uri === "string") return { diagnostics: [{ location, message: uri }] };
-    return {
-      registry: privateRegistry(uri.address, uri.username, uri.password, location, names),
-      diagnostics: [],
-    };
+/** `user:password@host`, or a mapping of host, user and password, which may be JSON in a string, as Polyaxon's chart writes it. */
+export function readPrivateRegistry({ value, locate }: LocatedValue, names: RegistryNames): RegistryResult {
+  const entry = typeof value === "string" && value.trimStart().startsWith("{") ? parseJson(value) : value;
+  if (typeof entry === "string") {
+    const uri = parseUri(entry);
+    if (typeof uri === "string") return error(locate, uri);
+    return { registry: privateRegistry(uri, locate, names), diagnostics: [] };
   }
-  if (!isObject(value)) {
-    return {
-      diagnostics: [
-        { location, message: "must be user:password@host or a mapping of host, user and password" },
-      ],
-    };
+  if (!isObject(entry)) {
+    return error(locate, "must be user:password@host or a mapping of host, user and password");
   }
-  const result = privateRegistrySchema.safeParse(value);
-  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, document, location.path) };
-  const { host, user, username, password } = result.data;
-  return {
-    registry: privateRegistry(host, user ?? username ?? "", password, location, names),
-    diagnostics: [],
-  };
+  const result = privateRegistrySchema.safeParse(entry);
+  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, { value: entry, locate }) };
+  const { host, user, username = user ?? "", password } = result.data;
+  return { registry: privateRegistry({ address: host, username, password }, locate, names), diagnostics: [] };
 }
 
 /** Entries of another kind are passed over, and registries without a Secret: there is nothing to inject for them. */
-export function readConnection(
-  entry: unknown,
-  location: SourceLocation,
-  document: ParsedDocument,
-  names: RegistryNames,
-): RegistryResult {
-  if (!isObject(entry)) return { diagnostics: [{ location, message: "must be a mapping" }] };
-  if (entry["kind"] !== "registry") return { diagnostics: [] };
-  const result = connectionSchema.safeParse(entry);
-  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, document, location.path) };
-  return { ...connectionRegistry(result.data, location, names), diagnostics: [] };
+export function readConnection(entry: LocatedValue, names: RegistryNames): RegistryResult {
+  const { value, locate } = entry;
+  if (!isObject(value)) return error(locate, "must be a mapping");
+  if (value["kind"] !== "registry") return { diagnostics: [] };
+  const result = connectionSchema.safeParse(value);
+  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, entry) };
+  return { ...connectionRegistry(result.data, locate, names), diagnostics: [] };
+}
+
+type Locate = LocatedValue["locate"];
+
+function error(locate: Locate, message: string): RegistryResult {
+  return { diagnostics: [{ location: locate([]), message }] };
 }
 
 function connectionRegistry(
   { name, schema, secret }: z.output<typeof connectionSchema>,
-  location: SourceLocation,
+  locate: Locate,
   names: RegistryNames,
 ): { readonly registry?: ConfiguredRegistry } {
   if (secret === undefined) return {};
@@ -107,16 +94,14 @@ function connectionRegistry(
       buildSource:
         secret.mountPath === undefined ? undefined : { kind: "own-secret", directory: secret.mountPath },
       list: "connections",
-      location,
+      locate,
     },
   };
 }
 
 function privateRegistry(
-  address: Address,
-  username: string,
-  password: string,
-  location: SourceLocation,
+  { address, username, password }: RegistryUri,
+  locate: Locate,
   names: RegistryNames,
 ): ConfiguredRegistry {
   const name = names.nameFor(address.text);
@@ -132,7 +117,7 @@ function privateRegistry(
     // Builders know no *.
     buildSource: address.isWildcard ? undefined : { kind: "build-secret" },
     list: "privateRegistries",
-    location,
+    locate,
   };
 }
 
@@ -166,11 +151,12 @@ function parseUri(text: string): RegistryUri | string {
   if (username === undefined || password === undefined) {
     return "is ambiguous: a % without two hexadecimal digits of UTF-8 after it; write %25, or use a mapping of host, user and password";
   }
-  if (username === "") return `must be ${FORM}: the user is empty`;
-  if (username.includes(":")) return `must be ${FORM}: the user holds a colon`;
-  if (password === "") return `must be ${FORM}: the password is empty`;
+  const user = readUsername(username);
+  if (user.kind === "unusable") return `must be ${FORM}: the user ${user.fault}`;
+  const secret = readCredentialText(password);
+  if (secret.kind === "unusable") return `must be ${FORM}: the password ${secret.fault}`;
   try {
-    return { username, password, address: parseAddress(bare.slice(at + 1)) };
+    return { username: user.text, password: secret.text, address: parseAddress(bare.slice(at + 1)) };
   } catch (error) {
     if (error instanceof InvalidAddressError) return `the host is ${error.message}`;
     throw error;

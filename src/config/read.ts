@@ -1,9 +1,10 @@
 /** Reads the configuration from disk, and again when it changes. */
-import { readFileSync } from "node:fs";
-import { messageOf } from "../core/error-message.ts";
+import { isUtf8 } from "node:buffer";
+import { decodeUtf8 } from "../core/credential.ts";
 import type { Configuration } from "./configuration.ts";
 import { loadConfiguration, type ConfigurationFile } from "./load.ts";
 import { InvalidConfigurationError, type Diagnostic } from "./diagnostics.ts";
+import { readBytes, UnreadableFileError } from "./read-file.ts";
 import { watchFiles, type FileWatch } from "./watch.ts";
 
 /** @throws InvalidConfigurationError with everything that is wrong, files that cannot be read included. */
@@ -48,13 +49,37 @@ function readFiles(paths: readonly string[]): ReadFiles {
   const files: ConfigurationFile[] = [];
   const diagnostics: Diagnostic[] = [];
   for (const path of paths) {
-    try {
-      files.push({ path, text: readFileSync(path, "utf8") });
-    } catch (error) {
-      diagnostics.push({ location: { file: path, line: undefined, path: [] }, message: messageOf(error) });
-    }
+    const result = readText(path);
+    if (typeof result === "string") files.push({ path, text: result });
+    else diagnostics.push(result);
   }
   return { files, diagnostics };
+}
+
+function readText(file: string): string | Diagnostic {
+  const error = (message: string, line?: number): Diagnostic => ({
+    location: { file, line, path: [] },
+    message,
+  });
+  try {
+    const bytes = readBytes(file);
+    return decodeUtf8(bytes) ?? error("is not UTF-8", lineOfFirstBadByte(bytes));
+  } catch (thrown) {
+    if (!(thrown instanceof UnreadableFileError)) throw thrown;
+    return error(`cannot be read: ${thrown.message}`);
+  }
+}
+
+/** From 1. A line break is no part of any other character in UTF-8. */
+function lineOfFirstBadByte(bytes: Uint8Array): number {
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    const next = end < 0 ? bytes.length : end + 1;
+    if (!isUtf8(bytes.subarray(start, next))) return line;
+    start = next;
+  }
+  return line;
 }
 
 function load({ files, diagnostics }: ReadFiles): Configuration {

@@ -1,65 +1,48 @@
 /** Turns what the schema found into diagnostics with locations. */
 import type { z } from "zod";
-import type { KeyPath, Diagnostic } from "./diagnostics.ts";
-import type { ParsedDocument } from "./yaml-document.ts";
+import type { Diagnostic, KeyPath } from "./diagnostics.ts";
+import { KNOWN_KEYS } from "./schema.ts";
+import type { LocatedValue } from "./yaml-document.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** `prefix` is the way to the value that was checked, if it is not the document itself. */
-export function schemaDiagnostics(
-  error: z.ZodError,
-  document: ParsedDocument,
-  prefix: KeyPath = [],
-): readonly Diagnostic[] {
-  return error.issues.flatMap((issue) => diagnosticsOfIssue(issue, document, prefix));
+export function schemaDiagnostics(error: z.ZodError, checked: LocatedValue): readonly Diagnostic[] {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.filter((key) => typeof key !== "symbol");
+    if (issue.code !== "unrecognized_keys") return diagnosticOf(issue, path, checked);
+    const known = issue.message.split(" ");
+    return issue.keys.map((key) => unknownKey(key, path, known, checked));
+  });
 }
 
-function diagnosticsOfIssue(issue: Issue, document: ParsedDocument, prefix: KeyPath): readonly Diagnostic[] {
-  const path = [...prefix, ...issue.path.filter((key) => typeof key !== "symbol")];
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      const location = document.locate([...path, key]);
-      const isPerhapsAValue = valueAt(document.value, location.path) === null;
-      if (isPresentable(key) && !isPerhapsAValue) return { location, message: "unknown key" };
-      return {
-        location: { ...location, path },
-        message: "unknown key, not shown because it may be a value: it has none, or does not look like a key",
-      };
-    });
-  }
-  if (issue.code === "invalid_key") {
-    return issue.issues.map((inner) => ({
-      location: document.locate(path),
-      message: `the key ${inner.message}`,
-    }));
-  }
-  return [{ location: document.locate(path), message: messageOf(issue) }];
+function diagnosticOf(issue: Issue, path: KeyPath, { locate }: LocatedValue): Diagnostic {
+  const location = locate(path);
+  const message = messageOf(issue);
+  // The keys below matchLabels are the admin's, and may be anything.
+  const labels = location.path.indexOf("matchLabels");
+  if (labels < 0 || labels === location.path.length - 1) return { location, message };
+  const part = issue.code === "invalid_key" ? "keys" : "values";
+  return {
+    location: { ...location, path: location.path.slice(0, labels + 1) },
+    message: `one of its ${part} ${message}`,
+  };
 }
 
-/** In a flow mapping a forgotten quote makes a key of `user:password@host`, and a forgotten key one of a password. */
-function isPresentable(key: string): boolean {
-  return /^[A-Za-z][A-Za-z_.-]{0,40}$/.test(key);
-}
-
-function valueAt(value: unknown, path: KeyPath): unknown {
-  return path.reduce<unknown>(
-    (current, key) => (Object(current) as Readonly<Record<string | number, unknown>>)[key],
-    value,
-  );
-}
-
-/** The library's messages name types, never values. */
+/** Zod's messages name types, never values. */
 function messageOf(issue: Issue): string {
-  if (issue.code !== "invalid_type") return issue.message.replace(/^Invalid (?:option|input): /, "");
+  if (issue.code === "invalid_key") return issue.issues.map(({ message }) => message).join("; ");
+  if (issue.code !== "invalid_type") return issue.message;
   const received = /received (\w+)$/.exec(issue.message)?.[1] ?? "something else";
   if (received === "undefined") return "is missing";
+  const isContainer = ["object", "record", "array"].includes(issue.expected);
+  if (received === "null" && isContainer) return "is empty; indent the lines below that belong to it";
   const hint = issue.expected === "string" && received !== "null" ? "; quote it" : "";
   return `must be ${describeType(issue.expected)}, not ${describeType(received)}${hint}`;
 }
 
 function describeType(type: string): string {
   const names: Readonly<Record<string, string>> = {
-    string: "a text",
+    string: "a string",
     object: "a mapping",
     record: "a mapping",
     array: "a list",
@@ -68,4 +51,88 @@ function describeType(type: string): string {
     number: "a number",
   };
   return names[type] ?? type;
+}
+
+/*
+ * An unknown key may be a password: a forgotten quote makes keys of `user:password@host`, wrong indentation of whatever
+ * follows. So only a key that is no news is shown. The first row that holds decides:
+ *
+ * the key                                 | shown | message
+ * has no value                            | no    | as in the last row: `{ username: u, secret1 }`
+ * is one that other tools want            | yes   | what to do with it
+ * resembles one that is known here        | yes   | did you mean ...?
+ * is known in another place               | yes   | check the indentation
+ * anything else                           | no    | the keys that are known here
+ */
+function unknownKey(
+  key: string,
+  path: KeyPath,
+  known: readonly string[],
+  { value, locate }: LocatedValue,
+): Diagnostic {
+  const location = locate([...path, key]);
+  const hint = valueAt(value, [...path, key]) === null ? undefined : hintFor(key, known);
+  if (hint !== undefined) return { location, message: `unknown key; ${hint}` };
+  return {
+    location: { ...location, path: location.path.slice(0, -1) },
+    message: `unknown key, not shown because it may be a password; known keys are ${known.join(", ")}`,
+  };
+}
+
+function hintFor(key: string, known: readonly string[]): string | undefined {
+  if (key === "email") return "email is not needed, remove it";
+  const meant = FOREIGN_KEYS.get(key);
+  const nearest = meant !== undefined && known.includes(meant) ? meant : nearestKey(key, known);
+  if (nearest !== undefined) return `did you mean ${nearest}?`;
+  return KNOWN_KEYS.has(key) ? "check the indentation" : undefined;
+}
+
+/** What other tools call it. */
+const FOREIGN_KEYS: ReadonlyMap<string, string> = new Map([
+  ["url", "address"],
+  ["server", "address"],
+  ["host", "address"],
+  ["registry", "address"],
+  ["serveraddress", "address"],
+  ["path", "file"],
+  ["variable", "env"],
+  ["selector", "namespaces"],
+]);
+
+/** The known key that a key resembles: a third of its characters may differ, and case, `-` and `_` do not count. */
+function nearestKey(key: string, known: readonly string[]): string | undefined {
+  const written = simplify(key);
+  const distances = known
+    .map((candidate) => ({ candidate, distance: distanceTo(simplify(candidate), written) }))
+    .filter(({ candidate, distance }) => distance <= candidate.length / 3)
+    .toSorted((a, b) => a.distance - b.distance);
+  return distances[0]?.candidate;
+}
+
+function simplify(key: string): string {
+  return key.toLowerCase().replace(/[-_]/g, "");
+}
+
+/** Levenshtein's distance; 0 for the beginning of a known key, as `pass` of `password`. */
+function distanceTo(known: string, written: string): number {
+  if (written.length >= 4 && known.startsWith(written)) return 0;
+  // Bounds the time for a long key.
+  if (written.length > 2 * known.length) return Infinity;
+  let row = Array.from({ length: known.length + 1 }, (_, index) => index);
+  for (let index = 0; index < written.length; index++) {
+    const next = [index + 1];
+    for (let column = 1; column <= known.length; column++) {
+      const substitution = (row[column - 1] ?? 0) + Number(known[column - 1] !== written[index]);
+      next.push(Math.min(substitution, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[known.length] ?? 0;
+}
+
+function valueAt(value: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>(
+    (current, key) => (Object(current) as Readonly<Record<string | number, unknown>>)[key],
+    value,
+  );
 }

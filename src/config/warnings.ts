@@ -1,7 +1,111 @@
-/** Finds what is valid in a configuration and probably not meant. */
+/** Finds what is valid in a configuration and probably a mistake. */
 import type { Address } from "../core/address.ts";
+import type { AddressedCredential } from "../core/credential.ts";
+import { isGitLabDeployToken, tokenLifetime } from "../core/vendor-tokens.ts";
 import type { Configuration, ConfiguredRegistry } from "./configuration.ts";
-import type { Diagnostic } from "./diagnostics.ts";
+import type { Diagnostic, KeyPath } from "./diagnostics.ts";
+
+/** The warnings that take nothing but the configuration. */
+export function findWarnings({ registries }: Configuration): readonly Diagnostic[] {
+  return [...registries.flatMap(registryWarnings), ...sharedAddresses(registries)];
+}
+
+/** The warnings about the credentials that a registry's source holds now. */
+export function findCredentialWarnings(
+  registry: ConfiguredRegistry,
+  credentials: readonly AddressedCredential[],
+): readonly Diagnostic[] {
+  const { source } = registry;
+  const location = locateField(registry, ["auth"]);
+  const warnings = new Set<string>();
+  const isFile =
+    source?.kind === "docker-config" ||
+    (source?.kind === "basic" && source.password.kind === "file") ||
+    (source?.kind === "token" && source.token.kind === "file");
+  for (const { address, username, password } of credentials) {
+    const expiring = tokenLifetime(address.host, username);
+    if (expiring !== undefined) {
+      const renewal = isFile ? "whatever writes the file has to renew it" : "nothing renews this one";
+      warnings.add(
+        `a token of ${expiring.vendor} expires ${expiring.lifetime} after it is issued; ${renewal}`,
+      );
+    }
+    if (source?.kind === "token" && source.username === undefined && isGitLabDeployToken(password)) {
+      warnings.add("username is missing: GitLab refuses a deploy token without its user name");
+    }
+  }
+  return Array.from(warnings, (message) => ({ location, message }));
+}
+
+function registryWarnings(registry: ConfiguredRegistry): readonly Diagnostic[] {
+  const { address, source, list } = registry;
+  const warnings: Diagnostic[] = [];
+  const warn = (field: KeyPath, message: string): void => {
+    warnings.push({ location: locateField(registry, field), message });
+  };
+  for (const message of addressWarnings(address)) warn(["address"], message);
+  for (const { field, text } of credentialTexts(registry)) {
+    if (VARIABLE.test(text)) warn(field, VARIABLE_WARNING);
+  }
+  const inline = inlineField(registry);
+  if (inline !== undefined && list === "registries") {
+    warn(["auth", inline], `is in this file; ${inline}From keeps it out`);
+  }
+  const isForBuilds = registry.use.includes("build") && source !== undefined;
+  if (address.isWildcard && isForBuilds && registry.hosts.length === 0) {
+    warn(
+      [],
+      "builders cannot use an address with *; list the concrete hosts under hosts, or set use: [pull]",
+    );
+  }
+  if (list === "connections" && registry.use.includes("pull")) {
+    warn(
+      [],
+      `kubelet uses Secret ${registry.secretName} only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json or .dockerconfigjson`,
+    );
+  }
+  return warnings;
+}
+
+/** The entries of Polyaxon's lists have other fields; their warnings are about the entry. */
+function locateField({ list, locate }: ConfiguredRegistry, field: KeyPath): Diagnostic["location"] {
+  return locate(list === "registries" ? field : []);
+}
+
+/** `${NAME}` as shells and Compose expand it, and `$(NAME)` as Kubernetes does in a container's args. */
+const VARIABLE = /\$\{\w+\}|\$\(\w+\)/;
+const VARIABLE_WARNING =
+  "contains ${...} or $(...), which is taken literally; passwordFrom and tokenFrom can read an environment variable";
+
+/** The strings of a registry's source that are meant for anything but people. */
+function credentialTexts({
+  source,
+}: ConfiguredRegistry): readonly { readonly field: KeyPath; readonly text: string }[] {
+  switch (source?.kind) {
+    case "basic":
+    case "token": {
+      const name = source.kind === "basic" ? "password" : "token";
+      const secret = source.kind === "basic" ? source.password : source.token;
+      const username = { field: ["auth", "username"], text: source.username ?? "" };
+      if (secret.kind === "environment") return [username];
+      return [
+        username,
+        secret.kind === "inline"
+          ? { field: ["auth", name], text: secret.value.reveal() }
+          : { field: ["auth", `${name}From`, "file"], text: secret.path },
+      ];
+    }
+    case "docker-config":
+      return [{ field: ["auth", "file"], text: source.path }];
+    default:
+      return [];
+  }
+}
+
+function inlineField({ source }: ConfiguredRegistry): "password" | "token" | undefined {
+  if (source?.kind === "basic" && source.password.kind === "inline") return "password";
+  return source?.kind === "token" && source.token.kind === "inline" ? "token" : undefined;
+}
 
 /** Hosts that serve Docker Hub but that no image is written with; kubelet knows none of them as Docker Hub. */
 const HUB_LOOKALIKES: ReadonlySet<string> = new Set([
@@ -11,52 +115,33 @@ const HUB_LOOKALIKES: ReadonlySet<string> = new Set([
   "*.docker.io",
 ]);
 
-export function findWarnings(configuration: Configuration): readonly Diagnostic[] {
-  const { registries } = configuration;
-  const warnings = registries.flatMap((registry) =>
-    registryWarnings(registry).map((message) => ({ location: registry.location, message })),
-  );
-  return [...warnings, ...sharedAddresses(registries)];
-}
+/** What addresses of web pages and Git repositories have, and registries have not. */
+const WEB_PAGES: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/^github\.com(?:\/|$)/, "the registry is ghcr.io"],
+  [/^gitlab\.com(?:\/|$)/, "the registry is registry.gitlab.com"],
+  [/^quay\.io\/(?:repository|organization)\//, "leave out that first part of the path"],
+  [/\/harbor\/(?:projects|sign-in)(?:\/|$)/, "the project's name follows the host"],
+  [
+    /\/(?:artifactory\/webapp|ui\/(?:repos|native|packages))(?:\/|$)/,
+    "the repository's name follows the host",
+  ],
+  [/\/container_registry(?:\/|$)/, "write the address that images have"],
+  [/\.git$/, "write the address that images have"],
+];
 
-function registryWarnings(registry: ConfiguredRegistry): readonly string[] {
-  const { address, source } = registry;
-  const warnings = addressWarnings(address);
-  const isInline =
-    (source?.kind === "basic" && source.password.kind === "inline") ||
-    (source?.kind === "token" && source.token.kind === "inline");
-  if (isInline && registry.list === "registries") {
-    warnings.push("the credential stands in this file; passwordFrom or tokenFrom keeps it out");
-  }
-  if (
-    address.isWildcard &&
-    registry.use.includes("build") &&
-    registry.hosts.length === 0 &&
-    source !== undefined
-  ) {
-    warnings.push("builders know no *; list the concrete hosts under hosts, or set use: [pull]");
-  }
-  if (registry.list === "connections" && registry.use.includes("pull")) {
-    warnings.push(
-      `kubelet uses Secret ${registry.secretName} only if its type is kubernetes.io/dockerconfigjson; builders need its key config.json or .dockerconfigjson`,
-    );
-  }
-  return warnings;
-}
-
-function addressWarnings(address: Address): string[] {
+function addressWarnings({ authority, path, host, port, text }: Address): readonly string[] {
   const warnings: string[] = [];
-  if (HUB_LOOKALIKES.has(address.authority)) {
-    warnings.push(`${address.authority} is not what images of Docker Hub are matched with; write docker.io`);
+  if (HUB_LOOKALIKES.has(authority)) {
+    warnings.push(`images of Docker Hub do not match ${authority}; write docker.io`);
   }
-  if (/^v[12]$/.test(address.path)) {
-    warnings.push(`/${address.path} is read as a repository's path; add a slash to have it taken off`);
+  if (/^v[12]$/.test(path)) {
+    warnings.push(`/${path} is taken for the path of a repository; write /${path}/ or leave it out`);
   }
-  if (address.host === "*") {
-    warnings.push("a * alone covers only hosts without a dot, such as localhost");
-  }
-  if (address.port === "443" || address.port === "80") {
-    warnings.push(`covers only images that are written with :${address.port}; no port is a port of its own`);
+  const page = WEB_PAGES.find(([pattern]) => pattern.test(text));
+  if (page !== undefined) warnings.push(`looks like the address of a web page; ${page[1]}`);
+  if (host === "*") warnings.push("a * alone covers only hosts without a dot, such as localhost");
+  if (port === "443" || port === "80") {
+    warnings.push(`covers only images that are written with :${port}, since ports are compared as written`);
   }
   return warnings;
 }
@@ -64,11 +149,14 @@ function addressWarnings(address: Address): string[] {
 /** Both are injected, which is right during a migration and a mistake otherwise. */
 function sharedAddresses(registries: readonly ConfiguredRegistry[]): readonly Diagnostic[] {
   const warnings: Diagnostic[] = [];
-  for (const [index, registry] of registries.entries()) {
-    const other = registries.slice(0, index).find(({ address }) => address.text === registry.address.text);
-    if (other === undefined || other.secretName === registry.secretName) continue;
-    const message = `${other.name} has the same address; pods get both pull secrets`;
-    warnings.push({ location: registry.location, message });
+  const firstByAddress = new Map<string, ConfiguredRegistry>();
+  for (const registry of registries) {
+    const first = firstByAddress.get(registry.address.text);
+    if (first === undefined) firstByAddress.set(registry.address.text, registry);
+    else if (first.secretName !== registry.secretName) {
+      const message = `${first.name} has the same address; pods get both pull secrets`;
+      warnings.push({ location: registry.locate([]), message });
+    }
   }
   return warnings;
 }

@@ -1,4 +1,4 @@
-/** Parses YAML and finds the lines of its parts. Nothing that stands in the file gets into a message. */
+/** Parses YAML and finds the lines of its parts. No message contains anything of the file. */
 import {
   isAlias,
   isMap,
@@ -6,22 +6,25 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  visit,
   type Document,
   type ErrorCode,
   type Node,
 } from "yaml";
+import { elementsOf, isObject } from "../core/kubernetes.ts";
+import type { Diagnostic, KeyPath, SourceLocation } from "./diagnostics.ts";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "./parse-yaml.ts";
-import type { KeyPath, SourceLocation, Diagnostic } from "./diagnostics.ts";
+import { isDnsLabel } from "./schema.ts";
 
-/** One document of a file, as plain values, with the locations of its parts. */
-export interface ParsedDocument {
+/** A document, or an entry of one of its lists, as plain values, with the locations of its parts. */
+export interface LocatedValue {
   readonly value: unknown;
-  locate(path: KeyPath): SourceLocation;
+  readonly locate: (path: KeyPath) => SourceLocation;
 }
 
 /** Either documents or what is wrong with the syntax. Documents without content are left out. */
 export interface ParsedFile {
-  readonly documents: readonly ParsedDocument[];
+  readonly documents: readonly LocatedValue[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -31,7 +34,7 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
     const location = { file, line: undefined, path: [] };
     return {
       documents: [],
-      diagnostics: [{ location, message: "is empty; `registries: []` says that there are none" }],
+      diagnostics: [{ location, message: "is empty; write `registries: []` if there are none" }],
     };
   }
   const lineCounter = new LineCounter();
@@ -42,32 +45,33 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
     return { documents: [], diagnostics: [{ location, message: `YAML: ${parsed.message}` }] };
   }
 
-  const diagnostics: Diagnostic[] = parsed.flatMap((document) =>
-    [...document.errors, ...document.warnings].map(({ code, pos }) => ({
-      location: { file, line: lineOf(pos[0]), path: [] },
-      message: `YAML: ${SYNTAX_ERRORS[code] ?? "it cannot be read"}`,
-    })),
-  );
-  if (diagnostics.length > 0) return { documents: [], diagnostics };
+  const found = parsed.flatMap(syntaxErrors);
+  if (found.length > 0) {
+    const diagnostics = found.map(({ offset, message }) => ({
+      location: { file, line: lineOf(offset), path: [] },
+      message: `YAML: ${message}`,
+    }));
+    return { documents: [], diagnostics };
+  }
 
-  const results: ParsedDocument[] = [];
+  const documents: LocatedValue[] = [];
+  const diagnostics: Diagnostic[] = [];
   for (const document of parsed) {
-    const locate = (path: KeyPath): SourceLocation => ({
-      file,
-      line: lineOf(offsetOf(document, path)),
-      path,
-    });
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-      if (value !== null && value !== undefined) results.push({ value, locate });
+      if (value === null || value === undefined) continue;
+      const locate = (path: KeyPath): SourceLocation => {
+        const entryName = entryNameAt(value, path);
+        const location = { file, line: lineOf(offsetOf(document, path)), path };
+        return entryName === undefined ? location : { ...location, entryName };
+      };
+      documents.push({ value, locate });
     } catch {
-      diagnostics.push({
-        location: locate([]),
-        message: "YAML: an alias without its anchor, or too many aliases",
-      });
+      const location = { file, line: lineOf(startOf(document.contents) ?? 0), path: [] };
+      diagnostics.push({ location, message: "YAML: too many aliases" });
     }
   }
-  return { documents: results, diagnostics };
+  return { documents, diagnostics };
 }
 
 function parse(text: string, lineCounter: LineCounter): readonly Document.Parsed[] | NestedTooDeeplyError {
@@ -79,21 +83,55 @@ function parse(text: string, lineCounter: LineCounter): readonly Document.Parsed
   }
 }
 
+function syntaxErrors(document: Document.Parsed): readonly { offset: number; message: string }[] {
+  const errors = [...document.errors, ...document.warnings].map(({ code, pos: [offset] }) => ({
+    offset,
+    message: SYNTAX_ERRORS[code] ?? "cannot be parsed",
+  }));
+  if (errors.length > 0) return errors;
+  return unresolvedAliases(document).map((offset) => ({ offset, message: UNRESOLVED_ALIAS }));
+}
+
+/** Where aliases are whose anchor does not come before them. Mostly they are strings that begin with an unquoted `*`. */
+function unresolvedAliases(document: Document): readonly number[] {
+  const anchors = new Set<string>();
+  const offsets: number[] = [];
+  visit(document, {
+    Node(_, node) {
+      if (isAlias(node)) {
+        if (!anchors.has(node.source)) offsets.push(startOf(node) ?? 0);
+      } else if (node.anchor !== undefined) {
+        anchors.add(node.anchor);
+      }
+    },
+  });
+  return offsets;
+}
+
+/** The name of the entry that a path leads into: `team-a` for `registries[0].auth`. */
+function entryNameAt(value: unknown, [list, index]: KeyPath): string | undefined {
+  if (typeof list !== "string" || typeof index !== "number" || !isObject(value)) return undefined;
+  const entry = elementsOf(value[list])[index];
+  const name = isObject(entry) ? entry["name"] : undefined;
+  return typeof name === "string" && isDnsLabel(name) ? name : undefined;
+}
+
+const UNRESOLVED_ALIAS = "an alias without an anchor; a string that begins with * needs quotes";
+
 /** The library's own messages quote the file. */
 const SYNTAX_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
-  ALIAS_PROPS: "an alias has no anchor or tag of its own",
-  BAD_ALIAS: "an alias is not written properly; a text that begins with * has to be quoted",
-  BAD_DQ_ESCAPE: "an escape in a double-quoted text is not known",
-  BAD_INDENT: "the indentation is not right",
-  BAD_SCALAR_START: "a text that begins with @, `, % or the like has to be quoted",
-  BLOCK_AS_IMPLICIT_KEY:
-    "a mapping or a list stands where a single value is expected; is the indentation right?",
-  DUPLICATE_KEY: "a key stands twice in one mapping",
-  MISSING_CHAR: "something is missing: a colon, a comma, a quote or a bracket",
-  MULTILINE_IMPLICIT_KEY: "a key goes over several lines; is a colon missing?",
-  TAB_AS_INDENT: "a tab is used for indentation",
-  TAG_RESOLVE_FAILED: "a tag is not known; a text that begins with ! has to be quoted",
-  UNEXPECTED_TOKEN: "something stands where it cannot",
+  ALIAS_PROPS: "an alias cannot have an anchor or a tag",
+  BAD_ALIAS: "not a valid alias; a string that begins with * needs quotes",
+  BAD_DQ_ESCAPE: "an unknown escape sequence in a double-quoted string",
+  BAD_INDENT: "wrong indentation",
+  BAD_SCALAR_START: "a string that begins with @, `, % or a similar character needs quotes",
+  BLOCK_AS_IMPLICIT_KEY: "a mapping or a list where a single value is expected; check the indentation",
+  DUPLICATE_KEY: "the same key twice in one mapping",
+  MISSING_CHAR: "a missing colon, comma, quote or bracket",
+  MULTILINE_IMPLICIT_KEY: "a key that spans several lines; check for a missing colon",
+  TAB_AS_INDENT: "a tab in the indentation; use spaces",
+  TAG_RESOLVE_FAILED: "an unknown tag; a string that begins with ! needs quotes",
+  UNEXPECTED_TOKEN: "an unexpected character or value",
 };
 
 /** Where the path's last part begins: its key, or its item in a list. What is not there is at its nearest parent. */

@@ -1,5 +1,6 @@
-/** User names and passwords, and how a token becomes one. */
+/** User names and passwords, and how they are read. */
 import type { Address } from "./address.ts";
+import type { JsonObject } from "./kubernetes.ts";
 
 /** What kubelet sends to a registry; it knows nothing else, identity and registry tokens included. */
 export interface Credential {
@@ -12,41 +13,72 @@ export interface AddressedCredential extends Credential {
   readonly address: Address;
 }
 
-/*
- * The user name that goes with a token, by the vendor's rule. The first row that holds decides.
- *
- * token or host                                    | user name
- * the token is a service account's JSON document   | _json_key
- * gcr.io, *.gcr.io, *.pkg.dev                      | oauth2accesstoken
- * *.azurecr.io                                     | 00000000-0000-0000-0000-000000000000
- * *.dkr.ecr.*.amazonaws.com (.cn), public.ecr.aws  | AWS
- * nvcr.io                                          | $oauthtoken
- * anything else                                    | token
- */
-const TOKEN_USERNAMES: readonly (readonly [host: RegExp, username: string])[] = [
-  [/^(?:.+\.)?gcr\.io$|\.pkg\.dev$/, "oauth2accesstoken"],
-  [/\.azurecr\.io$/, "00000000-0000-0000-0000-000000000000"],
-  [/\.dkr\.ecr(?:-fips)?\.[^.]+\.amazonaws\.com(?:\.cn)?$|^public\.ecr\.aws$/, "AWS"],
-  [/^nvcr\.io$/, "$oauthtoken"],
-];
+/** What a source holds as a user name, a password or a token. */
+export type CredentialText =
+  | { readonly kind: "text"; readonly text: string }
+  /** A predicate that follows the name of the source; it shows nothing of the content. */
+  | { readonly kind: "unusable"; readonly fault: string };
 
-/** The user name to send with a token; `host` without port, as in the address. */
-export function usernameForToken(host: string, token: string): string {
-  if (isServiceAccountKey(token)) return "_json_key";
-  return TOKEN_USERNAMES.find(([pattern]) => pattern.test(host))?.[1] ?? "token";
+/**
+ * Reads a user name, a password or a token. There is one rule for all sources: the configuration itself, environment
+ * variables, files, and the keys and entries of Secrets.
+ *
+ * A byte order mark and one last line break are dropped: editors and `echo` add them. Of what is left the first row that holds
+ * decides:
+ *
+ * the source holds                              | result
+ * bytes that are not UTF-8                      | unusable: registries get UTF-8, and a guess would be another password
+ * nothing                                       | unusable
+ * a control character, and is not a JSON object | unusable: RFC 7617 forbids them, and most are a second line or a slip
+ * anything else                                 | the text as it is, spaces included
+ *
+ * A service account's key is a JSON document, sent as it is, and usually has line breaks between its members.
+ */
+export function readCredentialText(source: string | Uint8Array): CredentialText {
+  const decoded = typeof source === "string" ? source : decodeUtf8(source);
+  // Node puts U+FFFD where the bytes of an environment variable are not UTF-8.
+  if (decoded === undefined || decoded.includes("\uFFFD") || !decoded.isWellFormed()) {
+    return { kind: "unusable", fault: "is not UTF-8" };
+  }
+  const text = decoded.replace(/^\uFEFF|(?:\r\n|\n|\r)$/g, "");
+  if (text === "") return { kind: "unusable", fault: "is empty" };
+  if (/\p{Cc}/u.test(text) && parseJsonObject(text) === undefined) {
+    return { kind: "unusable", fault: "contains a control character, such as a line break or a tab" };
+  }
+  return { kind: "text", text };
 }
 
-function isServiceAccountKey(token: string): boolean {
-  if (!token.trimStart().startsWith("{")) return false;
+/** As {@link readCredentialText}, and without a colon, which ends the user name in HTTP's Basic authentication. */
+export function readUsername(source: string | Uint8Array): CredentialText {
+  const result = readCredentialText(source);
+  const hasColon = result.kind === "text" && result.text.includes(":");
+  return hasColon ? { kind: "unusable", fault: "contains a colon" } : result;
+}
+
+/** Undefined if the bytes are not UTF-8. A byte order mark is taken off. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
-    const key: unknown = JSON.parse(token);
-    return typeof key === "object" && key !== null && "type" in key && key.type === "service_account";
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-/** A text that must not be shown: whoever prints, logs or serialises the object gets a placeholder. */
+/** Whether a token is the key of a Google service account, which does not expire by itself. */
+export function isServiceAccountKey(token: string): boolean {
+  return parseJsonObject(token)?.["type"] === "service_account";
+}
+
+function parseJsonObject(text: string): JsonObject | undefined {
+  if (!text.trimStart().startsWith("{")) return undefined;
+  try {
+    return JSON.parse(text) as JsonObject;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A string that must not be shown: whoever prints, logs or serialises the object gets a placeholder. */
 export class Sensitive {
   readonly #value: string;
 

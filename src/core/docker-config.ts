@@ -21,7 +21,7 @@ export interface DockerConfig {
   readonly hasCredentialsStore: boolean;
 }
 
-/** Thrown by {@link parseDockerConfig}; says where in the document, and never what stands there. */
+/** Thrown by {@link parseDockerConfig}; says where in the document, and never what is there. */
 export class InvalidDockerConfigError extends Error {
   override readonly name = "InvalidDockerConfigError";
 }
@@ -33,7 +33,9 @@ export function parseDockerConfig(text: string, format: DockerConfigFormat): Doc
   const auths = format === "dockercfg" ? members : readObject(memberOf(members, "auths"), "auths");
   const helpers = memberOf(members, "credHelpers");
   return {
-    entries: new Map(Object.entries(auths).map(([key, entry]) => [key, readEntry(entry, describeKey(key))])),
+    entries: new Map(
+      Object.entries(auths).map(([key, entry], index) => [key, readEntry(entry, describeEntry(index))]),
+    ),
     helperKeys: format === "dockerconfigjson" && isObject(helpers) ? Object.keys(helpers) : [],
     hasCredentialsStore: format === "dockerconfigjson" && Boolean(memberOf(members, "credsStore")),
   };
@@ -77,10 +79,9 @@ function addressOfKey(key: string): Address | undefined {
   }
 }
 
-/** A key that is no address is not shown: people write `https://user:password@host`. */
-function describeKey(key: string): string {
-  const address = addressOfKey(key);
-  return address === undefined ? "an entry whose key is no address" : `the entry for ${address.text}`;
+/** Not by its key: people write `https://user:password@host`. */
+function describeEntry(index: number): string {
+  return `entry ${(index + 1).toString()} of auths`;
 }
 
 function readEntry(value: unknown, where: string): Credential {
@@ -124,7 +125,7 @@ function readObject(value: unknown, where: string): JsonObject {
 function readText(entry: JsonObject, name: string, where: string): string {
   const value = memberOf(entry, name);
   if (value === undefined || value === null) return "";
-  if (typeof value !== "string") throw new InvalidDockerConfigError(`${where}: ${name} is not a text`);
+  if (typeof value !== "string") throw new InvalidDockerConfigError(`${where}: ${name} is not a string`);
   return value;
 }
 

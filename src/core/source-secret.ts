@@ -1,10 +1,16 @@
 /** Reads the credentials of a registry from a Secret that an admin keeps. */
 import type { Address } from "./address.ts";
 import { decodeBase64 } from "./base64.ts";
-import type { AddressedCredential } from "./credential.ts";
+import {
+  decodeUtf8,
+  readCredentialText,
+  readUsername,
+  type AddressedCredential,
+  type CredentialText,
+} from "./credential.ts";
 import type { DockerConfigFormat } from "./docker-config.ts";
 import { textOf, type JsonObject } from "./kubernetes.ts";
-import { FAULTS, faultOf, selectCredentials } from "./select-credentials.ts";
+import { selectCredentials } from "./select-credentials.ts";
 
 /** Thrown by {@link credentialsInSecret}; says what of the Secret is wrong, and never what it holds. */
 export class UnusableSecretError extends Error {
@@ -12,11 +18,11 @@ export class UnusableSecretError extends Error {
 }
 
 /*
- * type                            | key of the data      | what stands there
+ * type                            | key of the data      | what it holds
  * kubernetes.io/dockerconfigjson  | .dockerconfigjson    | a config.json
  * kubernetes.io/dockercfg         | .dockercfg           | the entries of one
  * Opaque                          | config.json          | a config.json
- * kubernetes.io/basic-auth        | username, password   | each as it is, without a last line break
+ * kubernetes.io/basic-auth        | username, password   | each alone
  * anything else                   |                      | an error
  */
 const DOCUMENTS: ReadonlyMap<string, readonly [key: string, format: DockerConfigFormat]> = new Map([
@@ -38,31 +44,31 @@ export function credentialsInSecret(secret: JsonObject, address: Address): reado
   const [key, format] = DOCUMENTS.get(type) ?? [];
   if (key === undefined || format === undefined) {
     const known = [...DOCUMENTS.keys(), BASIC_AUTH].join(", ");
-    throw new UnusableSecretError(`the type of the Secret is ${JSON.stringify(type)}, none of ${known}`);
+    throw new UnusableSecretError(`the type of the Secret is none of ${known}`);
   }
-  const selection = selectCredentials(readText(secret, key), format, address);
+  const document = decodeUtf8(readBytes(secret, key));
+  if (document === undefined) throw new UnusableSecretError(`its key ${key} is not UTF-8`);
+  const selection = selectCredentials(document, format, address);
   if (selection.kind === "unusable") throw new UnusableSecretError(`its key ${key}${selection.reason}`);
   return selection.credentials;
 }
 
 function basicAuth(secret: JsonObject, address: Address): AddressedCredential {
-  // Editors and `echo` end a file with a line break, and `kubectl create --from-file` keeps it.
-  const [username = "", password = ""] = ["username", "password"].map((key) =>
-    readText(secret, key).replace(/\r?\n$/, ""),
-  );
-  const fault = faultOf({ username, password });
-  if (fault !== undefined) throw new UnusableSecretError(`the Secret ${FAULTS[fault]}`);
+  const username = readKey(secret, "username", readUsername);
+  const password = readKey(secret, "password", readCredentialText);
   return { address, username, password };
 }
 
-function readText(secret: JsonObject, key: string): string {
+function readKey(secret: JsonObject, key: string, read: (bytes: Uint8Array) => CredentialText): string {
+  const result = read(readBytes(secret, key));
+  if (result.kind === "unusable") throw new UnusableSecretError(`its key ${key} ${result.fault}`);
+  return result.text;
+}
+
+function readBytes(secret: JsonObject, key: string): Uint8Array {
   const base64 = textOf(secret["data"], key);
   if (base64 === undefined) throw new UnusableSecretError(`the Secret has no key ${key}`);
   const bytes = decodeBase64(base64);
   if (bytes === undefined) throw new UnusableSecretError(`its key ${key} is not base64`);
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new UnusableSecretError(`its key ${key} is not UTF-8`);
-  }
+  return bytes;
 }

@@ -13,7 +13,7 @@ function registryAt(address: string, hosts: readonly string[] = []): ConfiguredR
     hosts: hosts.map(parseAddress),
     buildSource: undefined,
     list: "registries",
-    location: { file: "test.yaml", path: ["registries", 0], line: 1 },
+    locate: (path) => ({ file: "test.yaml", path: ["registries", 0, ...path], line: 1 }),
   };
 }
 

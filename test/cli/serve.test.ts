@@ -140,7 +140,7 @@ describe("pullpass serve --standalone", () => {
 
     swapMount(mount, "3", { "pullpass.yaml": "registries: [{ name: local, password: made-up-by-a-test }]" });
     const failure = await until(() => lines.find(({ level }) => level === "error"));
-    expect(failure["error"]).toContain("pullpass.yaml:1: registries[0].password: unknown key");
+    expect(failure["error"]).toContain("pullpass.yaml:1: registries[0] (local).password: unknown key");
     expect(JSON.stringify(lines)).not.toContain("made-up-by-a-test");
     expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
     expect(await metric(adminUrl, /pullpass_configuration_reloads_total\{result="bad"\} \d/)).toMatch(/ 1$/);

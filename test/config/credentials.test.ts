@@ -14,7 +14,7 @@ const DOCKER_CONFIG = JSON.stringify({
 /** The only registry of a configuration that lies beside `files`. */
 function registryWith(
   auth: string,
-  files: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string | Uint8Array>> = {},
   address = "a.com",
 ): ConfiguredRegistry {
   const text = `registries: [{ name: a, address: "${address}", auth: { ${auth} } }]`;
@@ -38,19 +38,16 @@ describe("readCredentials", () => {
     expect(credentialsOf(registry)).toEqual(["a.com my_username my_password"]);
   });
 
-  it.each([
-    ["a file of one line", "made-up", "made-up"],
-    ["one last line break, of either kind", "made-up\r\n", "made-up"],
-    ["no more than one", "made-up\n\n", "made-up\n"],
-    ["white space within", " made up\t", " made up\t"],
-  ])("takes of a file %s", (_title, text, password) => {
-    const registry = registryWith("type: BasicAuth, username: u, passwordFrom: { file: p }", { p: text });
-    expect(credentialsOf(registry)).toEqual([`a.com u ${password}`]);
-  });
+  const AUTH = {
+    file: "type: BasicAuth, username: u, passwordFrom: { file: p }",
+    env: "type: BasicAuth, username: u, passwordFrom: { env: PASSWORD }",
+    inline: 'type: BasicAuth, username: u, password: "made-up\\n"',
+  };
 
-  it("takes what the environment holds, as it is", () => {
-    const registry = registryWith("type: BasicAuth, username: u, passwordFrom: { env: PASSWORD }");
-    expect(credentialsOf(registry, { PASSWORD: "made-up\n" })).toEqual(["a.com u made-up\n"]);
+  it("drops one last line break, whatever the source", () => {
+    expect(credentialsOf(registryWith(AUTH.file, { p: "made-up\n" }))).toEqual(["a.com u made-up"]);
+    expect(credentialsOf(registryWith(AUTH.env), { PASSWORD: "made-up\n" })).toEqual(["a.com u made-up"]);
+    expect(credentialsOf(registryWith(AUTH.inline))).toEqual(["a.com u made-up"]);
   });
 
   it("sends a token with the vendor's user name, or with the one given", () => {
@@ -77,31 +74,53 @@ describe("sources that cannot be used", () => {
   it.each([
     [
       "type: BasicAuth, username: u, passwordFrom: { env: NOT_SET }",
-      "environment variable NOT_SET is not set",
+      "passwordFrom.env",
+      "the environment variable is not set",
+    ],
+    [
+      "type: BasicAuth, username: u, passwordFrom: { env: EMPTY }",
+      "passwordFrom.env",
+      "the variable is empty",
+    ],
+    [
+      "type: BasicAuth, username: u, passwordFrom: { env: LATIN_1 }",
+      "passwordFrom.env",
+      "the variable is not UTF-8",
+    ],
+    [
+      "type: BasicAuth, username: u, passwordFrom: { env: LINES }",
+      "passwordFrom.env",
+      "the variable contains a control character",
     ],
     [
       "type: BasicAuth, username: u, passwordFrom: { file: absent }",
-      "ENOENT: no such file or directory, open '",
-    ],
-    ["type: Token, tokenFrom: { file: empty }", "empty is empty"],
-    ["type: DockerConfig, file: empty", "the document is not JSON"],
-    ["type: DockerConfig, file: other.json", "other.json has no entry for a.com"],
-    [
-      "type: DockerConfig, file: helper.json",
-      "; its credential helpers are programs that are not there in a pod",
+      "passwordFrom.file",
+      "the file cannot be read: ENOENT: no such file or directory",
     ],
     [
-      "type: DockerConfig, file: store.json",
-      "; its credential helpers are programs that are not there in a pod",
+      "type: BasicAuth, username: u, passwordFrom: { file: . }",
+      "passwordFrom.file",
+      "the file cannot be read: EISDIR: illegal operation on a directory",
     ],
+    ["type: Token, tokenFrom: { file: empty }", "tokenFrom.file", "the file is empty"],
+    ["type: Token, tokenFrom: { file: latin1 }", "tokenFrom.file", "the file is not UTF-8"],
+    ["type: Token, tokenFrom: { file: lines }", "tokenFrom.file", "the file contains a control character"],
+    ["type: DockerConfig, file: empty", "file", "the file: the document is not JSON"],
+    ["type: DockerConfig, file: latin1", "file", "the file is not UTF-8"],
+    ["type: DockerConfig, file: other.json", "file", "the file has no entry for a.com"],
+    ["type: DockerConfig, file: helper.json", "file", "; pods cannot run its credential helpers"],
+    ["type: DockerConfig, file: store.json", "file", "; pods cannot run its credential helpers"],
     [
       "type: DockerConfig, file: token.json",
-      "the entry for a.com has no user name and password; kubelet knows no identity",
+      "file",
+      "the entry for a.com has no user name and password; kubelet ignores identity tokens",
     ],
-    ["type: DockerConfig, file: latin1.json", "the entry for a.com is not UTF-8"],
-  ])("%s: %s", (auth, reason) => {
+    ["type: DockerConfig, file: latin1.json", "file", "the password of the entry for a.com is not UTF-8"],
+  ])("%s: %s", (auth, field, reason) => {
     const registry = registryWith(auth, {
       empty: "\n",
+      latin1: Uint8Array.of(0x6d, 0xfc),
+      lines: "made-up\nmade-up\n",
       "other.json": '{"auths":{"b.com":{"username":"u","password":"made-up"}}}',
       "helper.json": '{"credHelpers":{"a.com":"ecr-login"}}',
       "store.json": '{"credsStore":"desktop"}',
@@ -110,9 +129,19 @@ describe("sources that cannot be used", () => {
         auths: { "a.com": { auth: Buffer.from("u:\u00ff", "latin1").toString("base64") } },
       }),
     });
-    const read = (): unknown => readCredentials(registry, {});
+    const environment = { EMPTY: "", LATIN_1: "made-up\uFFFD", LINES: "made-up\nmade-up" };
+    const read = (): unknown => readCredentials(registry, environment);
     expect(read).toThrow(UnusableCredentialsError);
+    expect(read).toThrow(`auth.${field}: `);
     expect(read).toThrow(reason);
     expect(read).not.toThrow("made-up");
+  });
+
+  it("says of a file that has no such error number only its code", () => {
+    const registry = registryWith("type: Token, tokenFrom: { file: x }");
+    const source = { kind: "token", username: undefined, token: { kind: "file", path: "x\0" } } as const;
+    expect(() => readCredentials({ ...registry, source }, {})).toThrow(
+      "the file cannot be read: ERR_INVALID_ARG_VALUE",
+    );
   });
 });

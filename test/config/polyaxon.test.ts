@@ -79,7 +79,7 @@ privateRegistries:
     ["u:made%up@a.com", "is ambiguous: a % without two hexadecimal digits"],
     ["u%ff:made-up@a.com", "is ambiguous: a % without two hexadecimal digits of UTF-8"],
     [":made-up@a.com", "the user is empty"],
-    ["u%3Ax:made-up@a.com", "the user holds a colon"],
+    ["u%3Ax:made-up@a.com", "the user contains a colon"],
     ["u:@a.com", "the password is empty"],
     ["u:made-up@", "the host is not a registry address: it is empty"],
     ["u:made-up@a b", "the host is not a registry address: it holds white space"],
@@ -99,9 +99,12 @@ privateRegistries:
     ],
     [
       "{ host: a.com, user: u, password: 7 }",
-      "privateRegistries[0].password: must be a text, not a number; quote it",
+      "privateRegistries[0].password: must be a string, not a number; quote it",
     ],
-    ["{ host: a.com, user: u, password: p, port: 1 }", "privateRegistries[0].port: unknown key"],
+    [
+      "{ host: a.com, user: u, password: p, port: 1 }",
+      "privateRegistries[0]: unknown key, not shown because it may be a password; known keys are host, user, username, password",
+    ],
     [
       `'{"host":"a b","user":"u","password":"p"}'`,
       "privateRegistries[0].host: not a registry address: it holds white space",
@@ -187,11 +190,11 @@ connections:
     ["7", "connections[0]: must be a mapping"],
     [
       "{ kind: registry, name: a, schema: { url: a b } }",
-      "connections[0].schema.url: not a registry address: it holds white space",
+      "connections[0] (a).schema.url: not a registry address: it holds white space",
     ],
     [
       "{ kind: registry, name: a, schema: { url: a.com }, secret: { name: s, mountPath: k } }",
-      "connections[0].secret.mountPath: must be an absolute path",
+      "connections[0] (a).secret.mountPath: must be an absolute path",
     ],
   ])("refuses %s", (entry, diagnostic) => {
     expect(diagnosticsIn(`connections:\n  - ${entry}\n`)).toEqual([`pullpass.yaml:2: ${diagnostic}`]);

@@ -40,10 +40,29 @@ describe("readConfiguration", () => {
     expect(readConfiguration([path.join(directory, "a.yaml")]).registries).toHaveLength(1);
     const absent = ["b.yaml", "c.yaml"].map((file) => path.join(directory, file));
     const message = absent
-      .map((file) => `${file}: ENOENT: no such file or directory, open '${file}'`)
+      .map((file) => `${file}: cannot be read: ENOENT: no such file or directory`)
       .join("\n");
     expect(() => readConfiguration(absent)).toThrow(InvalidConfigurationError);
     expect(() => readConfiguration(absent)).toThrow(message);
+  });
+});
+
+describe("a configuration file in another encoding", () => {
+  it.each([
+    ["Latin-1", Buffer.from(`${registryNamed("a")}# Lösung\n# schön\n`, "latin1"), 2],
+    ["UTF-16", Buffer.from(`\ufeff${registryNamed("a")}`, "utf16le"), 1],
+    ["UTF-8 that is cut", Buffer.from(`\n\n${registryNamed("ä")}`).subarray(0, 24), 3],
+  ])("is refused in %s, with its line", (_title, bytes, line) => {
+    const file = path.join(temporaryDirectory({ "pullpass.yaml": bytes }), "pullpass.yaml");
+    expect(() => readConfiguration([file])).toThrow(`${file}:${line.toString()}: is not UTF-8`);
+  });
+
+  it("is read with a byte order mark", () => {
+    const file = path.join(
+      temporaryDirectory({ "pullpass.yaml": `\ufeff${registryNamed("a")}` }),
+      "pullpass.yaml",
+    );
+    expect(readConfiguration([file]).registries).toHaveLength(1);
   });
 });
 
@@ -105,8 +124,8 @@ describe("watchConfiguration", () => {
     expect(seen.map((text) => text.replace(file, "FILE"))).toEqual([
       expect.stringMatching(/^FILE:1: YAML: /),
       "two",
-      expect.stringMatching(/^FILE: ENOENT/),
-      "FILE: is empty; `registries: []` says that there are none",
+      "FILE: cannot be read: ENOENT: no such file or directory",
+      "FILE: is empty; write `registries: []` if there are none",
     ]);
   });
 

@@ -5,6 +5,7 @@ import { checkConfiguration } from "../../src/cli/check.ts";
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readCredentials } from "../../src/config/credentials.ts";
 import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
+import { anySlips, makeSlips } from "./any-slip.ts";
 import { loadText } from "./load-text.ts";
 
 /** Every place where a password or a token can stand, in every style of YAML. */
@@ -84,49 +85,9 @@ describe("a password in the configuration", () => {
   });
 
   it("is not shown of one with characters too many, too few, or wrong", () => {
-    const slip = fc.record({
-      at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-      isInserted: fc.boolean(),
-      characters: fc.constantFrom(
-        "",
-        " ",
-        "\n",
-        "\t",
-        ":",
-        ": ",
-        "-",
-        "- ",
-        '"',
-        "'",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        "#",
-        " #",
-        "&",
-        "*",
-        "!",
-        "|",
-        ">",
-        "%",
-        "@",
-        "`",
-        "?",
-        "x",
-        "\u0000",
-        "\n---\n",
-        "\\",
-      ),
-    });
     fc.assert(
-      fc.property(secret, fc.array(slip, { minLength: 1, maxLength: 2 }), (password, slips) => {
-        let text = configurationWith(password);
-        for (const { at, isInserted, characters } of slips) {
-          const start = Math.floor(at * text.length);
-          text = text.slice(0, start) + characters + text.slice(isInserted ? start : start + 1);
-        }
+      fc.property(secret, anySlips, (password, slips) => {
+        const text = makeSlips(configurationWith(password), slips);
         expect(everythingShownOf(text).includes(password) ? text : "").toBe("");
       }),
       { numRuns: 1000 },

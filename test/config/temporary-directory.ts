@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
 
-export function temporaryDirectory(files: Readonly<Record<string, string>> = {}): string {
+export function temporaryDirectory(files: Readonly<Record<string, string | Uint8Array>> = {}): string {
   const directory = mkdtempSync(path.join(tmpdir(), "pullpass-"));
   onTestFinished(() => {
     rmSync(directory, { recursive: true });

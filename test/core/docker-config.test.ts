@@ -51,12 +51,12 @@ describe("parseDockerConfig", () => {
     ["{", "the document is not JSON"],
     ["[]", "the document is not a JSON object"],
     ['{"auths":[]}', "auths is not a JSON object"],
-    ['{"auths":{"a.com":1}}', "the entry for a.com is not a JSON object"],
-    ['{"auths":{"a.com":{"password":1}}}', "the entry for a.com: password is not a text"],
-    ['{"auths":{"a.com":{"auth":"a"}}}', "the entry for a.com: auth is not base64"],
-    ['{"auths":{"a.com":{"auth":"a==="}}}', "the entry for a.com: auth is not base64"],
-    ['{"auths":{"a.com":{"auth":"YQ"}}}', "the entry for a.com: auth is not base64 of username:password"],
-    ['{"auths":{"https://u:made-up@a.com":1}}', "an entry whose key is no address is not a JSON object"],
+    ['{"auths":{"a.com":1}}', "entry 1 of auths is not a JSON object"],
+    ['{"auths":{"a.com":{"password":1}}}', "entry 1 of auths: password is not a string"],
+    ['{"auths":{"a.com":{"auth":"a"}}}', "entry 1 of auths: auth is not base64"],
+    ['{"auths":{"a.com":{"auth":"a==="}}}', "entry 1 of auths: auth is not base64"],
+    ['{"auths":{"a.com":{"auth":"YQ"}}}', "entry 1 of auths: auth is not base64 of username:password"],
+    ['{"auths":{"https://u:made-up@a.com":1}}', "entry 1 of auths is not a JSON object"],
   ])("says where %s is wrong, and not what stands there", (content, message) => {
     expect(messageFor(content)).toBe(message);
   });

@@ -29,7 +29,7 @@ describe("selectCredentials", () => {
     expect(select({ auths }, address)).toEqual(addresses.map((text) => `${text} u made-up`));
   });
 
-  const helper = "its credential helpers are programs that are not there in a pod";
+  const helper = "pods cannot run its credential helpers";
 
   it.each([
     ["no object", [], ": the document is not a JSON object"],
@@ -45,12 +45,12 @@ describe("selectCredentials", () => {
     [
       "an entry without a password",
       { auths: { "a.com": { username: "u", identitytoken: "made-up" } } },
-      ": the entry for a.com has no user name and password; kubelet knows no identity or registry token",
+      ": the entry for a.com has no user name and password; kubelet ignores identity tokens and registry tokens",
     ],
     [
       "an entry without a user name",
       { auths: { "a.com": { password: "made-up" } } },
-      ": the entry for a.com has no user name and password; kubelet knows no identity or registry token",
+      ": the entry for a.com has no user name and password; kubelet ignores identity tokens and registry tokens",
     ],
     [
       "the empty entry that docker login leaves beside a store",
@@ -60,15 +60,24 @@ describe("selectCredentials", () => {
     [
       "a password with a byte that was no UTF-8",
       { auths: { "a.com": { username: "u", password: "made-up\ufffd" } } },
-      ": the entry for a.com is not UTF-8, which the container runtime would refuse",
+      ": the password of the entry for a.com is not UTF-8",
     ],
     [
       "a user name with half of a surrogate pair",
       { auths: { "a.com": { username: "\ud83d", password: "made-up" } } },
-      ": the entry for a.com is not UTF-8, which the container runtime would refuse",
+      ": the user name of the entry for a.com is not UTF-8",
+    ],
+    [
+      "a password of two lines",
+      { auths: { "a.com": { username: "u", password: "made-up\nmore" } } },
+      ": the password of the entry for a.com contains a control character, such as a line break or a tab",
     ],
   ])("says why it cannot use %s", (_title, document, reason) => {
     expect(select(document)).toBe(reason);
+  });
+
+  it("takes off the line break that `echo` puts into auth", () => {
+    expect(select({ auths: { "a.com": { auth: btoa("u:made-up\n") } } })).toEqual(["a.com u made-up"]);
   });
 
   it("finds the helper of the host for a path of it", () => {

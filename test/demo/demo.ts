@@ -2,7 +2,7 @@
  * The demo: the real server on loopback, with a certificate made on the spot and the example configuration, answers what
  * a real API server once sent.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -32,29 +32,43 @@ interface LoggedReview {
   readonly durationMs: number;
 }
 
+/** What was started is stopped, also where a reader such as `head` has seen enough, or a signal comes. */
 async function main(): Promise<void> {
+  await using started = new AsyncDisposableStack();
+  const ended = new Promise<void>((resolve) => {
+    process.stdout.on("error", () => {
+      resolve();
+    });
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => {
+        resolve();
+      });
+  });
   const directory = mkdtempSync(path.join(tmpdir(), "pullpass-demo-"));
+  started.defer(() => {
+    rmSync(directory, { recursive: true });
+  });
   const { certificate, privateKey } = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
   const certificatePath = path.join(directory, "tls.crt");
   const keyPath = path.join(directory, "tls.key");
   writeFileSync(certificatePath, certificate);
   writeFileSync(keyPath, privateKey, { mode: 0o600 });
   const server = startServer(certificatePath, keyPath);
-  try {
-    const url = await server.ready;
-    console.log("Pullpass answers what a Kubernetes API server sent when these pods were made.");
-    console.log(`Webhook ${url}/mutate, certificate made just now, configuration ${CONFIG}\n`);
-    for (const name of RECORDED_NAMES) {
-      const review = recordedReview(name);
-      const { text } = await sendRequest(url, certificate, { body: JSON.stringify(review) });
-      for (const line of describeReview(review, responseIn(text), await server.logged(review.request.uid)))
-        console.log(line);
-    }
-    console.log(NEXT);
-  } finally {
-    server.child.kill("SIGINT");
-    rmSync(directory, { recursive: true });
+  started.defer(() => server.stop());
+  await Promise.race([show(server, certificate), ended]);
+}
+
+async function show(server: StartedServer, certificate: string): Promise<void> {
+  const url = await server.ready;
+  console.log("Pullpass answers what a Kubernetes API server sent when these pods were made.");
+  console.log(`Webhook ${url}/mutate, certificate made just now, configuration ${CONFIG}\n`);
+  for (const name of RECORDED_NAMES) {
+    const review = recordedReview(name);
+    const { text } = await sendRequest(url, certificate, { body: JSON.stringify(review) });
+    for (const line of describeReview(review, responseIn(text), await server.logged(review.request.uid)))
+      console.log(line);
   }
+  console.log(NEXT);
 }
 
 const NEXT = `Try next:
@@ -124,10 +138,11 @@ function outcome(
 }
 
 interface StartedServer {
-  readonly child: ChildProcess;
   /** The webhook's address. */
   readonly ready: Promise<string>;
   readonly logged: (uid: string) => Promise<LoggedReview>;
+  /** Ends with its process. */
+  readonly stop: () => Promise<void>;
 }
 
 function startServer(certificatePath: string, keyPath: string): StartedServer {
@@ -136,10 +151,11 @@ function startServer(certificatePath: string, keyPath: string): StartedServer {
   const child = spawn(process.execPath, ["dist/main.js", "serve", "--standalone", ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const waiting = new Map<string, (line: LoggedReview) => void>();
   const ready = new Promise<string>((resolve, reject) => {
-    child.once("exit", (code) => {
-      reject(new Error(`the server ended with ${String(code)}`));
+    void exit.then((status) => {
+      reject(new Error(`the server ended with ${String(status)}`));
     });
     createInterface({ input: child.stdout }).on("line", (text) => {
       const line = JSON.parse(text) as LoggedReview & { readonly msg: string; readonly url: string };
@@ -151,7 +167,14 @@ function startServer(certificatePath: string, keyPath: string): StartedServer {
     new Promise((resolve) => {
       waiting.set(uid, resolve);
     });
-  return { child, ready, logged };
+  return {
+    ready,
+    logged,
+    async stop() {
+      child.kill("SIGINT");
+      await exit;
+    },
+  };
 }
 
 await main();

@@ -13,6 +13,7 @@ const PROGRAMS = [
     versionArgs: ["--version"],
   },
   { program: "skopeo", debianPackage: "skopeo", atLeast: "1.9", versionArgs: ["--version"] },
+  { program: "buildah", debianPackage: "buildah", atLeast: "1.28", versionArgs: ["--version"] },
   { program: "htpasswd", debianPackage: "apache2-utils", atLeast: undefined, versionArgs: [] },
   { program: "ip", debianPackage: "iproute2", atLeast: undefined, versionArgs: [] },
 ] as const;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { dockerImage, dockerizerImage, skopeoImage } from "./builder-images.ts";
+import { buildahImage, dockerImage, dockerizerImage, skopeoImage } from "./builder-images.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
@@ -15,6 +15,7 @@ const PLAIN = "plain";
 const DOCKERIZER = "docker.io/polyaxon/polyaxon-dockerizer:1.3.2";
 const DOCKER = "docker.io/library/docker:28-cli";
 const SKOPEO = "quay.io/skopeo/stable:v1.9.3";
+const BUILDAH = "quay.io/buildah/stable:v1.28.2";
 const OTHER = "registry.example.com/tools/publish:v1";
 
 await describeLevel("node", "from one private registry to another", () => {
@@ -42,6 +43,7 @@ await describeLevel("node", "from one private registry to another", () => {
     await node.preload(OTHER, crane);
     await node.preload(DOCKER, await dockerImage(cluster));
     await node.preload(SKOPEO, await skopeoImage(cluster));
+    await node.preload(BUILDAH, await buildahImage(cluster));
     await createNamespace(kubectl, OPTED_IN, { "pullpass.dev/inject": "enabled" });
     await createNamespace(kubectl, PLAIN);
   });
@@ -103,16 +105,41 @@ await describeLevel("node", "from one private registry to another", () => {
     expect(await isPushed("skopeo/app")).toBe(true);
   });
 
+  it("buildah pulls a base and pushes what it built, where a shell's script names it", async () => {
+    const script = [
+      `echo 'FROM ${origin.host}/team-a/app:v1' > Dockerfile && echo 'COPY Dockerfile /' >> Dockerfile`,
+      `buildah --storage-driver=vfs bud -f Dockerfile -t ${target.host}/buildah/app:v1 .`,
+      `buildah --storage-driver=vfs push ${target.host}/buildah/app:v1`,
+    ];
+    const { pod, phase, log } = await runBuild(
+      cluster.kubectl,
+      { name: "buildah", namespace: OPTED_IN },
+      {
+        ...{
+          image: BUILDAH,
+          command: ["sh", "-c", `set -e\n${script.join("\n")}`],
+          workingDir: "/workspace",
+        },
+        securityContext: { privileged: true },
+        volumeMounts: [{ name: "storage", mountPath: "/var/lib/containers" }],
+      },
+      { volumes: [{ name: "storage", emptyDir: {} }] },
+    );
+    expect({ phase, log }).toMatchObject({ phase: "Succeeded" });
+    expect(variablesOf(pod)).toEqual({ REGISTRY_AUTH_FILE: "/pullpass/docker/config.json" });
+    expect(await isPushed("buildah/app")).toBe(true);
+  });
+
   it("docker's image pushes, and writes beside config.json, but not to it", async () => {
     const script = [
       "for name in buildx contexts manifests; do echo written > /pullpass/docker/$name/file || exit; done",
-      `crane ${craneCopy("docker").join(" ")} || exit`,
+      `docker ${craneCopy("docker").join(" ")} || exit`,
       "echo written > /pullpass/docker/config.json || echo refused",
     ];
     const { phase, log } = await runBuild(
       cluster.kubectl,
       { name: "docker", namespace: OPTED_IN },
-      { image: DOCKER, args: ["-c", script.join("\n")], securityContext: { runAsUser: 1000 } },
+      { image: DOCKER, command: ["sh", "-c", script.join("\n")], securityContext: { runAsUser: 1000 } },
     );
     expect(log).toMatch(/refused\n$/);
     expect(phase).toBe("Succeeded");

@@ -4,11 +4,14 @@ import {
   canBeAppendedTo,
   isListOrNone,
   mountAround,
+  mountPathsOf,
   variableOf,
 } from "./build-container.ts";
 import type { BuildSkipReason } from "./build-decision.ts";
 import type { BuildTarget } from "./build-target.ts";
+import type { Builder } from "./builders.ts";
 import type { BuilderContainer } from "./find-builders.ts";
+import { elementsOf, type JsonObject } from "../kubernetes.ts";
 
 /*
  * The first row that holds decides; then it is the Secrets' turn.
@@ -16,8 +19,8 @@ import type { BuilderContainer } from "./find-builders.ts";
  * what is seen                                        | reason
  * lists that nothing can be appended to               | unknown-shape
  * a mount at, above or below the directory            | mounts-there; also what an earlier call of ours added
- * not named by the annotation, runs a daemon alone    | client-not-run
  * not named by the annotation, brings its credentials | brings-its-own
+ * not named by the annotation, does not run a builder | builder-not-run
  * the variable says another place, or nobody knows    | sets-the-variable
  * the variable is needed, and envFrom may set it      | may-set-the-variable
  */
@@ -28,10 +31,10 @@ export function arrangementOf(
 ): BuildSkipReason | undefined {
   if (!canBeAppendedTo(container) || !isListOrNone(pod.spec["volumes"])) return "unknown-shape";
   if (mountAround(container, directory) !== undefined) return "mounts-there";
-  if (!isNamed && builder.daemon !== undefined && runsDaemonAlone(builder.daemon, container, words)) {
-    return "client-not-run";
+  if (!isNamed) {
+    if (bringsOwnCredentials([...words, ...mountPathsOf(container)])) return "brings-its-own";
+    if (!runsBuilder(builder, container, words)) return "builder-not-run";
   }
-  if (!isNamed && bringsOwnCredentials(words)) return "brings-its-own";
   for (const { name, value, mode } of variables) {
     const variable = variableOf(container, name);
     if (variable.kind === "computed") return "sets-the-variable";
@@ -41,12 +44,29 @@ export function arrangementOf(
   return undefined;
 }
 
-/** Without a command the image runs its daemon. */
-function runsDaemonAlone(
-  { name, client }: { readonly name: string; readonly client: string },
-  { command }: BuilderContainer["container"],
+/*
+ * What a CI job's shell reads from its standard input or from a file cannot be seen here: it may log in, which fails where
+ * config.json is read-only, or export a variable that ours comes before. So a container has to be seen to run its builder.
+ *
+ * its programs | command or args name one | command | the image runs one by itself      | runs it
+ * any          |                          |         |                                   | yes
+ * known        | yes                      |         |                                   | yes
+ * known        | no                       | set     |                                   | no
+ * known        | no                       | none    | always                            | yes
+ * known        | no                       | none    | with arguments that begin as here | yes
+ * known        | no                       | none    | no                                | no
+ */
+function runsBuilder(
+  { programs, runsByItself }: Builder,
+  { command, args }: JsonObject,
   words: readonly string[],
 ): boolean {
-  if (words.some((word) => word.includes(client))) return false;
-  return !Array.isArray(command) || words.some((word) => word.includes(name));
+  if (programs === "any") return true;
+  if (
+    words.some((word) => programs.some((program) => word === program || word.endsWith(`/bin/${program}`)))
+  ) {
+    return true;
+  }
+  if (elementsOf(command).length > 0) return false;
+  return runsByItself === "always" || runsByItself.some((argument) => argument === elementsOf(args)[0]);
 }

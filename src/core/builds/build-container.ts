@@ -48,14 +48,18 @@ export function isListOrNone(value: unknown): boolean {
 /** A mount of the container at a directory, above it or below it; its path, or undefined. */
 export function mountAround(container: JsonObject, directory: string): string | undefined {
   const place = `${withoutLink(directory)}/`;
-  return [
-    ...elementsOf(container["volumeMounts"]).map((mount) => textOf(mount, "mountPath")),
-    ...elementsOf(container["volumeDevices"]).map((device) => textOf(device, "devicePath")),
-  ].find((mountPath) => {
-    if (mountPath === undefined) return false;
+  return mountPathsOf(container).find((mountPath) => {
     const mounted = `${withoutLink(normalisePath(mountPath))}/`;
     return place.startsWith(mounted) || mounted.startsWith(place);
   });
+}
+
+/** Where the container mounts volumes and devices, as it is written. */
+export function mountPathsOf(container: JsonObject): readonly string[] {
+  return [
+    ...elementsOf(container["volumeMounts"]).map((mount) => textOf(mount, "mountPath")),
+    ...elementsOf(container["volumeDevices"]).map((device) => textOf(device, "devicePath")),
+  ].filter((path) => path !== undefined);
 }
 
 /** Without empty parts, `.` and a last slash; `/` becomes the empty text. */
@@ -90,10 +94,19 @@ function withoutQuotes(word: string): string {
   return word.replace(/["']/g, "");
 }
 
-/** How a word looks of a command that brings its own credentials: it logs in, or names the file, its directory or a flag for it. */
-const OWN_CREDENTIALS =
-  /^login$|(?:^|\/)\.docker(?:\/|$)|DOCKER_CONFIG|REGISTRY_AUTH_FILE|\bauth\.json$|^--authfile\b/;
+/*
+ * How a word or a mount path looks of a container that brings its own credentials: it logs in; it names the file, its directory
+ * or a flag for it; or Tekton or kpack put credentials into its home first (tektoncd/pipeline pkg/credentials/dockercreds,
+ * pivotal/kpack cmd).
+ */
+const OWN_CREDENTIALS = [
+  /^login$/,
+  /(?:^|\/)(?:\.docker(?:\/|$)|\.dockercfg$|\.config\/containers\/?$)|\bauth\.json$/,
+  /DOCKER_CONFIG|REGISTRY_AUTH_FILE/,
+  /^--authfile\b/,
+  /^--?(?:basic-docker|docker-?cfg|docker-?config)=/,
+];
 
 export function bringsOwnCredentials(words: readonly string[]): boolean {
-  return words.some((word) => OWN_CREDENTIALS.test(word));
+  return words.some((word) => OWN_CREDENTIALS.some((pattern) => pattern.test(word)));
 }

@@ -6,8 +6,9 @@ import type { Registry } from "../registry.ts";
 /** Why a builder container gets nothing. The sentences go on after the container's name. */
 export const BUILD_SKIP_REASONS = {
   "unknown-shape": "its volumeMounts, env or the pod's volumes are no lists",
-  "client-not-run": "it runs a daemon; credentials belong where its client runs",
-  "brings-its-own": "its command logs in or names the file with the credentials",
+  "builder-not-run":
+    "its command and args do not run the builder; to include it, name it in pullpass.dev/build-containers",
+  "brings-its-own": "it logs in, or its command or a mount names credentials of its own",
   "mounts-there": "it mounts a volume at, above or below the directory",
   "sets-the-variable": "it sets the variable that says where credentials are",
   "may-set-the-variable": "its envFrom may set the variable that has to say where credentials are",

@@ -18,8 +18,10 @@ export interface Builder {
   readonly writesBeside: boolean;
   /** How its arguments name the images that it pushes. */
   readonly destinations: DestinationSyntax;
-  /** What the image runs by itself, if that reads no credentials, and the program that does. */
-  readonly daemon: { readonly name: string; readonly client: string } | undefined;
+  /** What runs it: its programs that read credentials, each a name or a full path; `any` where they are not known. */
+  readonly programs: readonly string[] | "any";
+  /** Whether the image runs one of them where the container has no command: always, or if its first argument is one of these. */
+  readonly runsByItself: "always" | readonly string[];
 }
 
 /** Where config.json is read. */
@@ -37,24 +39,43 @@ export type DestinationSyntax = "kaniko" | "dockerizer" | "tags" | "buildctl" | 
 
 export const KANIKO_DIRECTORY = "/kaniko";
 
-const PLAIN = { variant: "any", usualDirectory: undefined, writesBeside: false, daemon: undefined } as const;
+const PLAIN = {
+  variant: "any",
+  usualDirectory: undefined,
+  writesBeside: false,
+  runsByItself: "always",
+} as const;
 const KANIKO = {
   ...PLAIN,
   reads: { kind: "kaniko" },
   usualDirectory: `${KANIKO_DIRECTORY}/.docker`,
   destinations: "kaniko",
+  programs: ["executor", "warmer", `${KANIKO_DIRECTORY}/executor`, `${KANIKO_DIRECTORY}/warmer`],
 } as const;
+// The image runs buildkitd, which is sent credentials by its client.
+const BUILDKIT = {
+  ...PLAIN,
+  destinations: "buildctl",
+  programs: ["buildctl", "buildctl-daemonless.sh"],
+  runsByItself: [],
+} as const;
+// The images of buildah and podman have no entrypoint (containers/image_build): arguments are a command.
 const CONTAINERS = {
   ...PLAIN,
   reads: { kind: "named", variable: "REGISTRY_AUTH_FILE" },
   destinations: "tags",
+  programs: ["buildah", "podman", "skopeo"],
+  runsByItself: [],
 } as const;
-const BUILDKITD = { name: "buildkitd", client: "buildctl" } as const;
+// docker-library/docker docker-entrypoint.sh: a command of docker's is run by docker, anything else as it is. Without arguments
+// there is a shell, or a daemon.
 const DOCKER = {
   ...PLAIN,
   reads: { kind: "named", variable: "DOCKER_CONFIG" },
   writesBeside: true,
   destinations: "tags",
+  programs: ["docker"],
+  runsByItself: ["build", "buildx", "compose", "create", "image", "manifest", "pull", "push", "run"],
 } as const;
 
 /**
@@ -85,25 +106,21 @@ export const BUILDERS: readonly Builder[] = [
   // moby/buildkit Dockerfile, session/auth/authprovider: the client sends credentials. It would keep `.token_seed` beside
   // config.json, and goes on without where nothing can be written (tokenseed.go).
   {
-    ...PLAIN,
+    ...BUILDKIT,
     name: "buildkit",
     repositories: ["moby/buildkit"],
     variant: "root",
     reads: { kind: "home", home: "/root", user: 0 },
     usualDirectory: "/root/.docker",
-    destinations: "buildctl",
-    daemon: BUILDKITD,
   },
   // moby/buildkit Dockerfile, stage rootless: USER 1000:1000, ENV HOME=/home/user.
   {
-    ...PLAIN,
+    ...BUILDKIT,
     name: "buildkit-rootless",
     repositories: ["moby/buildkit"],
     variant: "rootless",
     reads: { kind: "home", home: "/home/user", user: "any" },
     usualDirectory: "/home/user/.docker",
-    destinations: "buildctl",
-    daemon: BUILDKITD,
   },
   // containers/image pkg/docker/config: REGISTRY_AUTH_FILE comes before every other place.
   {
@@ -116,11 +133,13 @@ export const BUILDERS: readonly Builder[] = [
     name: "podman",
     repositories: ["podman/stable", "podman/testing", "podman/upstream", "containers/podman"],
   },
-  // containers/image_build skopeo/Containerfile: ENV REGISTRY_AUTH_FILE=/tmp/auth.json, which the container's own replaces.
+  // containers/image_build skopeo/Containerfile: ENV REGISTRY_AUTH_FILE=/tmp/auth.json, which the container's own replaces, and
+  // ENTRYPOINT skopeo.
   {
     ...CONTAINERS,
     name: "skopeo",
     repositories: ["skopeo/stable", "skopeo/testing", "skopeo/upstream", "containers/skopeo"],
+    runsByItself: "always",
   },
   // genuinetools/img Dockerfile: USER user (1000), ENV HOME /home/user. Its end alone would be anybody's.
   {
@@ -130,6 +149,7 @@ export const BUILDERS: readonly Builder[] = [
     reads: { kind: "home", home: "/home/user", user: "any" },
     usualDirectory: "/home/user/.docker",
     destinations: "tags",
+    programs: ["img"],
   },
   // docker/cli cli/config: DOCKER_CONFIG; beside config.json are buildx's builders, contexts and manifests. Docker Hub's
   // `docker` is `library/docker` in full, and so is a mirror's.
@@ -148,7 +168,8 @@ export const BUILDERS: readonly Builder[] = [
     variant: "rootless",
     usualDirectory: "/home/rootless/.docker",
   },
-  // Polyaxon's documentation of connections; docker-py docker/utils/config.py reads DOCKER_CONFIG, then the home directory.
+  // Polyaxon's documentation of connections; docker-py docker/utils/config.py reads DOCKER_CONFIG, then the home directory. Its
+  // component has no command, and the arguments `build-and-push ...`; Polyaxon 0.6 ran `python3 -u dockerizer/build_cmd.py`.
   {
     ...PLAIN,
     name: "dockerizer",
@@ -156,6 +177,7 @@ export const BUILDERS: readonly Builder[] = [
     reads: { kind: "home", home: "/root", user: 0 },
     usualDirectory: "/root/.docker",
     destinations: "dockerizer",
+    programs: ["build-and-push", "dockerizer/build_cmd.py"],
   },
   // google/go-containerregistry pkg/authn/keychain.go: the home directory, then DOCKER_CONFIG; the image's user is root.
   {
@@ -165,6 +187,7 @@ export const BUILDERS: readonly Builder[] = [
     reads: { kind: "home", home: "/root", user: 0 },
     usualDirectory: "/root/.docker",
     destinations: "tags",
+    programs: ["crane", "/ko-app/crane"],
   },
   // The same keychain; the image's user is not known, so the variable says where.
   {
@@ -173,6 +196,7 @@ export const BUILDERS: readonly Builder[] = [
     repositories: ["ko-build/ko", "google/ko"],
     reads: { kind: "named", variable: "DOCKER_CONFIG" },
     destinations: "any",
+    programs: ["ko", "/ko-app/ko"],
   },
 ];
 
@@ -183,4 +207,5 @@ export const NAMED_BUILDER: Builder = {
   repositories: [],
   reads: { kind: "named", variable: "DOCKER_CONFIG" },
   destinations: "any",
+  programs: "any",
 };

@@ -29,7 +29,8 @@ function fromConfiguration({ name, images, dockerConfigPath }: ConfiguredBuilder
     usualDirectory: dockerConfigPath,
     writesBeside: false,
     destinations: "any",
-    daemon: undefined,
+    programs: "any",
+    runsByItself: "always",
   };
 }
 

@@ -20,7 +20,8 @@ function mountFor(
   return finding?.outcome.kind === "mount" ? [finding.builder, finding.outcome] : undefined;
 }
 
-const BUILDCTL = { command: ["buildctl", "build"] };
+/** As the rows below are, where the image does not run its builder by itself. */
+const run = (...command: readonly string[]): object => ({ command });
 const KANIKO_ENV = ["DOCKER_CONFIG=/kaniko/.docker"];
 const AUTH_FILE = ["REGISTRY_AUTH_FILE=/pullpass/docker/config.json"];
 const DOCKER_ENV = ["DOCKER_CONFIG=/pullpass/docker"];
@@ -67,7 +68,7 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     ["moby/buildkit", "docker.io/moby/buildkit:buildx-stable-1", `registry.local/moby/buildkit${DIGEST}`],
     "/root/.docker",
     [],
-    BUILDCTL,
+    run("buildctl", "build"),
   ],
   [
     "buildkit-rootless",
@@ -79,7 +80,7 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     ],
     "/home/user/.docker",
     [],
-    BUILDCTL,
+    run("buildctl", "build"),
   ],
   [
     "buildah",
@@ -91,6 +92,7 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     ],
     "/pullpass/docker",
     AUTH_FILE,
+    run("buildah", "bud"),
   ],
   [
     "podman",
@@ -102,6 +104,7 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     ],
     "/pullpass/docker",
     AUTH_FILE,
+    run("podman", "push"),
   ],
   [
     "skopeo",
@@ -126,12 +129,14 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     ],
     "/pullpass/docker",
     DOCKER_ENV,
+    run("docker", "push"),
   ],
   [
     "docker-rootless",
     ["docker:dind-rootless", "docker.io/library/docker:28-dind-rootless"],
     "/pullpass/docker",
     DOCKER_ENV,
+    run("docker", "push"),
   ],
   [
     "dockerizer",
@@ -145,12 +150,7 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     "/root/.docker",
     [],
   ],
-  [
-    "ko",
-    ["ghcr.io/ko-build/ko:v0.17.1", "ghcr.io/google/ko"],
-    "/pullpass/docker",
-    ["DOCKER_CONFIG=/pullpass/docker"],
-  ],
+  ["ko", ["ghcr.io/ko-build/ko:v0.17.1", "ghcr.io/google/ko"], "/pullpass/docker", DOCKER_ENV],
 ];
 
 describe("the table of builders", () => {
@@ -168,6 +168,27 @@ describe("the table of builders", () => {
     expect(mount?.directory).toBe(directory);
     expect(mount?.env.map((variable) => `${variable.name}=${variable.value}`)).toEqual(env);
     expect(mount?.volumeMounts[0]).toEqual({ name: "pullpass-build", mountPath: directory, readOnly: true });
+  });
+
+  it.each([
+    ["kaniko-project/executor", "/kaniko/executor"],
+    ["kaniko-project/warmer", "/kaniko/warmer"],
+    ["martizih/kaniko", "executor"],
+    ["cgr.dev/acme/kaniko", "/usr/bin/executor"],
+    ["moby/buildkit", "buildctl-daemonless.sh"],
+    ["moby/buildkit:rootless", "/usr/bin/buildctl"],
+    ["quay.io/buildah/stable", "/usr/bin/buildah"],
+    ["quay.io/podman/stable", "podman"],
+    ["quay.io/skopeo/stable", "skopeo"],
+    ["r.j3ss.co/img", "img"],
+    ["docker", "/usr/local/bin/docker"],
+    ["docker:dind-rootless", "docker"],
+    ["polyaxon/polyaxon-dockerizer", "build-and-push"],
+    ["gcr.io/go-containerregistry/crane", "/ko-app/crane"],
+    ["ghcr.io/ko-build/ko", "/ko-app/ko"],
+  ])("takes %s for a builder where it runs %s, and not where it runs a shell", (image, program) => {
+    expect(mountFor(image, run(program))).toBeDefined();
+    expect(mountFor(image, run("sh"))).toBeUndefined();
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject, Pod, PodContext } from "../../../src/core/kubernetes.ts";
 import { planBuilds, type BuildPlan } from "../../../src/core/builds/plan-builds.ts";
+import type { ConfiguredBuilder } from "../../../src/core/builds/recognise-builder.ts";
 import { indexRegistries, type Registry } from "../../../src/core/registry.ts";
 import { WarningList } from "../../../src/core/warning.ts";
 import { makeRegistry } from "../make-registry.ts";
@@ -18,7 +19,8 @@ const KANIKO = { name: "build", image: "gcr.io/kaniko-project/executor" };
 const SKOPEO = { name: "build", image: "quay.io/skopeo/stable" };
 const BUILDKIT = { name: "build", image: "moby/buildkit" };
 const DOCKERIZER = { name: "build", image: "polyaxon/polyaxon-dockerizer" };
-const DOCKER = { name: "build", image: "docker:cli" };
+const BUILDAH = { name: "build", image: "quay.io/buildah/stable" };
+const DOCKER = { name: "build", image: "docker:cli", args: ["push"] };
 
 interface Planned extends BuildPlan {
   readonly warnings: readonly string[];
@@ -31,12 +33,21 @@ function plan(
     annotations = {},
     spec = {},
     context = CONTEXT,
-  }: { annotations?: object; spec?: object; context?: PodContext } = {},
+    builders = [],
+  }: {
+    annotations?: object;
+    spec?: object;
+    context?: PodContext;
+    builders?: readonly ConfiguredBuilder[];
+  } = {},
 ): Planned {
   const containers = Array.isArray(container) ? (container as readonly JsonObject[]) : [container];
   const pod: Pod = { metadata: { annotations }, spec: { containers, ...spec } };
   const warnings = new WarningList();
-  return { ...planBuilds(pod, context, indexRegistries(registries), warnings), warnings: warnings.texts() };
+  return {
+    ...planBuilds(pod, context, indexRegistries(registries, builders), warnings),
+    warnings: warnings.texts(),
+  };
 }
 
 /** `skip reason` or `mount secret at directory for registries`. */
@@ -102,17 +113,6 @@ describe("planBuilds", () => {
       { ...KANIKO, volumeMounts: [{ name: "a", mountPath: "/kaniko" }] },
       "skip mounts-there",
     ],
-    ["it runs a daemon", BUILDKIT, "skip client-not-run"],
-    [
-      "it runs a daemon by its command",
-      { ...BUILDKIT, command: ["rootlesskit", "buildkitd"] },
-      "skip client-not-run",
-    ],
-    [
-      "it waits for somebody",
-      { ...BUILDKIT, command: ["sleep", "infinity"] },
-      "mount pullpass.build at /root/.docker for hub,team-a",
-    ],
     ["it logs in", { ...KANIKO, command: ["sh", "-c", "/kaniko/executor login"] }, "skip brings-its-own"],
     [
       "it writes the file",
@@ -125,6 +125,22 @@ describe("planBuilds", () => {
       { ...KANIKO, args: ["-d", "docker.io/a/login-service", "--registry-mirror=index.docker.io"] },
       MERGED,
     ],
+    [
+      "it mounts its own where docker looks",
+      { ...DOCKER, volumeMounts: [{ name: "a", mountPath: "/root/.docker" }] },
+      "skip brings-its-own",
+    ],
+    [
+      "it mounts its own where buildah looks",
+      { ...BUILDAH, args: ["buildah"], volumeMounts: [{ mountPath: "/root/.config/containers/" }] },
+      "skip brings-its-own",
+    ],
+    [
+      "Tekton brings them",
+      { ...BUILDAH, args: ["-docker-config=pusher", "-entrypoint", "buildah", "--", "push"] },
+      "skip brings-its-own",
+    ],
+    ["it does not run the builder", { ...KANIKO, command: ["sleep", "99d"] }, "skip builder-not-run"],
     [
       "the variable says another place",
       { ...KANIKO, ...env("DOCKER_CONFIG", "/mine") },
@@ -145,6 +161,63 @@ describe("planBuilds", () => {
     ["envFrom may set what the image sets", { ...KANIKO, envFrom: [{}] }, MERGED],
   ])("where %s: %2$s", (_title, container, expected) => {
     expect(outcomesOf(plan(container))).toEqual([expected]);
+  });
+
+  const TEKTON = ["/tekton/bin/entrypoint"];
+  const GITLAB = [
+    "sh",
+    "-c",
+    "if [ -x /bin/bash ]; then\n\texec /bin/bash\nelse\n\texec /busybox/sh\nfi\n\n",
+  ];
+  const PROGRAM = "a program of its own";
+
+  // In the order of the table above `runsBuilder`.
+  it.each([
+    ["a builder of the configuration", { image: "tools/builder", command: ["sleep", "99d"] }, true],
+    [PROGRAM, { ...KANIKO, command: ["/kaniko/executor"] }, true],
+    [PROGRAM, { ...KANIKO, command: ["executor", "--context=."] }, true],
+    [PROGRAM, { ...KANIKO, command: ["sh", "-c", "/kaniko/executor --context ."] }, true],
+    [
+      PROGRAM,
+      { ...KANIKO, command: TEKTON, args: ["-entrypoint", "/kaniko/executor", "--", "-c", "."] },
+      true,
+    ],
+    [PROGRAM, { ...BUILDAH, command: TEKTON, args: ["-entrypoint", "buildah", "--", "bud", "."] }, true],
+    [PROGRAM, { ...BUILDAH, args: ["bash", "-c", "set -e\nbuildah bud .\nbuildah push a"] }, true],
+    [PROGRAM, { ...DOCKER, command: ["sh", "-c", 'id=$(docker build -q .); docker push "$id"'] }, true],
+    [PROGRAM, { ...DOCKER, command: ["/usr/local/bin/docker", "push"] }, true],
+    [PROGRAM, { ...DOCKER, command: ["sh"], args: ["-ec", "cd /a&&'docker' push b"] }, true],
+    [PROGRAM, { ...BUILDKIT, command: ["sh", "-c", "buildctl-daemonless.sh build"] }, true],
+    [PROGRAM, { ...DOCKERIZER, command: ["python3", "-u", "dockerizer/build_cmd.py"] }, true],
+    ["a shell that reads its script", { ...DOCKER, command: GITLAB }, false],
+    ["a shell that reads its script", { ...KANIKO, command: GITLAB }, false],
+    ["nothing yet", { ...DOCKER, command: ["sleep"], args: ["99d"] }, false],
+    ["nothing yet", { ...KANIKO, command: ["/busybox/cat"], tty: true }, false],
+    ["nothing yet", { ...BUILDKIT, command: ["sleep", "infinity"] }, false],
+    ["a script that stands elsewhere", { ...DOCKER, command: ["sh", "/scripts/docker.sh"] }, false],
+    [
+      "a script that stands elsewhere",
+      { ...BUILDAH, command: TEKTON, args: ["-entrypoint", "/tekton/scripts/script-0-x7k2p", "--", "A=b"] },
+      false,
+    ],
+    ["what only the cluster knows", { ...KANIKO, command: ["$(BUILDER)"] }, false],
+    ["a program whose name ends the same", { ...DOCKER, command: ["my-docker", "--of=/docker"] }, false],
+    ["its image's entrypoint", { ...KANIKO, command: [] }, true],
+    ["its image's entrypoint", { ...SKOPEO, args: ["copy"] }, true],
+    ["its image's entrypoint", { ...DOCKERIZER, args: ["-c", "/ctx"] }, true],
+    ["its image's entrypoint", { ...DOCKER, args: ["push", "acme/app"] }, true],
+    ["a shell", { ...DOCKER, args: [], tty: true, stdin: true }, false],
+    ["a shell that reads its script", { ...DOCKER, args: GITLAB }, false],
+    ["a daemon", { ...DOCKER, image: "docker:28-dind", args: ["--mtu=1400"] }, false],
+    ["a daemon", { ...BUILDKIT, args: ["--addr", "tcp://0.0.0.0:1234"] }, false],
+    ["a daemon", { ...BUILDKIT, command: ["rootlesskit", "buildkitd"] }, false],
+    ["nothing that is known", BUILDAH, false],
+  ])("where it runs %s, %j: %s", (_title, container, isRun) => {
+    const builders = [{ name: "ours", images: ["tools/builder"], dockerConfigPath: "/b" }];
+    const [finding] = plan(container, [HUB], { builders }).findings;
+    expect(finding?.outcome).toMatchObject(
+      isRun ? { kind: "mount" } : { kind: "skip", reason: "builder-not-run" },
+    );
   });
 
   it("sets no variable that envFrom may set, nor one that is right already", () => {

@@ -189,6 +189,16 @@ export const BUILDERS: readonly Builder[] = [
     destinations: "tags",
     programs: ["crane", "/ko-app/crane"],
   },
+  // chainguard-images/images images/crane: user nonroot (65532), whose home is /home/nonroot, and ENTRYPOINT /usr/bin/crane.
+  {
+    ...PLAIN,
+    name: "crane-chainguard",
+    repositories: ["cgr.dev/*/crane"],
+    reads: { kind: "home", home: "/home/nonroot", user: 65532 },
+    usualDirectory: "/home/nonroot/.docker",
+    destinations: "tags",
+    programs: ["crane"],
+  },
   // The same keychain; the image's user is not known, so the variable says where.
   {
     ...PLAIN,
@@ -197,6 +207,20 @@ export const BUILDERS: readonly Builder[] = [
     reads: { kind: "named", variable: "DOCKER_CONFIG" },
     destinations: "any",
     programs: ["ko", "/ko-app/ko"],
+  },
+  // buildpacks/lifecycle auth/keychain.go: CNB_REGISTRY_AUTH for the registries in it, then the same keychain. Platforms run the
+  // phases as root or as the build's user, so the variable says where. tools/image/main.go: no entrypoint, and the phases are in
+  // /cnb/lifecycle. Those that are not listed here need no registry.
+  {
+    ...PLAIN,
+    name: "lifecycle",
+    repositories: ["buildpacksio/lifecycle"],
+    reads: { kind: "named", variable: "DOCKER_CONFIG" },
+    destinations: "any",
+    programs: ["lifecycle", "analyzer", "creator", "exporter", "extender", "rebaser", "restorer"].map(
+      (program) => `/cnb/lifecycle/${program}`,
+    ),
+    runsByItself: [],
   },
 ];
 

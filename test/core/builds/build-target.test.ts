@@ -66,6 +66,8 @@ describe("targetOf", () => {
     ["buildkit", as(1000), {}, PRIVATE],
     ["buildkit-rootless", as(1234), {}, "/home/user/.docker; DOCKER_CONFIG=/home/user/.docker watched"],
     ["img", env("HOME", "/h"), {}, "/h/.docker; DOCKER_CONFIG=/h/.docker watched"],
+    ["crane-chainguard", as(65532), {}, "/home/nonroot/.docker; DOCKER_CONFIG=/home/nonroot/.docker watched"],
+    ["crane-chainguard", as(0), {}, PRIVATE],
     ["docker", {}, {}, PRIVATE],
     ["skopeo", {}, {}, "/pullpass/docker; REGISTRY_AUTH_FILE=/pullpass/docker/config.json needed"],
     ["skopeo", {}, { chosen: "/c" }, "/c; REGISTRY_AUTH_FILE=/c/config.json needed"],

@@ -150,7 +150,20 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
     "/root/.docker",
     [],
   ],
+  [
+    "crane-chainguard",
+    ["cgr.dev/chainguard/crane", "cgr.dev/acme.com/crane:latest-dev", "registry.local/cgr.dev/acme/crane"],
+    "/home/nonroot/.docker",
+    [],
+  ],
   ["ko", ["ghcr.io/ko-build/ko:v0.17.1", "ghcr.io/google/ko"], "/pullpass/docker", DOCKER_ENV],
+  [
+    "lifecycle",
+    ["buildpacksio/lifecycle:0.20.5", "registry.local/hub/buildpacksio/lifecycle"],
+    "/pullpass/docker",
+    DOCKER_ENV,
+    run("/cnb/lifecycle/exporter"),
+  ],
 ];
 
 describe("the table of builders", () => {
@@ -185,7 +198,10 @@ describe("the table of builders", () => {
     ["docker:dind-rootless", "docker"],
     ["polyaxon/polyaxon-dockerizer", "build-and-push"],
     ["gcr.io/go-containerregistry/crane", "/ko-app/crane"],
+    ["cgr.dev/chainguard/crane", "/usr/bin/crane"],
     ["ghcr.io/ko-build/ko", "/ko-app/ko"],
+    ["buildpacksio/lifecycle", "/cnb/lifecycle/creator"],
+    ["buildpacksio/lifecycle", "/cnb/lifecycle/lifecycle"],
   ])("takes %s for a builder where it runs %s, and not where it runs a shell", (image, program) => {
     expect(mountFor(image, run(program))).toBeDefined();
     expect(mountFor(image, run("sh"))).toBeUndefined();
@@ -202,6 +218,8 @@ describe("the table of builders", () => {
     "acme/buildkit:rootless",
     "cgr.dev/kaniko",
     "ghcr.io/acme/crane",
+    "cgr.dev/crane",
+    "buildpacks/lifecycle",
     "acme/not-polyaxon-dockerizer",
     "executor",
     "ko",

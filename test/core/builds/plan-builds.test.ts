@@ -140,6 +140,11 @@ describe("planBuilds", () => {
       { ...BUILDAH, args: ["-docker-config=pusher", "-entrypoint", "buildah", "--", "push"] },
       "skip brings-its-own",
     ],
+    [
+      "kpack brings them",
+      { image: "buildpacksio/lifecycle", args: ["-dockerconfig=/var/a", "/cnb/lifecycle/exporter"] },
+      "skip brings-its-own",
+    ],
     ["it does not run the builder", { ...KANIKO, command: ["sleep", "99d"] }, "skip builder-not-run"],
     [
       "the variable says another place",

@@ -34,10 +34,15 @@ function exitCodeFor(error: unknown): number {
 }
 
 // A reader such as `head` may have seen enough.
-process.stdout.on("error", () => process.exit(0));
+process.stdout.on("error", () => process.exit());
 
 try {
   await buildProgram(io).parseAsync(process.argv);
 } catch (error) {
   process.exitCode = exitCodeFor(error);
 }
+
+// What was written goes out first. What still hangs then, such as a kubeconfig's plugin or a DNS query, is not waited for.
+const streams = [process.stdout, process.stderr];
+await Promise.all(streams.map((stream) => new Promise((resolve) => stream.write("", resolve))));
+process.exit();

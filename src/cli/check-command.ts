@@ -6,6 +6,7 @@ import { readConfiguration } from "../config/read.ts";
 import { checkConfiguration } from "./check.ts";
 import type { SecretSources } from "./secret-sources.ts";
 import { planPulls } from "./login-plan.ts";
+import { ownNamespace } from "./own-namespace.ts";
 import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
 
 interface CheckFlags {
@@ -30,7 +31,10 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
       "--kubeconfig <file>",
       "with --login: the cluster that Secrets are read from; default: as for serve",
     )
-    .option("--namespace <name>", "with --login: where Secrets are that are named without a namespace")
+    .option(
+      "--namespace <name>",
+      "with --login: where Secrets are that are named without a namespace; default: as for serve",
+    )
     .action(async (files: readonly string[], flags: CheckFlags) => {
       const { config = [], login, pull = [] } = flags;
       const configPaths = [...config, ...files];
@@ -81,7 +85,9 @@ async function openSecretSources(
   const { connect, NoApiServerError } = await import("./connect.ts");
   const { readSecretSources } = await import("./secret-sources.ts");
   try {
-    return readSecretSources(await connect(kubeconfig, environment), namespace);
+    const connection = await connect(kubeconfig, environment);
+    const { name } = ownNamespace({ kubeconfig, namespace }, environment, connection);
+    return readSecretSources(connection, name);
   } catch (error) {
     if (!(error instanceof NoApiServerError)) throw error;
     if (kubeconfig === undefined) return undefined;

@@ -1,5 +1,6 @@
 /** Joins the cluster, or does without one. */
 import type { Environment } from "../config/credentials.ts";
+import { MANAGER } from "../core/labels.ts";
 import type { CertificateFiles } from "../tls/files.ts";
 import type { CertificateSource } from "./certificate-source.ts";
 import type { ClusterOptions, ClusterTelemetry, Membership } from "./cluster.ts";
@@ -10,15 +11,20 @@ import type { TrustedFiles } from "./trusted-files.ts";
 export type CertificateOptions =
   (CertificateFiles & Partial<Pick<TrustedFiles, "webhookName">>) | "self-signed" | SelfManagedOptions;
 
+export interface ClusterToJoin extends ClusterOptions {
+  /** Where its `namespace` comes from, for people. */
+  readonly namespaceFrom: string;
+}
+
 export interface JoinOptions {
   /** The cluster to join; without one every namespace counts as opted in, and nothing is replicated. */
-  readonly cluster: ClusterOptions | undefined;
+  readonly cluster: ClusterToJoin | undefined;
   readonly environment: Environment;
   readonly tls: CertificateOptions;
 }
 
-/** Without a cluster nothing is known of namespaces and accounts. */
-const STANDALONE: Membership = {
+/** Without a cluster, or before it is reached, nothing is known of namespaces and accounts. */
+export const STANDALONE: Membership = {
   ports: {
     namespace: () => ({ isOptedIn: true, labels: "unknown" }),
     buildSecret: () => undefined,
@@ -30,6 +36,18 @@ const STANDALONE: Membership = {
   setConfiguration: () => undefined,
   leave: () => Promise.resolve(),
 };
+
+/** Waits until the API server answers, if there is one to ask. @throws ClusterRefusedError */
+export async function reach(
+  { cluster, tls }: JoinOptions,
+  onWaiting: (reason: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (cluster === undefined) return;
+  const { reachCluster } = await import("./reach-cluster.ts");
+  const webhookName = tls === "self-signed" ? undefined : tls.webhookName;
+  await reachCluster({ ...cluster, leaseName: MANAGER, webhookName, onWaiting, signal });
+}
 
 /** `local` are the certificates that come from elsewhere, if they do. */
 export async function join(

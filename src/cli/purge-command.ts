@@ -18,7 +18,10 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
     .description("remove what Pullpass wrote to a cluster, once it is uninstalled")
     .option("--yes", "without this nothing is removed")
     .option("--kubeconfig <file>", "how the API server is reached; default: as for serve")
-    .option("--namespace <name>", "where Pullpass ran; default: as POD_NAMESPACE says, else pullpass")
+    .option(
+      "--namespace <name>",
+      "where Pullpass ran; default: wherever its certificates and its Lease are found",
+    )
     .option("--webhook-name <name>", "the MutatingWebhookConfiguration", "pullpass")
     .action(async ({ yes, kubeconfig, namespace, webhookName }: PurgeFlags) => {
       if (yes !== true) {
@@ -34,9 +37,8 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
       try {
         const connection = await connect(kubeconfig, io.environment);
         const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
-        const ownNamespace = namespace ?? io.environment["POD_NAMESPACE"] ?? "pullpass";
         try {
-          const names = { namespace: ownNamespace, webhook: webhookName, lease: MANAGER };
+          const names = { namespace, webhook: webhookName, lease: MANAGER };
           const { copies, accounts } = await purge(client, names);
           io.writeOut(
             `removed ${copies.toString()} copies, and took pull secrets off ${accounts.toString()} ServiceAccounts\n`,

@@ -12,8 +12,8 @@ import { createServiceAccountClient, readServiceAccountMetadata } from "../kube/
 import { reconcileAccount } from "../replicator/reconcile-account.ts";
 
 export interface PurgeNames {
-  /** Where Pullpass ran. */
-  readonly namespace: string;
+  /** Where Pullpass ran; undefined: wherever its certificates and its Lease are found. */
+  readonly namespace: string | undefined;
   /** The MutatingWebhookConfiguration. */
   readonly webhook: string;
   readonly lease: string;
@@ -61,8 +61,10 @@ export async function purge(client: KubeClient, { namespace, webhook, lease }: P
   const accountCount = await detachAll(client);
   // Those of cert-manager, too, which leaves them behind.
   const certificates = { labelSelector: CERTIFICATES_LABEL };
-  await removeSecrets(client, { path: secretsPath(namespace), query: certificates });
-  await remove(client, `${leasesPath(namespace)}/${lease}`);
+  const secrets = namespace === undefined ? "/api/v1/secrets" : secretsPath(namespace);
+  await removeSecrets(client, { path: secrets, query: certificates });
+  const places = namespace === undefined ? await namespacesWithLease(client, lease) : [namespace];
+  for (const place of places) await remove(client, `${leasesPath(place)}/${lease}`);
   const left = await list(client, copies);
   if (left.length > 0) {
     throw new StillRunningError(
@@ -79,6 +81,12 @@ async function removeSecrets(client: KubeClient, collection: Collection): Promis
     secrets.map(({ namespace, name, uid }) => remove(client, secretPath(namespace, name), uid)),
   );
   return secrets.length;
+}
+
+async function namespacesWithLease(client: KubeClient, lease: string): Promise<readonly string[]> {
+  const query = { fieldSelector: `metadata.name=${lease}` };
+  const leases = await list(client, { path: "/apis/coordination.k8s.io/v1/leases", query });
+  return leases.map((object) => readMetadata(object).namespace);
 }
 
 /** Takes off what Pullpass added, and nothing else. */

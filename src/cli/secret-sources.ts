@@ -16,11 +16,11 @@ export interface SecretSources {
 /** A person waits, and asks for a few Secrets. */
 const RATE = { perSecond: 50, burst: 50, concurrency: 8 };
 
-/** `ownNamespace` is where Secrets are that the configuration names without a namespace; default: the connection's. */
-export function readSecretSources(connection: KubeConnection, ownNamespace?: string): SecretSources {
+/** `ownNamespace` is where Secrets are that the configuration names without a namespace. */
+export function readSecretSources(connection: KubeConnection, ownNamespace: string): SecretSources {
   const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
   return {
-    async read(name, namespace = ownNamespace ?? connection.namespace ?? "pullpass", address) {
+    async read(name, namespace = ownNamespace, address) {
       const secretName = `Secret ${namespace}/${name}`;
       try {
         const secret = await getSecret(client, namespace, name, "urgent");

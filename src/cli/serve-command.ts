@@ -6,7 +6,8 @@ import type { Environment } from "../config/credentials.ts";
 import { MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
-import type { ClusterOptions } from "./cluster.ts";
+import type { ClusterToJoin } from "./join.ts";
+import { ownNamespace } from "./own-namespace.ts";
 import { UsageError } from "./program-io.ts";
 import type { ServeOptions } from "./serve.ts";
 
@@ -65,7 +66,11 @@ export function serveCommand(command: Command, environment: Environment): Comman
       "--kubeconfig <file>",
       "how the API server is reached; default: as the pod that this is, or as kubectl does",
     )
-    .option("--namespace <name>", "where Pullpass runs: its lease, and Secrets named without a namespace")
+    .option(
+      "--namespace <name>",
+      "where Pullpass runs: its Lease, its certificate, and Secrets named without a namespace; " +
+        "default: the namespace of the pod, or pullpass outside of a pod",
+    )
     .option("--kube-api-qps <number>", "requests to the API server per second, over time", positive, 50)
     .option("--kube-api-burst <number>", "and how many at once after a quiet time", positive, 100)
     .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
@@ -94,16 +99,17 @@ export function serveCommand(command: Command, environment: Environment): Comman
     });
 }
 
-async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ClusterOptions> {
+async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ClusterToJoin> {
   // Loaded only here: what is not asked to join a cluster needs nothing of it.
   const { connect, NoApiServerError } = await import("./connect.ts");
   try {
     const connection = await connect(flags.kubeconfig, environment);
-    const { POD_NAME, POD_NAMESPACE, POD_UID: uid } = environment;
-    const namespace = flags.namespace ?? POD_NAMESPACE ?? connection.namespace ?? "pullpass";
+    const { POD_NAME, POD_UID: uid } = environment;
+    const { name: namespace, from: namespaceFrom } = ownNamespace(flags, environment, connection);
     return {
       connection,
       namespace,
+      namespaceFrom,
       identity: `${POD_NAME ?? hostname()}_${randomUUID()}`,
       pod:
         POD_NAME === undefined

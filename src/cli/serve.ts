@@ -1,6 +1,7 @@
 /**
  * `pullpass serve`: puts the parts together, runs them until a signal comes, and takes them down in reverse.
  */
+import type { RequestListener } from "node:http";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -9,16 +10,18 @@ import { measured } from "../admission/measured.ts";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { readConfiguration, watchConfiguration } from "../config/read.ts";
+import { messageOf } from "../core/error-message.ts";
 import { adminApp } from "../http/admin-app.ts";
 import { admissionListener } from "../http/app.ts";
-import { startServer, type ListenAddress, type RunningServer } from "../http/server.ts";
+import { startServer, type ListenAddress, type RunningServer, type ServerOptions } from "../http/server.ts";
 import { batchReviews } from "../telemetry/batch.ts";
 import { openLog } from "../telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { localCertificates } from "./certificate-source.ts";
+import { localCertificates, type CertificateSource } from "./certificate-source.ts";
 import { indexConfiguration } from "./index-configuration.ts";
-import { isSelfManaged, join, type JoinOptions } from "./join.ts";
+import { isSelfManaged, join, reach, STANDALONE, type JoinOptions } from "./join.ts";
 import { returnMemoryWhenIdle } from "./return-memory.ts";
+import { listenForStop, StoppedError, type StopSignal } from "./stop-signal.ts";
 import { swapCertificates } from "./swap-certificates.ts";
 
 export interface ServeOptions extends JoinOptions {
@@ -33,40 +36,106 @@ export interface ServeOptions extends JoinOptions {
 const DRAIN_TIMEOUT_MS = 30_000;
 
 /**
- * Serves until SIGTERM or SIGINT.
+ * Last writes are given 5 s, and giving up the Lease one request of 2.5 s. An API server that hangs keeps nobody waiting
+ * for longer: the Lease then expires after 10 s.
+ */
+const LEAVE_TIMEOUT_MS = 7_500;
+
+/**
+ * Serves until SIGTERM or SIGINT, which end it at every step. Whatever fails before it serves ends it, too.
  *
- * @throws InvalidConfigurationError, UnusableCertificateError, or the system's error if a port cannot be had.
+ * @throws InvalidConfigurationError, UnusableCertificateError, CannotListenError, ClusterRefusedError
  */
 export async function serve(options: ServeOptions): Promise<void> {
+  // Files first, while signals still do what they do by default: one may be a pipe that nobody writes to.
   const configuration = readConfiguration(options.configPaths);
   const local = isSelfManaged(options.tls) ? undefined : await localCertificates(options.tls, options.listen);
-  const stopSignal = nextSignal();
+  try {
+    await serveUntil(listenForStop(), configuration, local, options);
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+  }
+}
 
+/** Starts from top to bottom; what was started is stopped in reverse, whatever it was that ended it. */
+async function serveUntil(
+  stop: StopSignal,
+  configuration: Configuration,
+  local: CertificateSource | undefined,
+  options: ServeOptions,
+): Promise<void> {
+  await using started = new AsyncDisposableStack();
   const log = openLog();
   const { logger } = log;
+  started.defer(() => {
+    logger.info("stopped");
+    log.close();
+  });
   const metrics = createMetrics();
   const events = batchReviews([log.logReviews, metrics.observeReviews]);
+  started.defer(() => {
+    events.flush();
+  });
 
-  const membership = await join(options, { logger, metrics: metrics.forCluster }, local);
-  membership.setConfiguration(configuration);
+  void stop.received.then((signal) => {
+    logger.info({ signal }, "shutting down");
+  });
 
+  let membership = STANDALONE;
+  /** What the start waits for. */
+  let waitingFor: string | undefined = "starting";
+  const unreadyReasons = (): readonly string[] => {
+    if (stop.aborted.aborted) return ["shutting down"];
+    return waitingFor === undefined ? membership.unreadyReasons() : [waitingFor];
+  };
   const isReplicated = options.cluster !== undefined;
   let registries = indexConfiguration(configuration, isReplicated);
-  const ports: AdmissionPorts = { registries: () => registries, ...membership.ports };
+  const ports: AdmissionPorts = {
+    registries: () => registries,
+    namespace: (name) => membership.ports.namespace(name),
+    buildSecret: (namespace) => membership.ports.buildSecret(namespace),
+    serviceAccount: (namespace, name) => membership.ports.serviceAccount(namespace, name),
+  };
   const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
   const handle = measured(reviewHandler(ports), clocks, events.observe);
 
-  let isStopping = false;
-  const adminServer = await startServer(
-    adminApp(() => (isStopping ? ["shutting down"] : membership.unreadyReasons()), {
-      contentType: metrics.contentType,
-      render() {
-        events.flush();
-        return metrics.render();
-      },
-    }),
-    { listen: options.adminListen },
+  // Both ports are ours before anybody in the cluster hears of this replica.
+  const probes = adminApp(unreadyReasons, {
+    contentType: metrics.contentType,
+    render() {
+      events.flush();
+      return metrics.render();
+    },
+  });
+  const adminServer = await stop.unlessStopped(
+    listen("--admin-listen", probes, { listen: options.adminListen }),
   );
+  started.defer(() => adminServer.close(0));
+  const reviews = admissionListener({ handle, onRejected: rejections(logger, metrics) });
+  const server = await stop.unlessStopped(
+    listen("--listen", reviews, { listen: options.listen, certificate: "later" }),
+  );
+  let drainTimeoutMs = 0;
+  started.defer(() => server.close(drainTimeoutMs));
+  const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
+  logger.info({ ...facts, ...describeCluster(options) }, "starting");
+
+  await reach(
+    options,
+    (reason) => {
+      waitingFor = reason;
+      logger.warn({ reason }, "waiting for the API server");
+    },
+    stop.aborted,
+  );
+  const joined = await join(options, { logger, metrics: metrics.forCluster }, local);
+  membership = joined;
+  // Another replica goes on writing at once; reviews are answered to the end.
+  started.defer(() =>
+    Promise.race([joined.leave(), setTimeout(LEAVE_TIMEOUT_MS, undefined, { ref: false })]),
+  );
+  waitingFor = undefined;
+  membership.setConfiguration(configuration);
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
       registries = indexConfiguration(next, isReplicated);
@@ -82,52 +151,33 @@ export async function serve(options: ServeOptions): Promise<void> {
       );
     },
   });
-  const takeDown = async (server?: RunningServer): Promise<void> => {
-    // Another replica goes on writing at once; reviews are answered to the end.
-    await membership.leave();
+  started.defer(() => {
     configurationWatch.close();
-    await server?.close(DRAIN_TIMEOUT_MS);
-    await adminServer.close(0);
-    events.flush();
-  };
+  });
 
   const certificates = membership.certificates ?? local;
   if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
-  // The first self-managed certificate may be long in coming; probes are answered meanwhile, and signals heard.
-  const certificate = await Promise.race([certificates.first, stopSignal]);
-  if (typeof certificate === "string") {
-    isStopping = true;
-    await takeDown();
-    logger.info({ signal: certificate }, "stopped before there was a certificate");
-    log.close();
-    return;
-  }
-  const server = await startServer(admissionListener({ handle, onRejected: rejections(logger, metrics) }), {
-    ...options,
-    certificate,
-  }).catch(async (error: unknown) => {
-    await takeDown();
-    throw error;
-  });
+  // The first self-managed certificate may be long in coming.
+  const certificate = await stop.unlessStopped(certificates.first);
+  server.setCertificate(certificate);
   const certificateWatch = swapCertificates(server, certificate, certificates, { logger, metrics });
+  started.defer(() => {
+    certificateWatch.close();
+  });
   const memory = returnMemoryWhenIdle();
-  const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
+  started.defer(() => {
+    memory.stop();
+  });
   logger.info(facts, "listening");
   void membership.known.then(() => {
     logger.info(facts, "ready");
   });
 
-  const signal = await stopSignal;
-  isStopping = true;
+  const signal = await stop.received;
+  drainTimeoutMs = DRAIN_TIMEOUT_MS;
   server.startDraining();
-  logger.info({ signal }, "shutting down");
   // A person at a terminal does not wait until the endpoints have changed everywhere.
   if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
-  memory.stop();
-  certificateWatch.close();
-  await takeDown(server);
-  logger.info("stopped");
-  log.close();
 }
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {
@@ -142,9 +192,36 @@ function rejections(logger: Logger, metrics: Metrics): (status: number, error: E
   };
 }
 
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
+function describeCluster({ cluster }: ServeOptions): object {
+  if (cluster === undefined) return { cluster: "none, by --standalone" };
+  const { connection, namespace, namespaceFrom } = cluster;
+  return { apiServer: connection.server.href, namespace, namespaceFrom };
+}
+
+/** What each error of the system means for who started this. */
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; stop the process that listens there, or choose another port",
+  EACCES: "this user may not listen there; choose a port of 1024 or above",
+  EADDRNOTAVAIL: "this machine does not have that address",
+};
+
+export class CannotListenError extends Error {
+  override readonly name = "CannotListenError";
+}
+
+/** @throws CannotListenError */
+async function listen(
+  flag: string,
+  listener: RequestListener,
+  options: ServerOptions,
+): Promise<RunningServer> {
+  try {
+    return await startServer(listener, options);
+  } catch (error) {
+    const { host = "", port } = options.listen;
+    const address = `${host.includes(":") ? `[${host}]` : host}:${port.toString()}`;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const fault = LISTEN_FAULTS[code] ?? messageOf(error);
+    throw new CannotListenError(`cannot listen on ${address} (${flag}): ${fault}`, { cause: error });
+  }
 }

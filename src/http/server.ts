@@ -49,8 +49,11 @@ export interface RunningServer {
 export interface ServerOptions {
   /** Port 0 takes a free one. */
   readonly listen: ListenAddress;
-  /** Without it the server speaks plain HTTP. */
-  readonly certificate?: ServingCertificate;
+  /**
+   * Without it the server speaks plain HTTP. `later`: the port is taken now, and every TLS handshake fails until
+   * `setCertificate` is called.
+   */
+  readonly certificate?: ServingCertificate | "later";
   readonly limits?: ServerLimits;
 }
 
@@ -109,11 +112,8 @@ export async function startServer(
   };
 }
 
-function pem({ certificate, privateKey }: ServingCertificate): {
-  readonly cert: string;
-  readonly key: string;
-} {
-  return { cert: certificate, key: privateKey };
+function pem(serving: ServingCertificate | "later"): { readonly cert?: string; readonly key?: string } {
+  return serving === "later" ? {} : { cert: serving.certificate, key: serving.privateKey };
 }
 
 function listen(server: http.Server | https.Server, { host, port }: ListenAddress): Promise<void> {

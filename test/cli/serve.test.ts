@@ -1,5 +1,5 @@
 /** The program as a process: what it does with files, signals and ports. */
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -9,54 +9,31 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { operationsIn, recordedReview, responseIn } from "../http/recorded-review.ts";
 import { sendRequest } from "../http/send-request.ts";
+import { startServe, until, type ServeProcess } from "./start-serve.ts";
 
-const MAIN = path.join(import.meta.dirname, "../../dist/main.js");
 const REVIEW = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));
 
 let directory: string;
-let process_: RunningProgram | undefined;
+let process_: ChildProcess | undefined;
 beforeEach(() => {
   directory = mkdtempSync(path.join(tmpdir(), "pullpass-serve-"));
 });
 afterEach(() => {
-  process_?.child.kill("SIGKILL");
+  process_?.kill("SIGKILL");
   rmSync(directory, { recursive: true });
 });
 
-interface RunningProgram {
-  readonly child: ChildProcess;
+interface RunningProgram extends ServeProcess {
   readonly url: string;
   readonly adminUrl: string;
-  readonly lines: Readonly<Record<string, unknown>>[];
-  readonly exit: Promise<number | null>;
 }
 
 /** Starts `serve --standalone` and waits for its "ready". */
 async function start(...flags: readonly string[]): Promise<RunningProgram> {
-  const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [MAIN, "serve", "--standalone", ...ports, ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const lines: Record<string, unknown>[] = [];
-  let rest = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    const parts = (rest + chunk).split("\n");
-    rest = parts.pop() ?? "";
-    lines.push(...parts.map((line) => JSON.parse(line) as Record<string, unknown>));
-  });
-  const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  const ready = await until(() => lines.find((line) => line["msg"] === "ready"));
-  process_ = { child, url: String(ready["url"]), adminUrl: String(ready["adminUrl"]), lines, exit };
-  return process_;
-}
-
-async function until<T>(look: () => T | undefined): Promise<T> {
-  for (let tries = 0; tries < 200; tries++) {
-    const found = look();
-    if (found !== undefined) return found;
-    await setTimeout(50);
-  }
-  throw new Error("it did not happen in 10 s");
+  const started = startServe(["--standalone", ...flags]);
+  process_ = started.child;
+  const ready = await started.logged("ready");
+  return { ...started, url: String(ready["url"]), adminUrl: String(ready["adminUrl"]) };
 }
 
 function configuration(secretName: string): string {
@@ -102,14 +79,14 @@ describe("pullpass serve --standalone", () => {
   it("answers reviews, logs a line for each, and counts them", async () => {
     const { "tls.crt": ca, "tls.key": key } = await certificateFiles();
     const tls = ["--tls-cert", write("tls.crt", ca), "--tls-key", write("tls.key", key)];
-    const { url, adminUrl, lines } = await start(
+    const { url, adminUrl, logged } = await start(
       "--config",
       write("pullpass.yaml", configuration("regcred")),
       ...tls,
     );
 
     expect(await injectedSecret(url, ca)).toEqual([{ name: "regcred" }]);
-    const line = await until(() => lines.find(({ msg }) => msg === "review"));
+    const line = await logged("review");
     expect(line).toMatchObject({
       uid: "63df8efa-f7e4-4bd9-8385-52e0c61edcc9",
       namespace: "probe",
@@ -131,15 +108,19 @@ describe("pullpass serve --standalone", () => {
     swapMount(mount, "1", { "pullpass.yaml": configuration("first") });
     const ca = tls["tls.crt"];
     const flags = ["--tls-cert", write("tls.crt", ca), "--tls-key", write("tls.key", tls["tls.key"])];
-    const { url, adminUrl, lines } = await start("--config", path.join(mount, "pullpass.yaml"), ...flags);
+    const { url, adminUrl, lines, logged } = await start(
+      "--config",
+      path.join(mount, "pullpass.yaml"),
+      ...flags,
+    );
     expect(await injectedSecret(url, ca)).toEqual([{ name: "first" }]);
 
     swapMount(mount, "2", { "pullpass.yaml": configuration("second") });
-    await until(() => lines.find(({ msg }) => msg === "configuration reloaded"));
+    await logged("configuration reloaded");
     expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
 
     swapMount(mount, "3", { "pullpass.yaml": "registries: [{ name: local, password: made-up-by-a-test }]" });
-    const failure = await until(() => lines.find(({ level }) => level === "error"));
+    const failure = await until("an error", () => lines.find(({ level }) => level === "error"));
     expect(failure["error"]).toContain("pullpass.yaml:1: registries[0] (local).password: unknown key");
     expect(JSON.stringify(lines)).not.toContain("made-up-by-a-test");
     expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
@@ -151,12 +132,12 @@ describe("pullpass serve --standalone", () => {
     const mount = path.join(directory, "tls");
     swapMount(mount, "1", old);
     const tls = ["--tls-cert", path.join(mount, "tls.crt"), "--tls-key", path.join(mount, "tls.key")];
-    const { url, lines } = await start("--config", write("pullpass.yaml", configuration("regcred")), ...tls);
+    const { url, logged } = await start("--config", write("pullpass.yaml", configuration("regcred")), ...tls);
 
     const underWay = openRequest(url, old["tls.crt"]);
     await underWay.isOpen;
     swapMount(mount, "2", next);
-    await until(() => lines.find(({ msg }) => msg === "certificate swapped"));
+    await logged("certificate swapped");
     expect(await injectedSecret(url, next["tls.crt"])).toEqual([{ name: "regcred" }]);
     expect(await underWay.finish(REVIEW)).toBe(200);
   });
@@ -169,13 +150,17 @@ describe("pullpass serve --standalone", () => {
       "--tls-key",
       write("tls.key", old["tls.key"]),
     ];
-    const { url, lines } = await start("--config", write("pullpass.yaml", configuration("regcred")), ...tls);
+    const { url, lines, logged } = await start(
+      "--config",
+      write("pullpass.yaml", configuration("regcred")),
+      ...tls,
+    );
     write("tls.crt", next["tls.crt"]);
-    const failure = await until(() => lines.find(({ level }) => level === "error"));
+    const failure = await until("an error", () => lines.find(({ level }) => level === "error"));
     expect(failure["error"]).toMatch(/is not that of the certificate/);
     expect(await injectedSecret(url, old["tls.crt"])).toBeDefined();
     write("tls.key", next["tls.key"]);
-    await until(() => lines.find(({ msg }) => msg === "certificate swapped"));
+    await logged("certificate swapped");
     expect(await injectedSecret(url, next["tls.crt"])).toBeDefined();
   });
 
@@ -197,7 +182,7 @@ describe("pullpass serve --standalone", () => {
     await setTimeout(2_000);
     await expect(sendRequest(url, ca, { body: REVIEW })).rejects.toThrow(/ECONNREFUSED/);
     expect(await underWay.finish(REVIEW)).toBe(200);
-    expect(await exit).toBe(0);
+    expect(await exit).toEqual({ status: 0, stderr: "" });
   });
 
   it("on SIGINT ends without the delay", async () => {
@@ -205,7 +190,7 @@ describe("pullpass serve --standalone", () => {
     const { child, exit, lines } = await start("--config", config, "--tls-self-signed");
     const start_ = Date.now();
     child.kill("SIGINT");
-    expect(await exit).toBe(0);
+    expect(await exit).toEqual({ status: 0, stderr: "" });
     expect(Date.now() - start_).toBeLessThan(4_000);
     expect(lines.at(-1)).toMatchObject({ msg: "stopped" });
   });

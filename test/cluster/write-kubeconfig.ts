@@ -4,8 +4,8 @@ import type { KeyPair } from "./certificates.ts";
 export interface KubeconfigFields {
   readonly server: string;
   readonly authorityPem: string;
-  /** A client certificate, or a token. */
-  readonly client: KeyPair | { readonly token: string };
+  /** A client certificate, a token, or a credential plugin. */
+  readonly client: KeyPair | { readonly token: string } | { readonly exec: object };
 }
 
 /** Writes a kubeconfig that holds all it needs, so that it can be copied anywhere. JSON is YAML too. */
@@ -16,12 +16,12 @@ export async function writeKubeconfig(
   const base64 = (pem: string) => Buffer.from(pem).toString("base64");
   const name = "pullpass";
   const user =
-    "token" in client
-      ? client
-      : {
+    "certificatePem" in client
+      ? {
           "client-certificate-data": base64(client.certificatePem),
           "client-key-data": base64(client.keyPem),
-        };
+        }
+      : client;
   const config = {
     apiVersion: "v1",
     kind: "Config",

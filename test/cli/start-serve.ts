@@ -8,7 +8,7 @@ export interface ServeProcess {
   /** Its log so far. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
   /** Waits for a line of the log with that message. */
-  logged(message: string): Promise<Readonly<Record<string, unknown>>>;
+  readonly logged: (message: string) => Promise<Readonly<Record<string, unknown>>>;
   readonly exit: Promise<ServeExit>;
 }
 

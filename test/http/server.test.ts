@@ -54,6 +54,20 @@ describe("connections", () => {
   });
 });
 
+describe("a server whose certificate comes later", () => {
+  it("has its port already, lets no client in, and serves with the certificate from then on", async () => {
+    const listen = { host: "127.0.0.1", port: 0 };
+    server = await startServer(echo, { listen, certificate: "later" });
+    const serving = await makeSelfSignedCertificate(["127.0.0.1"], new Date());
+    const send = () => sendRequest(server?.url ?? "", serving.certificate, { body: "hello" });
+    await expect(send()).rejects.toThrow(/handshake failure/);
+    const port = Number(new URL(server.url).port);
+    await expect(startServer(echo, { listen: { ...listen, port } })).rejects.toThrow(/EADDRINUSE/);
+    server.setCertificate(serving);
+    expect((await send()).text).toBe("hello");
+  });
+});
+
 describe("a certificate that is swapped", () => {
   it("is served to the next connection while requests are under way, none of which is dropped", async () => {
     const { ca, url } = await start(echo);

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { createMetrics } from "../src/telemetry/metrics.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 
@@ -29,7 +30,27 @@ function patternFor(output: string): RegExp {
 }
 
 describe("the README", () => {
-  const examples = examplesIn(readFileSync(path.join(ROOT, "README.md"), "utf8"));
+  const readme = readFileSync(path.join(ROOT, "README.md"), "utf8");
+  const examples = examplesIn(readme);
+
+  it("has every metric that the program exports, and no other", async () => {
+    const metrics = createMetrics();
+    // The gauge of the authority is there only where the authority is ours.
+    metrics.setCertificateExpiry(new Date(), new Date());
+    metrics.forCluster(() => ({
+      copies: 0,
+      queueDepth: 0,
+      blockedNamespaces: 0,
+      isLeading: false,
+      unreadableSources: new Set(),
+      watchAgesSeconds: new Map(),
+    }));
+    const exported = [...(await metrics.render()).matchAll(/^# TYPE (pullpass_\w+)/gm)].map(
+      ([, name]) => name,
+    );
+    const described = [...readme.matchAll(/^\| `(pullpass_\w+)`/gm)].map(([, name]) => name);
+    expect(described.toSorted()).toEqual(exported.toSorted());
+  });
 
   it("opens with the demo and the tests", () => {
     expect(examples.slice(0, 2).map(({ command }) => command)).toEqual([

@@ -35,9 +35,11 @@ export class StillRunningError extends Error {
  * the namespace was deleted instead, with all that Helm knew in it.
  */
 const LEFT_OUTSIDE: readonly string[] = [
-  "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/pullpass-secrets",
-  "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/pullpass-secrets",
-  ...["pullpass", "pullpass-certificate"].flatMap((name) => [
+  ...["pullpass-secrets", "pullpass-service-accounts"].flatMap((name) => [
+    `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
+    `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
+  ]),
+  ...["pullpass", "pullpass-certificate", "pullpass-service-accounts"].flatMap((name) => [
     `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
     `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
   ]),

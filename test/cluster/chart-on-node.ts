@@ -82,7 +82,7 @@ export function startChartOnNode(): Promise<ChartOnNode> {
       `--set=image.repository=${passwordRegistry.host}/tools/pullpass`,
       "--set=imagePullSecrets[0].name=own-image",
       // A pod is created only if the webhook was reached.
-      "--set=webhook.failurePolicy=Fail,uninstall.purge=true",
+      "--set=webhook.failurePolicy=Fail,uninstall.purge=true,serviceAccounts.enabled=true",
       `--set-file=configFile=${configFile}`,
     ];
     const pod = podWith(

@@ -28,7 +28,7 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
     // With Fail, a pod that the webhook is asked about is refused, because nobody answers.
     await helm.run(
       ...["install", "pullpass", CHART_DIRECTORY, "--namespace=pullpass", "--create-namespace"],
-      "--set=webhook.failurePolicy=Fail,webhook.excludedNamespaces={spared}",
+      "--set=webhook.failurePolicy=Fail,webhook.excludedNamespaces={spared},serviceAccounts.enabled=true",
     );
     await kubectl.run(["label", "namespace", "pullpass", "kube-system", "pullpass.dev/inject=enabled"]);
     await awaitWebhooks(kubectl);
@@ -131,6 +131,55 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
     const copy = ["secret", "copy", "--namespace=app", ACCOUNT];
     await kubectl.run(["patch", ...copy, '--patch={"metadata":{"annotations":{"a":"b"}}}']);
     await kubectl.run(["delete", ...copy]);
+  });
+
+  const OURS = "pullpass.dev/attached";
+  it.each<readonly [allowed: boolean, what: string, path: string, value: unknown]>([
+    [true, "add pull secrets", "/imagePullSecrets", [{ name: "theirs" }, { name: "ours" }]],
+    [true, "take pull secrets off", "/imagePullSecrets", []],
+    [true, "write its annotation", `/metadata/annotations/${OURS.replace("/", "~1")}`, "ours"],
+    [false, "change the annotation of others", "/metadata/annotations/theirs", "other"],
+    [false, "add an annotation of others", "/metadata/annotations/eks.amazonaws.com~1role-arn", "made-up"],
+    [false, "take the annotations of others off", "/metadata/annotations", { [OURS]: "ours" }],
+    [false, "change labels", "/metadata/labels", { a: "b" }],
+    [false, "add a finalizer", "/metadata/finalizers", ["example.com/never"]],
+    [
+      false,
+      "add an owner",
+      "/metadata/ownerReferences",
+      [{ apiVersion: "v1", kind: "ConfigMap", name: "x", uid: "x" }],
+    ],
+    [false, "change the list of Secrets", "/secrets", [{ name: "other" }]],
+    [false, "change whether pods get a token", "/automountServiceAccountToken", true],
+  ])("lets Pullpass's account (%s) %s of a ServiceAccount", async (isAllowed, _, path, value) => {
+    const { kubectl } = cluster;
+    const created = await kubectl.create({
+      ...{ apiVersion: "v1", kind: "ServiceAccount" },
+      metadata: { generateName: "account-", namespace: "app", annotations: { theirs: "theirs", [OURS]: "" } },
+      imagePullSecrets: [{ name: "theirs" }],
+      secrets: [{ name: "theirs" }],
+      automountServiceAccountToken: false,
+    });
+    const account = ["serviceaccount", created.metadata?.name ?? "", "--namespace=app"];
+    const patch = ["--type=json", `--patch=${JSON.stringify([{ op: "add", path, value }])}`];
+    const message = await refusal(() => kubectl.run(["patch", ...account, ...patch, ACCOUNT]));
+    if (isAllowed) expect(message).toBeUndefined();
+    else expect(message).toContain("ValidatingAdmissionPolicy 'pullpass-service-accounts'");
+    // Somebody else may.
+    await kubectl.run(["patch", ...account, ...patch]);
+  });
+
+  it("does not let Pullpass's account change a ServiceAccount at all where the chart's value does not say so", async () => {
+    const { kubectl } = cluster;
+    const chart = ["upgrade", "pullpass", CHART_DIRECTORY, "--namespace=pullpass"];
+    await helm.run(...chart, "--set=webhook.failurePolicy=Fail,serviceAccounts.enabled=false");
+    const patch = '--patch={"imagePullSecrets":[{"name":"ours"}]}';
+    await waitUntil("the right to be gone", async () => {
+      const message = await refusal(() =>
+        kubectl.run(["patch", "serviceaccount", "default", "--namespace=app", patch, ACCOUNT]),
+      );
+      return message?.includes('cannot patch resource "serviceaccounts"') === true;
+    });
   });
 
   it("lets pods be created once its namespace was deleted, with the policy Ignore", async () => {

@@ -1,11 +1,15 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./cluster.ts";
+import { buildGoTool } from "./build-go-tool.ts";
+import { reportToStandardError, startCluster, type Cluster } from "./cluster.ts";
 import { describeLevel } from "./describe-level.ts";
 import { CHART_DIRECTORY, createHelm, type Helm } from "./helm.ts";
-import { INSTALL_MANIFEST, installManifest } from "./install-manifest.ts";
+import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, installManifest } from "./install-manifest.ts";
 import type { PodList } from "./pods.ts";
-import { renderManifest } from "./render-manifest.ts";
+import { GUARD_API, renderAttachment, renderManifest } from "./render-manifest.ts";
+import { CommandError, runCommand } from "./run-command.ts";
+import { KUBE_SCORE } from "./tools.ts";
 
 const NAMESPACE = "pullpass";
 /** Whatever it asks for, nothing here runs pods. */
@@ -37,19 +41,57 @@ await describeLevel("control-plane", "the chart", () => {
     expect(stdout).toContain("1 chart(s) linted, 0 chart(s) failed");
   });
 
-  it("is what deploy/install.yaml was rendered from", async () => {
-    expect(await readFile(INSTALL_MANIFEST, "utf8")).toBe(await renderManifest(helm));
-  });
-
-  it("gives a manifest that the API server takes", async () => {
+  it.each([
+    [INSTALL_MANIFEST, renderManifest],
+    [ATTACHMENT_MANIFEST, renderAttachment],
+  ])("is what %s was rendered from, which the API server takes", async (manifest, render) => {
+    expect(await readFile(manifest, "utf8")).toBe(await render(helm));
     const { stdout, stderr } = await cluster.kubectl.run([
-      ...["apply", "--dry-run=server", "--validate=strict", `--filename=${INSTALL_MANIFEST}`],
+      ...["apply", "--dry-run=server", "--validate=strict", `--filename=${manifest}`],
     ]);
     expect(stdout.split("\n").filter((line) => line.endsWith("(server dry run)"))).toHaveLength(
-      (await installManifest()).length,
+      (await installManifest(manifest)).length,
     );
     expect(stderr).not.toContain("Warning:");
   });
+
+  it("holds nothing that kube-score finds but what values.yaml argues for", async () => {
+    const program = join(await buildGoTool(KUBE_SCORE, reportToStandardError), "kube-score");
+    const score = runCommand(program, ["score", "--output-format=ci", INSTALL_MANIFEST, ATTACHMENT_MANIFEST]);
+    // Its exit status says that it found something.
+    const { stdout } = await score.catch((error: unknown) => {
+      if (error instanceof CommandError) return error;
+      throw error;
+    });
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.filter((line) => line.startsWith("[OK]")).length).toBeGreaterThan(20);
+    const findings = lines.flatMap(
+      (line) => /^\[(?:CRITICAL|WARNING)\] .*?: (?:\(\S+\) )?(.*)/.exec(line)?.[1] ?? [],
+    );
+    expect(new Set(findings)).toEqual(
+      new Set(["CPU limit is not set", "ImagePullPolicy is not set to Always"]),
+    );
+  });
+
+  it.each([
+    ["by default", false, []],
+    ["with the value serviceAccounts.enabled", true, ["--set=serviceAccounts.enabled=true"]],
+    ["with accounts in config", true, ['--set-json=config.serviceAccounts={"attach":["default"]}']],
+    [
+      "with accounts in configFile",
+      true,
+      [`--set-file=configFile=${CHART_DIRECTORY}/../examples/pullpass.yaml`],
+    ],
+    ["with none in configFile", false, ["--set=configFile=registries: []"]],
+  ])(
+    "gives the right to change ServiceAccounts, and guards it, or does not: %s",
+    async (_, isGiven, flags) => {
+      const { stdout } = await template(`--api-versions=${GUARD_API}`, ...flags);
+      expect(/resources: \[serviceaccounts\]\n +verbs: \[patch\]/.test(stdout)).toBe(isGiven);
+      const guards = stdout.match(/^kind: ValidatingAdmissionPolicy$/gm);
+      expect(guards).toHaveLength(isGiven ? 2 : 1);
+    },
+  );
 
   it.each([
     ["registries as values", ['--set-json=config.registries=[{"name":"a","address":"b.example"}]']],

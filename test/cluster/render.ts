@@ -1,7 +1,9 @@
-// npm run render: writes deploy/install.yaml from the chart.
+// npm run render: writes deploy/install.yaml and deploy/service-accounts.yaml from the chart.
 import { writeFile } from "node:fs/promises";
 import { createHelm } from "./helm.ts";
-import { INSTALL_MANIFEST } from "./install-manifest.ts";
-import { renderManifest } from "./render-manifest.ts";
+import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST } from "./install-manifest.ts";
+import { renderAttachment, renderManifest } from "./render-manifest.ts";
 
-await writeFile(INSTALL_MANIFEST, await renderManifest(await createHelm()));
+const helm = await createHelm();
+await writeFile(INSTALL_MANIFEST, await renderManifest(helm));
+await writeFile(ATTACHMENT_MANIFEST, await renderAttachment(helm));

@@ -85,6 +85,14 @@ export const CRANE: GoTool = {
   program: "crane",
 };
 
+export const KUBE_SCORE: GoTool = {
+  name: "kube-score",
+  directory: join(GO_DIRECTORY, "kube-score"),
+  versionModule: "github.com/zegl/kube-score",
+  packages: ["github.com/zegl/kube-score/cmd/kube-score"],
+  program: "kube-score",
+};
+
 export const CERT_MANAGER: GoTool = {
   name: "cert-manager",
   directory: join(GO_DIRECTORY, "cert-manager"),

@@ -43,3 +43,13 @@ capabilities:
 {{- define "pullpass.caBundleIsOurs" -}}
 {{- if or (ne .Values.tls.mode "secret") .Values.tls.caBundle }}true{{ end }}
 {{- end }}
+
+{{/* Empty where nothing here says that ServiceAccounts get pull secrets. What is in `configSecret` Helm does not see. */}}
+{{- define "pullpass.attaches" -}}
+{{- $config := .Values.configFile | fromYaml | default .Values.config -}}
+{{- if or .Values.serviceAccounts.enabled (($config.serviceAccounts).attach) }}true{{ end }}
+{{- end }}
+
+{{- define "pullpass.guards" -}}
+{{- if and .Values.secretGuard.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") }}true{{ end }}
+{{- end }}

@@ -40,13 +40,17 @@ export interface InstalledReplicaOptions extends Partial<ReplicaOptions> {
 /** Replicas listen at the addresses of the cluster's network from here on. */
 const FIRST_ADDRESS = 20;
 
-/** Creates the namespace, gives Pullpass its rights, and writes the configuration. */
-export async function installPullpass(cluster: Cluster, configuration: object): Promise<Installation> {
+/** Creates the namespace, gives Pullpass the rights in those manifests (default: all), and writes the configuration. */
+export async function installPullpass(
+  cluster: Cluster,
+  configuration: object,
+  ...manifests: readonly string[]
+): Promise<Installation> {
   const { kubectl, authority, network, server } = cluster;
   const directory = join(network.directory, "pullpass");
   await mkdir(directory, { recursive: true });
   await createNamespace(kubectl, PULLPASS_NAMESPACE);
-  await kubectl.apply(...(await rightsOf()));
+  await kubectl.apply(...(await rightsOf(...manifests)));
   const namespaceFlag = `--namespace=${PULLPASS_NAMESPACE}`;
   const { stdout: token } = await kubectl.run(["create", "token", "pullpass", namespaceFlag]);
 

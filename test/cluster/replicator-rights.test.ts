@@ -4,8 +4,8 @@ import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./audit.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
-import { rightsOf } from "./install-manifest.ts";
-import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, rightsOf } from "./install-manifest.ts";
+import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./install-pullpass.ts";
 import type { KubernetesObject } from "./kubectl.ts";
 import { waitForCopies } from "./read-copies.ts";
 import { leaderOf, type Replica } from "./run-replica.ts";
@@ -27,16 +27,15 @@ interface Role extends KubernetesObject {
 await describeLevel("control-plane", "the rights that the chart gives", () => {
   let cluster: Cluster;
   let client: KubeClient;
+  let installation: Installation;
   let replica: Replica;
+  const auth = { type: "Secret", name: "source", namespace: "elsewhere" };
+  const registries = [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }];
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
     client = await createTestKubeClient(cluster);
-    const auth = { type: "Secret", name: "source", namespace: "elsewhere" };
-    const installation = await installPullpass(cluster, {
-      registries: [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }],
-      serviceAccounts: { attach: ["default"] },
-    });
+    installation = await installPullpass(cluster, { registries }, INSTALL_MANIFEST);
     await cluster.kubectl.apply(
       webhookConfiguration({
         service: { namespace: PULLPASS_NAMESPACE, name: "pullpass", port: 8443 },
@@ -73,7 +72,20 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
     // Two replicas may find one to be created; and what a person made is in the way of another one.
     await kubectl.run(["create", "secret", "generic", "pullpass-hub", "--namespace=app"]);
     await kubectl.run(["label", "namespace", "app", "pullpass.dev/inject=enabled"]);
-    const granted = await grantedRights();
+    // Its list of Secrets is read.
+    const enforcing = "kubernetes.io/enforce-mountable-secrets=true";
+    await kubectl.run(["annotate", "serviceaccount", "default", enforcing, "--namespace=app"]);
+    await waitUntilUsed(await grantedRights(INSTALL_MANIFEST));
+  });
+
+  it("are enough for ServiceAccounts, too, with those that are there for nothing else", async () => {
+    await cluster.kubectl.apply(...(await rightsOf(ATTACHMENT_MANIFEST)));
+    await installation.configure({ registries, serviceAccounts: { attach: ["default"] } });
+    await waitUntilUsed(await grantedRights(INSTALL_MANIFEST, ATTACHMENT_MANIFEST));
+  });
+
+  /** And no other ones, nor any that is not granted. */
+  async function waitUntilUsed(granted: ReadonlySet<string>): Promise<void> {
     await waitUntil("all rights to be used", async () => {
       const used = usedRights(await auditedRequests(cluster));
       const unused = [...granted].filter((right) => !used.has(right));
@@ -83,12 +95,12 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
     const requests = await auditedRequests(cluster);
     expect(requests.filter(({ status }) => status === 403)).toEqual([]);
     expect(usedRights(requests)).toEqual(granted);
-  });
+  }
 });
 
 /** As `list secrets` for the whole cluster, and `update coordination.k8s.io/leases in pullpass`. */
-async function grantedRights(): Promise<ReadonlySet<string>> {
-  const roles = (await rightsOf()).filter(isRole);
+async function grantedRights(...manifests: readonly string[]): Promise<ReadonlySet<string>> {
+  const roles = (await rightsOf(...manifests)).filter(isRole);
   return new Set(
     roles.flatMap(({ kind, rules }) =>
       rules.flatMap(({ apiGroups, resources, verbs }) =>

@@ -3,46 +3,53 @@
  *
  * | what is seen                                  | HTTP | answer           | warning | metric `reason`         |
  * | --------------------------------------------- | ---- | ---------------- | ------- | ----------------------- |
- * | wrong method, path, content type; too large   | 4xx  | one line         |         | (http/app)              |
+ * | wrong method, path, content type              | 4xx  | one line         |         | (http/app)              |
+ * | too large, and no review as far as it is read | 413  | one line         |         | (http/app)              |
+ * | the same, as other large ones are on the way  | 503  | one line         |         | (http/app)              |
  * | no JSON, no AdmissionReview, no uid           | 400  | one line         |         | (http/app)              |
  * | an operation other than CREATE, a subresource | 200  | allowed          |         | not-a-create, not-a-pod |
  * | another kind than a Pod                       | 200  | allowed          |         | not-a-pod               |
+ * | a pod too large to be read as a whole         | 200  | allowed          | yes     | review-too-large        |
+ * | a large pod, as others are on the way         | 200  | allowed          | yes     | too-many-large-reviews  |
  * | a request or a pod of a shape we do not know  | 200  | allowed          | yes     | unknown-shape           |
  * | a pod's creation                              | 200  | allowed, perhaps | perhaps | of the decision         |
  * |                                               |      | with a patch     |         |                         |
  */
-import { skip, SKIP_REASONS, type Decision } from "../core/decision.ts";
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../core/kubernetes.ts";
+import { skip, SKIP_REASONS, type Decision, type SkipReason } from "../core/decision.ts";
+import { elementsOf, isObject, textOf, type Pod } from "../core/kubernetes.ts";
 import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
 import { patchEncoder } from "./patch-encoder.ts";
 import type { AdmissionPorts, ReviewHandler } from "./ports.ts";
+import type { Review } from "./review.ts";
 
 /** The handler over what is known of the cluster and the configuration. It does not throw, whatever the request holds. */
 export function reviewHandler(ports: AdmissionPorts): ReviewHandler {
   const encode = patchEncoder();
-  return ({ request }) => {
-    const namespace = textOf(request, "namespace") ?? "";
+  return (review) => {
+    const { request } = review;
+    const namespace = nameIn(request, "namespace") ?? "";
     const pod = asPod(request["object"]);
     const owner = pod === undefined ? undefined : ownerOf(pod);
-    const decision = decideRequest(request, pod, namespace, ports);
+    const decision = decideRequest(review, pod, namespace, ports);
     const patch = pod !== undefined && decision.kind === "inject" ? encode(pod, decision) : undefined;
     return { answer: { patch, warnings: decision.warnings }, decision, namespace, owner };
   };
 }
 
 function decideRequest(
-  request: JsonObject,
+  { request, unread }: Review,
   pod: Pod | undefined,
   namespace: string,
   ports: AdmissionPorts,
 ): Decision {
   const { operation, kind, subResource } = request;
-  if (typeof operation !== "string" || !isObject(kind)) return unknownShape();
+  if (typeof operation !== "string" || !isObject(kind)) return skipWithWarning("unknown-shape");
   if (operation !== "CREATE") return skip("not-a-create");
   const isPodKind = kind["kind"] === "Pod" && kind["version"] === "v1" && !isNamed(kind["group"]);
   if (!isPodKind || isNamed(subResource)) return skip("not-a-pod");
-  if (pod === undefined || namespace === "") return unknownShape();
+  if (unread !== undefined) return skipWithWarning(unread);
+  if (pod === undefined || namespace === "") return skipWithWarning("unknown-shape");
 
   const context = {
     namespace: ports.namespace(namespace),
@@ -52,8 +59,8 @@ function decideRequest(
   return decide(pod, context, ports.registries());
 }
 
-function unknownShape(): Decision {
-  return skip("unknown-shape", [`pullpass: nothing injected: ${SKIP_REASONS["unknown-shape"]}`]);
+function skipWithWarning(reason: SkipReason): Decision {
+  return skip(reason, [`pullpass: nothing injected: ${SKIP_REASONS[reason]}`]);
 }
 
 /** The API server leaves empty texts out, so absent and empty say the same. */
@@ -64,7 +71,16 @@ function isNamed(value: unknown): boolean {
 function ownerOf(pod: Pod): string | undefined {
   const owners = elementsOf(pod.metadata["ownerReferences"]).filter(isObject);
   const owner = owners.find((candidate) => candidate["controller"] === true);
-  const kind = textOf(owner, "kind");
-  const name = textOf(owner, "name");
+  const kind = nameIn(owner, "kind");
+  const name = nameIn(owner, "name");
   return kind === undefined || name === undefined ? undefined : `${kind}/${name}`;
 }
+
+/** A member that is a name. No name in Kubernetes is longer; the log waits for more reviews, and would keep what is. */
+function nameIn(object: unknown, key: string): string | undefined {
+  const name = textOf(object, key);
+  return name !== undefined && name.length <= MAX_NAME_LENGTH ? name : undefined;
+}
+
+/** A DNS subdomain (RFC 1123). */
+const MAX_NAME_LENGTH = 253;

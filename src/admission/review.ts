@@ -1,6 +1,7 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
-import { isObject, type JsonObject } from "../core/kubernetes.ts";
-import { leaveOutManagedFields } from "./managed-fields.ts";
+import type { SkipReason } from "../core/decision.ts";
+import { isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { leaveOutManagedFields, OBJECT } from "./managed-fields.ts";
 
 /** A review that can be answered: it says to whom the answer goes. */
 export interface Review {
@@ -9,7 +10,11 @@ export interface Review {
   readonly uid: string;
   /** The request as it came; its other members are read where they are needed. */
   readonly request: JsonObject;
+  /** Why the request's object was not read; undefined if it was. */
+  readonly unread: UnreadReason | undefined;
 }
+
+export type UnreadReason = Extract<SkipReason, "review-too-large" | "too-many-large-reviews">;
 
 /** The answer to a review. There is none that refuses: Pullpass never keeps a pod out. */
 export interface Answer {
@@ -25,6 +30,9 @@ export class NotAnAdmissionReviewError extends Error {
 
 const API_GROUP = "admission.k8s.io/";
 
+/** API servers send UUIDs, of 36 characters. It goes into the answer and the log, so it must not be as long as the body. */
+const MAX_UID_LENGTH = 253;
+
 /** @throws NotAnAdmissionReviewError if there is no uid to answer to. */
 export function decodeReview(body: string): Review {
   const review = parseJson(body);
@@ -35,14 +43,33 @@ export function decodeReview(body: string): Review {
   if (typeof apiVersion !== "string" || !apiVersion.startsWith(API_GROUP)) {
     throw new NotAnAdmissionReviewError("the AdmissionReview is not of the group admission.k8s.io");
   }
-  if (!isObject(request) || typeof request["uid"] !== "string" || request["uid"] === "") {
+  const uid = textOf(request, "uid") ?? "";
+  if (!isObject(request) || uid === "") {
     throw new NotAnAdmissionReviewError("the AdmissionReview has no request with a uid");
   }
-  return { apiVersion, uid: request["uid"], request };
+  if (uid.length > MAX_UID_LENGTH) throw new NotAnAdmissionReviewError("the uid of the request is too long");
+  return { apiVersion, uid, request, unread: undefined };
+}
+
+/**
+ * The review that begins with `head`, without its object, or undefined where the object does not begin in it: an API server
+ * writes the uid and all else that an answer needs before it. So a review that is not read as a whole has an answer, too.
+ */
+export function decodeReviewHead(head: string, unread: UnreadReason): Review | undefined {
+  const end = head.indexOf(OBJECT);
+  if (end < 0) return undefined;
+  try {
+    return { ...decodeReview(`${head.slice(0, end)}"object":null}}`), unread };
+  } catch {
+    return undefined;
+  }
 }
 
 /** JSON for the response's body, in ASCII, so that a character is a byte. The request is not sent back: nobody reads it, and it doubles the traffic. */
-export function encodeAnswer({ apiVersion, uid }: Review, { patch, warnings }: Answer): string {
+export function encodeAnswer(
+  { apiVersion, uid }: Pick<Review, "apiVersion" | "uid">,
+  { patch, warnings }: Answer,
+): string {
   const response = {
     uid,
     allowed: true,

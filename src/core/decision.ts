@@ -7,6 +7,8 @@ export const SKIP_REASONS = {
   "not-a-create": "pull secrets can only be set while a pod is created",
   "not-a-pod": "the request is not about a pod",
   "unknown-shape": "the request does not have the shape of a pod's creation",
+  "review-too-large": "the pod is too large to be read",
+  "too-many-large-reviews": "too many large pods are being created at once",
   "mirror-pod": "a mirror pod stands for a static pod and may not reference secrets",
   "namespace-not-opted-in": "the namespace does not have the label pullpass.dev/inject=enabled",
   "pod-opted-out": "the pod has the label pullpass.dev/inject=disabled",

@@ -1,5 +1,6 @@
 /** Routes for probes and for Prometheus, on a port of their own, without TLS. */
-import express, { type Express, type Request, type Response } from "express";
+import express, { type Express, type NextFunction, type Request, type Response } from "express";
+import { discardBody } from "./discard.ts";
 
 /** Why a replica is not ready; empty if it is. */
 export type ReadinessFaults = () => readonly string[];
@@ -14,6 +15,10 @@ export function adminApp(readinessFaults: ReadinessFaults, metrics: Metrics): Ex
   app.disable("x-powered-by");
   app.disable("etag");
 
+  app.use((request: Request, _response: Response, next: NextFunction) => {
+    discardBody(request);
+    next();
+  });
   app.get("/healthz", (_request: Request, response: Response) => {
     response.type("text/plain").send("ok\n");
   });

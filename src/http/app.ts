@@ -3,6 +3,7 @@ import type { RequestListener, ServerResponse } from "node:http";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import type { ReviewHandler } from "../admission/ports.ts";
 import { HttpError } from "./http-error.ts";
+import { respond } from "./respond.ts";
 import { reviewEndpoint, type Reject } from "./review-endpoint.ts";
 
 const REVIEW_PATH = "/mutate";
@@ -61,15 +62,12 @@ function rejection(onRejected: AdmissionAppOptions["onRejected"]): Reject {
       fault instanceof HttpError ? fault : { status: 500, message: "internal error", headers: {} };
     onRejected(status, fault);
     if (response.headersSent || response.destroyed) return;
-    const line = `${message}\n`;
-    response
-      .writeHead(status, {
-        "content-type": "text/plain; charset=utf-8",
-        "content-length": Buffer.byteLength(line),
-        // What is left of the body is not waited for.
-        connection: "close",
-        ...headers,
-      })
-      .end(line);
+    // ASCII, all of them, and so is what a client can bring into them.
+    respond(
+      response,
+      status,
+      { "content-type": "text/plain; charset=utf-8", connection: "close", ...headers },
+      `${message}\n`,
+    );
   };
 }

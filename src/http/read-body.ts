@@ -1,42 +1,57 @@
-/** Reads a request's body as a whole, up to a limit. */
+/** Reads a request's body as a whole, as long as there is memory for it. */
 import type { IncomingMessage } from "node:http";
-import { HttpError } from "./http-error.ts";
+import { bodyBudget } from "./body-budget.ts";
+import { PartialBody, type BodyReceiver } from "./partial-body.ts";
 
 /**
- * Hands the body to `onBody` as text, or to `onFault` an HttpError: 413 as soon as the body is known to be longer than
- * `maxBytes`, without waiting for the rest. One that breaks off goes to neither: nobody is left to answer to. Callbacks,
- * because this is done for every review and a promise costs as much as the decision.
+ * For all bodies that have come in part or wait for their turn: more than two of the largest. Ordinary reviews come at once,
+ * and need none of it.
  */
-export function readBody(
-  request: IncomingMessage,
-  maxBytes: number,
-  onBody: (body: string) => void,
-  onFault: (error: HttpError) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  let isTooLarge = false;
-  const refuse = (): void => {
-    if (isTooLarge) return;
-    isTooLarge = true;
-    onFault(new HttpError(413, `the body is larger than ${maxBytes.toString()} bytes`));
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+
+export type ReadBody = (request: IncomingMessage, receiver: BodyReceiver) => void;
+
+/**
+ * A reader with one budget for all bodies that it reads. One that breaks off is not handed to its receiver: nobody is left
+ * to answer to. Callbacks, because this is done for every review and a promise costs as much as the decision.
+ */
+export function bodyReader(maxWaitingBytes: number = MAX_WAITING_BYTES): ReadBody {
+  const budget = bodyBudget(maxWaitingBytes);
+  const takeTurn = turns();
+  return (request, receiver) => {
+    const declaredLength = Number(request.headers["content-length"] ?? 0);
+    let whole: Buffer | undefined;
+    let partial: PartialBody | undefined;
+    request.on("data", (part: Buffer) => {
+      if (partial === undefined && part.length === declaredLength) {
+        whole = part;
+        return;
+      }
+      partial ??= new PartialBody(request, declaredLength, receiver, { budget, takeTurn });
+      partial.add(part);
+    });
+    request.on("end", () => {
+      if (partial === undefined) receiver.onBody(whole?.toString("utf8") ?? "");
+      else partial.end();
+    });
   };
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
-    refuse();
-    return;
-  }
-  request.on("data", (chunk: Buffer) => {
-    length += chunk.length;
-    if (length <= maxBytes) chunks.push(chunk);
-    else refuse();
-  });
-  request.on("end", () => {
-    if (!isTooLarge) onBody(textOf(chunks, length));
-  });
 }
 
-function textOf(chunks: readonly Buffer[], length: number): string {
-  const [first] = chunks;
-  const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length);
-  return body.toString("utf8");
+/** Runs one job between two looks at the connections, so that small reviews do not wait for several large ones. */
+function turns(): (job: () => void) => void {
+  const jobs: (() => void)[] = [];
+  let isScheduled = false;
+  const schedule = (): void => {
+    isScheduled = jobs.length > 0;
+    if (isScheduled) setImmediate(runOne);
+  };
+  const runOne = (): void => {
+    const job = jobs.shift();
+    schedule();
+    job?.();
+  };
+  return (job) => {
+    jobs.push(job);
+    if (!isScheduled) schedule();
+  };
 }

@@ -1,49 +1,56 @@
 /** Answers one review over HTTP. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ReviewHandler } from "../admission/ports.ts";
-import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../admission/review.ts";
+import {
+  decodeReview,
+  decodeReviewHead,
+  encodeAnswer,
+  NotAnAdmissionReviewError,
+  type Review,
+} from "../admission/review.ts";
 import { HttpError } from "./http-error.ts";
-import { readBody } from "./read-body.ts";
-
-/**
- * A client may send the API server 3 MiB; a review holds at most two such objects (old and new) and 1 MiB is left for
- * the rest: 7 MiB, as controller-runtime reckons, too.
- */
-export const MAX_REVIEW_BYTES = 7 * 1024 * 1024;
+import { bodyReader } from "./read-body.ts";
+import { respond } from "./respond.ts";
 
 /** Answers a request that is no review, or that failed. */
 export type Reject = (response: ServerResponse, error: unknown) => void;
 
 /** Reads the body itself: Express's own JSON parser halves the throughput. */
 export function reviewEndpoint(handle: ReviewHandler, reject: Reject): RequestListener {
+  const readBody = bodyReader();
+  const answer = (response: ServerResponse, decode: () => Review): void => {
+    try {
+      const review = decode();
+      respond(response, 200, JSON_HEADERS, encodeAnswer(review, handle(review).answer));
+    } catch (error) {
+      reject(
+        response,
+        error instanceof NotAnAdmissionReviewError ? new HttpError(400, error.message) : error,
+      );
+    }
+  };
   return (request, response) => {
-    const onFault = (error: unknown): void => {
-      reject(response, error);
-    };
-    const onBody = (body: string): void => {
-      try {
-        answer(response, reviewBody(handle, body));
-      } catch (error) {
-        onFault(error instanceof NotAnAdmissionReviewError ? new HttpError(400, error.message) : error);
-      }
-    };
     const typeFault = findTypeFault(request);
-    if (typeFault !== undefined) onFault(new HttpError(415, typeFault));
-    else readBody(request, MAX_REVIEW_BYTES, onBody, onFault);
+    if (typeFault !== undefined) {
+      reject(response, new HttpError(415, typeFault));
+      return;
+    }
+    readBody(request, {
+      onBody(body) {
+        answer(response, () => decodeReview(body));
+      },
+      // Under failurePolicy Fail a 413 would keep out a pod that the API server itself takes.
+      onRefused(error, head) {
+        const unread = error.status === 413 ? "review-too-large" : "too-many-large-reviews";
+        const review = decodeReviewHead(head, unread);
+        if (review === undefined) reject(response, error);
+        else answer(response, () => review);
+      },
+    });
   };
 }
 
-function reviewBody(handle: ReviewHandler, body: string): string {
-  const review = decodeReview(body);
-  return encodeAnswer(review, handle(review).answer);
-}
-
-/** The body is ASCII, which Node writes faster as the Latin-1 that it is, too. */
-function answer(response: ServerResponse, body: string): void {
-  response
-    .writeHead(200, { "content-type": "application/json", "content-length": body.length })
-    .end(body, "latin1");
-}
+const JSON_HEADERS = { "content-type": "application/json" };
 
 /** Only JSON is JSON: a body of another type, or packed, is not guessed at. */
 function findTypeFault({ headers }: IncomingMessage): string | undefined {

@@ -3,6 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
+import { limitConnections } from "./connection-limit.ts";
 
 /** PEM texts. */
 export interface ServingCertificate {
@@ -22,13 +23,26 @@ export interface ServerLimits {
   readonly headersTimeoutMs: number;
   /** A request has to be there as a whole by then; the API server itself gives a webhook at most 30 s. */
   readonly requestTimeoutMs: number;
+  readonly maxConnections: number;
 }
 
-const DEFAULT_LIMITS: ServerLimits = {
+export const DEFAULT_LIMITS: ServerLimits = {
   keepAliveTimeoutMs: 120_000,
   headersTimeoutMs: 15_000,
   requestTimeoutMs: 30_000,
+  // An API server handles 600 requests at a time, 345 of them for users and controllers (the priority levels workload-low
+  // and workload-high). Each of two replicas gets half of them if all create pods, and three API servers keep 25 idle
+  // connections each: 248. One takes up 60 KiB, and 110 KiB if its client is after our memory.
+  maxConnections: 256,
 };
+
+/** Clients have finished their TLS handshake by then; API servers give up a webhook after at most 30 s, and so would start again. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** The head of a request. An API server's has 400 bytes, and a few KiB where it has a token for us. */
+const MAX_HEADER_BYTES = 8 * 1024;
+/** An API server sends eight. Further ones are left out: each takes up far more memory than its text is long. */
+const MAX_HEADERS = 64;
 
 /** How often the time limits are looked at. */
 const LIMIT_CHECK_INTERVAL_MS = 1_000;
@@ -65,6 +79,13 @@ export async function startServer(
   const { certificate, limits = DEFAULT_LIMITS } = serverOptions;
   let isDraining = false;
   const onRequest: http.RequestListener = (request, response) => {
+    // A request that did not wait for the answer to the last one: API servers, kubelets and Prometheus do wait, and what
+    // follows in the same packet, 1,600 more, would take up 5 MiB.
+    if (response.socket === null) {
+      // Not while Node takes that packet apart: its books would not add up (ERR_INTERNAL_ASSERTION).
+      setImmediate(() => request.socket.destroy());
+      return;
+    }
     if (isDraining) response.setHeader("connection", "close");
     listener(request, response);
   };
@@ -73,6 +94,8 @@ export async function startServer(
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: LIMIT_CHECK_INTERVAL_MS,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,
   };
   const server =
@@ -80,6 +103,8 @@ export async function startServer(
       ? http.createServer(options, onRequest)
       : // HTTP/1.1 is what the API server speaks to services; HTTP/2 would pin all its load to one replica.
         https.createServer({ ...options, ALPNProtocols: ["http/1.1"], ...pem(certificate) }, onRequest);
+  server.maxHeadersCount = MAX_HEADERS;
+  limitConnections(server, limits.maxConnections);
   await listen(server, serverOptions.listen);
 
   return {

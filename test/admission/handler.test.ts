@@ -105,6 +105,32 @@ describe("a request that is no pod's creation", () => {
     expect(answer.warnings).toHaveLength(reason === "unknown-shape" ? 1 : 0);
   });
 
+  it.each([
+    ["a pod's creation", "review-too-large", {}],
+    ["an update", "not-a-create", { operation: "UPDATE" }],
+    ["another kind's creation", "not-a-pod", { subResource: "binding" }],
+  ])("%s whose object was not read: %s", (_title, reason, change) => {
+    const review = decodeReview(readReview(POD));
+    const request = { ...review.request, ...change, object: null };
+    const { decision, answer } = reviewHandler(PORTS)({ ...review, request, unread: "review-too-large" });
+    expect(outcomeOf(decision)).toBe(reason);
+    expect(answer.warnings).toEqual(
+      reason === "review-too-large" ? ["pullpass: nothing injected: the pod is too large to be read"] : [],
+    );
+  });
+
+  it("keeps no name that is longer than any in Kubernetes", () => {
+    const long = "x".repeat(254);
+    expect(handle(POD, (request) => void (request["namespace"] = long))).toMatchObject({
+      namespace: "",
+      decision: { reason: "unknown-shape" },
+    });
+    const owner = { controller: true, kind: "Job", name: long };
+    expect(
+      handle(POD, ({ object }) => void (object.metadata["ownerReferences"] = [owner])).owner,
+    ).toBeUndefined();
+  });
+
   it("takes an empty or absent group and subresource for none", () => {
     const { decision } = handle(POD, (request) => {
       request["kind"] = { version: "v1", kind: "Pod" };

@@ -18,7 +18,8 @@ it("tells the observer what was done, when, and how many seconds it took", () =>
     clocks,
     (event) => observed.push(event),
   );
-  expect(handle({ apiVersion: "admission.k8s.io/v1", uid: "some-uid", request: {} })).toBe(handled);
+  const review = { apiVersion: "admission.k8s.io/v1", uid: "some-uid", request: {}, unread: undefined };
+  expect(handle(review)).toBe(handled);
   const { decision, namespace, owner } = handled;
   expect(observed).toEqual([{ time: 7, durationSeconds: 0.25, uid: "some-uid", namespace, owner, decision }]);
 });

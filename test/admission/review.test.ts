@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../../src/admission/review.ts";
+import {
+  decodeReview,
+  decodeReviewHead,
+  encodeAnswer,
+  NotAnAdmissionReviewError,
+} from "../../src/admission/review.ts";
 import { readReview } from "./read-review.ts";
 
 describe("decodeReview", () => {
@@ -33,6 +38,10 @@ describe("decodeReview", () => {
       '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":1}}',
       "the AdmissionReview has no request with a uid",
     ],
+    [
+      `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"${"x".repeat(254)}"}}`,
+      "the uid of the request is too long",
+    ],
   ])("refuses %s", (body, message) => {
     expect(() => decodeReview(body)).toThrow(new NotAnAdmissionReviewError(message));
   });
@@ -46,8 +55,40 @@ describe("decodeReview", () => {
   });
 });
 
+describe("decodeReviewHead", () => {
+  const text = readReview("01-create-bare-pod-kubectl-apply");
+  const objectStart = text.indexOf('"object":{') + '"object":{'.length;
+
+  it.each([
+    ["only begins", objectStart],
+    ["is there in part", objectStart + 500],
+  ])("reads all that stands before an object that %s", (_title, length) => {
+    const { request, ...rest } = decodeReview(text);
+    expect(decodeReviewHead(text.slice(0, length), "review-too-large")).toEqual({
+      ...rest,
+      request: {
+        ...Object.fromEntries(Object.entries(request).slice(0, Object.keys(request).indexOf("object"))),
+        object: null,
+      },
+      unread: "review-too-large",
+    });
+  });
+
+  it.each([
+    ["ends before the object", text.slice(0, objectStart - 1)],
+    ["is no JSON up to there", `x${text}`],
+    [
+      "says its uid only later",
+      '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"object":{',
+    ],
+    ["is another object's", '{"kind":"Pod","object":{'],
+  ])("finds nothing in a head that %s", (_title, head) => {
+    expect(decodeReviewHead(head, "review-too-large")).toBeUndefined();
+  });
+});
+
 describe("encodeAnswer", () => {
-  const review = { apiVersion: "admission.k8s.io/v1", uid: "some-uid", request: {} };
+  const review = { apiVersion: "admission.k8s.io/v1", uid: "some-uid" };
 
   it("says nothing more than that the pod is allowed", () => {
     expect(JSON.parse(encodeAnswer(review, { patch: undefined, warnings: [] }))).toEqual({

@@ -1,16 +1,13 @@
 import { connect } from "node:tls";
 import { beforeAll, describe, expect, it } from "vitest";
-import { MAX_REVIEW_BYTES } from "../../src/http/review-endpoint.ts";
+import { DEFAULT_LIMITS } from "../../src/http/server.ts";
 import { recordedReview, responseIn } from "./recorded-review.ts";
 import { startWebhook, type RunningWebhook } from "./running-webhook.ts";
 import type { Sent } from "./send-request.ts";
 
 let webhook: RunningWebhook;
 beforeAll(async () => {
-  webhook = await startWebhook(
-    {},
-    { keepAliveTimeoutMs: 60_000, headersTimeoutMs: 1_000, requestTimeoutMs: 2_000 },
-  );
+  webhook = await startWebhook({}, { ...DEFAULT_LIMITS, headersTimeoutMs: 1_000, requestTimeoutMs: 2_000 });
 });
 
 const valid = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));
@@ -75,26 +72,6 @@ describe("what is no review", () => {
   });
 });
 
-describe("bodies of a size", () => {
-  const padded = (bytes: number): string => valid + " ".repeat(bytes - valid.length);
-
-  it("are read up to 7 MiB", async () => {
-    const answer = await webhook.send({ body: padded(MAX_REVIEW_BYTES) });
-    expect(answer.status).toBe(200);
-  });
-
-  it("are refused with 413 beyond it, before they are sent as a whole", async () => {
-    const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n`;
-    expect(await exchange(head)).toMatch(/^HTTP\/1.1 413 .*the body is larger than 7340032 bytes/s);
-  });
-
-  it("are refused with 413 beyond it when they do not say their length", async () => {
-    const chunk = `100000\r\n${" ".repeat(0x100000)}\r\n`;
-    const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`;
-    expect(await exchange(head + chunk.repeat(8))).toMatch(/^HTTP\/1.1 413 /);
-  });
-});
-
 describe("senders that take their time", () => {
   it("are cut off when the head does not come", async () => {
     expect(await exchange("POST /mutate HTTP/1.1\r\nhost: x\r\n")).toMatch(/^HTTP\/1.1 408 /);
@@ -103,6 +80,21 @@ describe("senders that take their time", () => {
   it("are cut off when the body does not come", async () => {
     const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{`;
     expect(await exchange(head)).toMatch(/^HTTP\/1.1 408 /);
+  });
+});
+
+describe("a request that is refused while it is still being sent", () => {
+  it("is answered although its client reads only once all is sent, and then the connection ends", async () => {
+    const head = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n";
+    const answer = await exchange(`${head}content-length: 4000000\r\n\r\n${" ".repeat(4_000_000)}`);
+    expect(answer).toMatch(/^HTTP\/1.1 415 .*connection: close.*application\/json\n$/is);
+  });
+
+  it("holds its connection for two seconds at most if its client does not stop", async () => {
+    const head = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n";
+    const start = performance.now();
+    expect(await exchange(`${head}content-length: 4000000\r\n\r\n{`)).toMatch(/^HTTP\/1.1 415 /);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 

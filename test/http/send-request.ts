@@ -5,6 +5,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
+  /** Of the client; it tells connections apart. */
+  readonly localPort: number | undefined;
 }
 
 export interface Sent {
@@ -29,11 +31,12 @@ export function sendRequest(url: string, ca: string, sent: Sent): Promise<Answer
       { method, headers, ca, ...(agent && { agent }) },
       (incoming) => {
         const chunks: Buffer[] = [];
+        const { localPort } = incoming.socket;
         incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
         incoming.on("error", reject);
         incoming.on("end", () => {
           const text = Buffer.concat(chunks).toString("utf8");
-          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
+          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text, localPort });
         });
       },
     );

@@ -1,8 +1,10 @@
 import type { RequestListener } from "node:http";
 import { Agent, request } from "node:https";
+import { connect } from "node:net";
 import { setTimeout } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
+import { DEFAULT_LIMITS, startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { sendRequest } from "./send-request.ts";
 
@@ -13,13 +15,13 @@ afterEach(async () => {
 
 async function start(
   listener: RequestListener,
-  limits?: ServerLimits,
+  limits: Partial<ServerLimits> = {},
 ): Promise<{ readonly ca: string; readonly url: string }> {
   const certificate = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
   server = await startServer(listener, {
     listen: { host: "127.0.0.1", port: 0 },
     certificate,
-    ...(limits && { limits }),
+    limits: { ...DEFAULT_LIMITS, ...limits },
   });
   return { ca: certificate.certificate, url: server.url };
 }
@@ -65,6 +67,79 @@ describe("a server whose certificate comes later", () => {
     await expect(startServer(echo, { listen: { ...listen, port } })).rejects.toThrow(/EADDRINUSE/);
     server.setCertificate(serving);
     expect((await send()).text).toBe("hello");
+  });
+});
+
+describe("a connection too many", () => {
+  const limits = { maxConnections: 3 };
+
+  it("takes the place of the one that has sent nothing for longest", async () => {
+    const { ca, url } = await start(echo, limits);
+    const agents = Array.from({ length: 4 }, () => new Agent({ keepAlive: true, maxSockets: 1, ca }));
+    const ask = async (index: number): Promise<number | undefined> => {
+      const answer = await sendRequest(url, ca, {
+        body: "x",
+        ...(agents[index] && { agent: agents[index] }),
+      });
+      return answer.localPort;
+    };
+    const ports = [await ask(0), await ask(1), await ask(2)];
+    await setTimeout(2_500);
+    expect([await ask(0), await ask(2)]).toEqual([ports[0], ports[2]]);
+    await ask(3);
+    expect([await ask(0), await ask(2)]).toEqual([ports[0], ports[2]]);
+    expect(await ask(1)).not.toBe(ports[1]);
+    for (const agent of agents) agent.destroy();
+  });
+
+  it("gets in, however many say nothing", async () => {
+    const { ca, url } = await start(echo, limits);
+    const { port } = new URL(url);
+    const silent = Array.from({ length: 30 }, () => connect({ host: "127.0.0.1", port: Number(port) }));
+    const closed = silent.map(
+      (socket) => new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve)),
+    );
+    await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+    expect((await sendRequest(url, ca, { body: "here" })).text).toBe("here");
+    await Promise.all(closed.slice(0, 27));
+    for (const socket of silent) socket.destroy();
+  });
+});
+
+describe("requests that do not wait for the answer to the one before", () => {
+  it("end their connection, and nobody else's", async () => {
+    let count = 0;
+    const { ca, url } = await start((_incoming, response) => {
+      count++;
+      response.end("x".repeat(10_000));
+    });
+    const { port } = new URL(url);
+    const socket = connectTls({ host: "127.0.0.1", port: Number(port), ca, servername: "localhost" });
+    const closed = new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve));
+    socket.resume().write("GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2_000));
+    await closed;
+    expect(count).toBeLessThan(50);
+    expect((await sendRequest(url, ca, {})).status).toBe(200);
+  });
+});
+
+describe("the head of a request", () => {
+  it("may have 8 KiB", async () => {
+    const { ca, url } = await start(echo);
+    const long = (bytes: number): Promise<{ readonly status: number }> =>
+      sendRequest(url, ca, { headers: { authorization: "x".repeat(bytes) } });
+    expect(await long(7_500)).toMatchObject({ status: 200 });
+    expect(await long(8_200)).toMatchObject({ status: 431 });
+  });
+
+  it("is read up to its 64th header", async () => {
+    const { ca, url } = await start((incoming, response) => {
+      response.end(Object.keys(incoming.headers).length.toString());
+    });
+    const headers = Object.fromEntries(
+      Array.from({ length: 500 }, (_, index) => [`x-${index.toString()}`, ""]),
+    );
+    expect(Number((await sendRequest(url, ca, { headers })).text)).toBeLessThanOrEqual(64);
   });
 });
 

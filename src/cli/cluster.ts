@@ -14,11 +14,13 @@ import { createCopyWriter } from "../kube/copy-writer.ts";
 import { eventRecorder, type EventRecorderOptions } from "../kube/events.ts";
 import { createHttpsClient } from "../kube/https-client.ts";
 import { createIntern } from "../kube/intern.ts";
-import type { LeaderElection } from "../kube/leader.ts";
+import { onlyWhileLeading, type LeaderElection } from "../kube/leader.ts";
+import { digest } from "../kube/read-copy.ts";
 import { createRequestRate } from "../kube/request-rate.ts";
 import { createServiceAccountClient } from "../kube/service-accounts.ts";
 import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
+import { REPORTS } from "../replicator/progress.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import { startCampaign } from "./campaign.ts";
 import type { CertificateSource, ClusterCertificates } from "./certificate-source.ts";
@@ -102,8 +104,9 @@ export function joinCluster(
       logger.warn(facts, "the API server asks to wait");
     },
   });
+  const leaderClient = onlyWhileLeading(client, () => leadership);
   const intern = createIntern();
-  const accounts = createServiceAccountClient(client);
+  const accounts = createServiceAccountClient(leaderClient);
   const accountFacts = keepAccountFacts(accounts);
   const warn = eventRecorder({
     client,
@@ -121,10 +124,10 @@ export function joinCluster(
 
   const replicator = createReplicator({
     namespaces,
-    writer: createCopyWriter(client, intern),
+    writer: createCopyWriter(leaderClient, intern),
     accounts,
     warn,
-    mayWrite: isLeading,
+    digest,
     concurrency: options.concurrency,
     random: Math.random,
     onWrite: metrics.countWrite,
@@ -134,6 +137,9 @@ export function joinCluster(
         { key, error: messageOf(error), retryInMs: Math.round(retryInMs) },
         "replication failed; it is tried again",
       );
+    },
+    onReport({ kind, ...facts }) {
+      logger.info(facts, REPORTS[kind]);
     },
   });
   const watches = watchCluster({
@@ -156,7 +162,7 @@ export function joinCluster(
     ownNamespace: options.namespace,
     watchSecret: (secret, onChange) => watches.watchSecret(secret, onChange),
     onChange(next, nextFaults) {
-      faults.report(nextFaults);
+      faults.report(nextFaults, next);
       replicator.setGoal({ sources: next, attachedServiceAccounts });
     },
   });
@@ -164,7 +170,7 @@ export function joinCluster(
   function keepCertificates(): ClusterCertificates | undefined {
     if (tls === undefined) return undefined;
     if ("source" in tls) return followTrust(tls, watches);
-    return keepSelfManaged(tls, { client, watches, namespace: options.namespace, logger });
+    return keepSelfManaged(tls, { client: leaderClient, watches, namespace: options.namespace, logger });
   }
 
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */

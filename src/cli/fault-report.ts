@@ -1,13 +1,14 @@
-/** Tells whoever has to know that credentials cannot be had. */
+/** Tells whoever has to know that credentials cannot be read, and that they can be read again. */
 import type { Logger } from "pino";
+import type { Source } from "../core/replication.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { SourceFault } from "./sources.ts";
 
 export interface FaultReport {
   /** The registries whose credentials cannot be had now. */
   registries(): ReadonlySet<string>;
-  /** Takes over the faults of the moment: each new one is logged by every replica. */
-  report(faults: readonly SourceFault[]): void;
+  /** Takes over the faults of the moment. Every replica logs each new one, and each source that can be read again. */
+  report(faults: readonly SourceFault[], sources: readonly Source[]): void;
   /** Writes Events; the replica that begins to write does, too. */
   warn(): void;
 }
@@ -23,6 +24,8 @@ export function createFaultReport(
 ): FaultReport {
   let current: readonly SourceFault[] = [];
   let registries: ReadonlySet<string> = new Set();
+  /** Registries whose fault is in the log, and not yet that it is over. */
+  const unreadable = new Set<string>();
   const warnOfAll = (): void => {
     for (const { registry, message, secret } of current) {
       warn({
@@ -34,10 +37,17 @@ export function createFaultReport(
   };
   return {
     registries: () => registries,
-    report(faults) {
+    report(faults, sources) {
       const before = new Set(current.map(describeFault));
       current = faults;
       registries = new Set(faults.map(({ registry }) => registry));
+      for (const registry of unreadable) {
+        const source = sources.find(({ registry: { name } }) => name === registry);
+        if (source?.credentials === "unreadable") continue;
+        unreadable.delete(registry);
+        if (source !== undefined) logger.info({ registry }, "credentials can be read again");
+      }
+      for (const registry of registries) unreadable.add(registry);
       const news = faults.filter((fault) => !before.has(describeFault(fault)));
       for (const fault of news) logger.error(fault, "credentials cannot be had; copies stay as they are");
       // What was told before is not told again: see the recorder of Events.

@@ -1,6 +1,6 @@
 /** The flags of `pullpass purge`. */
 import type { Command } from "commander";
-import { MANAGER } from "../core/labels.ts";
+import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
 import { UsageError, type ProgramIo } from "./program-io.ts";
 
 interface PurgeFlags {
@@ -39,10 +39,11 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
         const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
         try {
           const names = { namespace, webhook: webhookName, lease: MANAGER };
-          const { copies, accounts } = await purge(client, names);
+          const { copies, accounts, left } = await purge(client, names);
           io.writeOut(
             `removed ${copies.toString()} copies, and took pull secrets off ${accounts.toString()} ServiceAccounts\n`,
           );
+          if (left.length > 0) io.writeError(describeLeft(left));
         } finally {
           client.close();
         }
@@ -51,4 +52,12 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
         throw error;
       }
     });
+}
+
+const MAX_NAMED = 10;
+
+function describeLeft(left: readonly string[]): string {
+  const names = left.slice(0, MAX_NAMED).join(", ");
+  const more = left.length > MAX_NAMED ? `, and ${(left.length - MAX_NAMED).toString()} more` : "";
+  return `left alone, because Pullpass did not write them, although they have the label ${MANAGED_BY_LABEL}=${MANAGER}: ${names}${more}\n`;
 }

@@ -5,6 +5,7 @@ import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/certificate-writer.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { leasesPath } from "../kube/lease.ts";
 import { listPages, type Collection } from "../kube/list-pages.ts";
+import { isWrittenByUs } from "../kube/read-copy.ts";
 import { readMetadata } from "../kube/read-metadata.ts";
 import { hasStatus } from "../kube/refusals.ts";
 import { secretPath, secretsPath } from "../kube/secrets.ts";
@@ -19,10 +20,12 @@ export interface PurgeNames {
   readonly lease: string;
 }
 
-/** What was removed. */
+/** What was removed, and what was not. */
 export interface Purged {
   readonly copies: number;
   readonly accounts: number;
+  /** `namespace/name` of the Secrets that have the label of a copy, but were not written by Pullpass. */
+  readonly left: readonly string[];
 }
 
 /** Something writes again what was removed. */
@@ -58,48 +61,66 @@ const ATTEMPTS = 10;
 export async function purge(client: KubeClient, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
   await remove(client, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
   const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
-  const copies: Collection = { path: "/api/v1/secrets", query };
-  const copyCount = await removeSecrets(client, copies);
+  const labelled: Collection = { path: "/api/v1/secrets", query };
+  const copies = (await list(client, labelled, readSecret)).filter((secret) => secret.isWrittenByUs);
+  await removeSecrets(client, copies);
   const accountCount = await detachAll(client);
   // Those of cert-manager, too, which leaves them behind.
   const certificates = { labelSelector: CERTIFICATES_LABEL };
   const secrets = namespace === undefined ? "/api/v1/secrets" : secretsPath(namespace);
-  await removeSecrets(client, { path: secrets, query: certificates });
+  await removeSecrets(client, await list(client, { path: secrets, query: certificates }, readSecret));
   const places = namespace === undefined ? await namespacesWithLease(client, lease) : [namespace];
   for (const place of places) await remove(client, `${leasesPath(place)}/${lease}`);
-  const left = await list(client, copies);
-  if (left.length > 0) {
+  const left = await list(client, labelled, readSecret);
+  const copiesLeft = left.filter((secret) => secret.isWrittenByUs).length;
+  if (copiesLeft > 0) {
     throw new StillRunningError(
-      `${left.length.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
+      `${copiesLeft.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
     );
   }
   for (const path of LEFT_OUTSIDE) await remove(client, path);
-  return { copies: copyCount, accounts: accountCount };
+  return { copies: copies.length, accounts: accountCount, left: left.map(({ id }) => id) };
 }
 
-async function removeSecrets(client: KubeClient, collection: Collection): Promise<number> {
-  const secrets = (await list(client, collection)).map(readMetadata);
-  await Promise.all(
-    secrets.map(({ namespace, name, uid }) => remove(client, secretPath(namespace, name), uid)),
-  );
-  return secrets.length;
+interface FoundSecret {
+  /** `namespace/name` */
+  readonly id: string;
+  readonly path: string;
+  readonly uid: string;
+  readonly isWrittenByUs: boolean;
 }
 
-async function namespacesWithLease(client: KubeClient, lease: string): Promise<readonly string[]> {
+function readSecret(secret: JsonObject): FoundSecret {
+  const { namespace, name, uid } = readMetadata(secret);
+  return {
+    id: `${namespace}/${name}`,
+    path: secretPath(namespace, name),
+    uid,
+    isWrittenByUs: isWrittenByUs(secret),
+  };
+}
+
+async function removeSecrets(client: KubeClient, secrets: readonly FoundSecret[]): Promise<void> {
+  await Promise.all(secrets.map(({ path, uid }) => remove(client, path, uid)));
+}
+
+function namespacesWithLease(client: KubeClient, lease: string): Promise<readonly string[]> {
   const query = { fieldSelector: `metadata.name=${lease}` };
-  const leases = await list(client, { path: "/apis/coordination.k8s.io/v1/leases", query });
-  return leases.map((object) => readMetadata(object).namespace);
+  const leases = { path: "/apis/coordination.k8s.io/v1/leases", query };
+  return list(client, leases, (object) => readMetadata(object).namespace);
 }
 
 /** Takes off what Pullpass added, and nothing else. */
 async function detachAll(client: KubeClient): Promise<number> {
   const accounts = createServiceAccountClient(client);
-  const all = (await list(client, { path: "/api/v1/serviceaccounts" })).map(readServiceAccountMetadata);
-  const attached = all.filter((account) => account.attached !== undefined);
+  const attached = await list(client, { path: "/api/v1/serviceaccounts" }, (object) => {
+    const account = readServiceAccountMetadata(object);
+    return account.attached === undefined ? undefined : account;
+  });
   await Promise.all(
     attached.map(async (account) => {
       for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-        const { kind } = await reconcileAccount(accounts, account, [], "background", () => true);
+        const { kind } = await reconcileAccount(accounts, account, [], "background");
         if (kind !== "conflict") return;
       }
       throw new StillRunningError(
@@ -110,15 +131,19 @@ async function detachAll(client: KubeClient): Promise<number> {
   return attached.length;
 }
 
-async function list(client: KubeClient, collection: Collection): Promise<readonly JsonObject[]> {
-  const objects: JsonObject[] = [];
-  await listPages(
-    client,
-    { ...collection, metadataOnly: true },
-    (object) => objects.push(object),
-    () => undefined,
-  );
-  return objects;
+/** What `read` makes of the metadata of each object, without those of which it makes nothing. */
+async function list<T>(
+  client: KubeClient,
+  collection: Collection,
+  read: (object: JsonObject) => T | undefined,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  const add = (object: JsonObject): void => {
+    const one = read(object);
+    if (one !== undefined) found.push(one);
+  };
+  await listPages(client, { ...collection, metadataOnly: true }, add, () => undefined);
+  return found;
 }
 
 /** With a uid: that object, and none that has its name by now. */

@@ -28,7 +28,8 @@ export interface SelfManagedOptions {
 }
 
 export interface SelfManagedContext {
-  readonly client: KubeClient;
+  /** Writes only while this replica leads. */
+  readonly client: Pick<KubeClient, "request">;
   readonly watches: Pick<ClusterWatches, "watchSecret" | "watchObject">;
   readonly namespace: string;
   readonly logger: Logger;

@@ -56,7 +56,7 @@ export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
   };
   const main = [
     start("namespaces", {
-      collection: { path: "/api/v1/namespaces" },
+      collection: { path: "/api/v1/namespaces", metadataOnly: true },
       toFact(object) {
         const namespace = readNamespace(object, intern);
         return { key: namespace.name, fact: namespace };

@@ -3,6 +3,8 @@
  * that an object has no other members. Members come from other people's JSON: `unknown` where no shape is promised.
  */
 
+import type { NamespaceProblem } from "./namespace-problem.ts";
+
 /** An object straight from JSON. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -27,6 +29,7 @@ export interface Namespace {
   readonly isTerminating: boolean;
   /** The accounts that its annotation lists for attachment. */
   readonly serviceAccounts: readonly string[];
+  readonly problems: readonly NamespaceProblem[];
 }
 
 /** What is known of the service account that a pod runs as. */

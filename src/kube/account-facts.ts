@@ -63,8 +63,14 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
   };
 }
 
+/** Nobody checks what an account lists: a megabyte of it, or a name of that length. No Secret has a longer name than this. */
+const MAX_NAMES = 256;
+const MAX_NAME_LENGTH = 253;
+
 export function namesIn(list: unknown): readonly string[] {
   return elementsOf(list)
     .map((entry) => textOf(entry, "name"))
-    .filter((name) => name !== undefined);
+    .filter((name) => name !== undefined)
+    .filter(({ length }) => length <= MAX_NAME_LENGTH)
+    .slice(0, MAX_NAMES);
 }

@@ -6,7 +6,7 @@ import type {
   StoredCertificates,
   WebhookRegistration,
 } from "../core/stored-certificates.ts";
-import type { KubeClient } from "./client.ts";
+import { KubeNotSentError, type KubeClient } from "./client.ts";
 import { readMetadata } from "./read-metadata.ts";
 import { causesOf, hasStatus } from "./refusals.ts";
 import { secretPath, secretsPath } from "./secrets.ts";
@@ -46,8 +46,13 @@ export function createCertificateWriter(
               });
         return readStoredCertificates(stored);
       } catch (error) {
-        // Created, changed or removed by somebody else meanwhile.
-        if (hasStatus(error, 409) || (over !== undefined && hasStatus(error, 404))) return undefined;
+        // Created, changed or removed by somebody else meanwhile, who may lead by now.
+        if (
+          error instanceof KubeNotSentError ||
+          hasStatus(error, 409) ||
+          (over !== undefined && hasStatus(error, 404))
+        )
+          return undefined;
         throw error;
       }
     },
@@ -72,8 +77,8 @@ export function createCertificateWriter(
         });
         return readRegistration(stored);
       } catch (error) {
-        if (hasStatus(error, 404, 409) || (hasStatus(error, 422) && causesOf(error).length === 0))
-          return undefined;
+        if (error instanceof KubeNotSentError || hasStatus(error, 404, 409)) return undefined;
+        if (hasStatus(error, 422) && causesOf(error).length === 0) return undefined;
         throw error;
       }
     },

@@ -15,6 +15,8 @@ export interface KubeRequest {
   readonly accept?: string;
   /** What the client's rate counts; a request without a lane does not wait for it (the lease, watches, events). */
   readonly lane?: Lane;
+  /** Asked each time when the request is about to be sent, after it has waited for its turn. False: it is not sent. */
+  readonly mayBeSent?: () => boolean;
 }
 
 export interface KubeWatchRequest {
@@ -33,9 +35,16 @@ export interface KubeClient {
   /**
    * The answer's object.
    *
-   * @throws KubeApiError for a status of 400 and above, KubeUnreachableError if there was no answer.
+   * @throws KubeApiError for a status of 400 and above, KubeUnreachableError if there was no answer, KubeNotSentError.
    */
   request(request: KubeRequest): Promise<JsonObject>;
+  /**
+   * The same for a list, whose items it hands on one after the other and leaves out of what it returns, so that no more
+   * than one of them is in memory.
+   *
+   * @throws the same, and whatever `onItem` throws. Some items were handed on by then.
+   */
+  list(request: KubeRequest, onItem: (item: JsonObject) => void): Promise<JsonObject>;
   /**
    * Hands on one event after the other until the stream ends, which resolves; aborting `signal` ends it, too. `onOpen` is
    * called once the API server has taken the watch.
@@ -78,4 +87,9 @@ export class KubeApiError extends Error {
 /** There was no answer: the connection failed, broke off or took too long. */
 export class KubeUnreachableError extends Error {
   override readonly name = "KubeUnreachableError";
+}
+
+/** `mayBeSent` said no. The API server knows nothing of the request. */
+export class KubeNotSentError extends Error {
+  override readonly name = "KubeNotSentError";
 }

@@ -4,7 +4,7 @@ import { GITOPS_ANNOTATIONS, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } 
 import type { Copy } from "../core/replication.ts";
 import type { CopyWriter, Lane, WriteOutcome } from "../replicator/ports.ts";
 import { hasCause, hasStatus } from "./refusals.ts";
-import type { KubeClient } from "./client.ts";
+import { KubeNotSentError, type KubeClient } from "./client.ts";
 import type { Intern } from "./intern.ts";
 import { DOCUMENT_KEY, isManaged, PULL_SECRET_TYPE, readCopy } from "./read-copy.ts";
 import { readMetadata } from "./read-metadata.ts";
@@ -23,7 +23,8 @@ import { getSecret, secretPath, secretsPath } from "./secrets.ts";
  * update: PATCH (apply) | 200                                          | written
  *                       | 422 about metadata.uid: it is another one    | lost
  *                       | 409 Conflict: there is none (any more)       | lost
- * remove: DELETE        | 200, 404: gone already, 409: another one     |
+ * remove: DELETE        | 200, 404: gone already, 409: another one     | removed
+ * any of them           | not sent                                     | not-leading
  */
 export function createCopyWriter(client: Pick<KubeClient, "request">, intern: Intern): CopyWriter {
   const written = (secret: JsonObject): WriteOutcome => ({
@@ -50,6 +51,7 @@ export function createCopyWriter(client: Pick<KubeClient, "request">, intern: In
           await client.request({ method: "POST", path: secretsPath(namespace), query, body, lane }),
         );
       } catch (error) {
+        if (error instanceof KubeNotSentError) return NOT_LEADING;
         if (hasStatus(error, 409) && error.reason === "AlreadyExists") {
           return findOut(namespace, copy.name, lane);
         }
@@ -78,6 +80,7 @@ export function createCopyWriter(client: Pick<KubeClient, "request">, intern: In
         });
         return written(secret);
       } catch (error) {
+        if (error instanceof KubeNotSentError) return NOT_LEADING;
         // A conflict can also mean that others wrote again and again meanwhile. The caller then finds the Secret again.
         if (hasStatus(error, 404, 409)) return { kind: "lost" };
         if (hasStatus(error, 422) && hasCause(error, "field", "metadata.uid")) return { kind: "lost" };
@@ -90,13 +93,17 @@ export function createCopyWriter(client: Pick<KubeClient, "request">, intern: In
       try {
         await client.request({ method: "DELETE", path: secretPath(namespace, name), body, lane });
       } catch (error) {
+        if (error instanceof KubeNotSentError) return NOT_LEADING;
         if (!hasStatus(error, 404, 409)) throw error;
       }
+      return { kind: "removed" };
     },
   };
 }
 
-function secretOf({ name, document, registries }: Copy, uid?: string): JsonObject {
+const NOT_LEADING = { kind: "not-leading" } as const;
+
+function secretOf({ name, data, registries }: Copy, uid?: string): JsonObject {
   return {
     apiVersion: "v1",
     kind: "Secret",
@@ -107,6 +114,6 @@ function secretOf({ name, document, registries }: Copy, uid?: string): JsonObjec
       labels: { [MANAGED_BY_LABEL]: MANAGER },
       annotations: { [REGISTRIES_ANNOTATION]: registries.join(","), ...GITOPS_ANNOTATIONS },
     },
-    data: { [DOCUMENT_KEY]: Buffer.from(document).toString("base64") },
+    data: { [DOCUMENT_KEY]: data },
   };
 }

@@ -1,13 +1,19 @@
 /** Ends what takes too long, or is not wanted any more. */
 
+export interface TimeLimit {
+  /** The whole time is left again. */
+  readonly extend: () => void;
+  /** From now on there is no limit. */
+  readonly lift: () => void;
+}
+
 export interface CutOff {
   /**
-   * Does `work` with a signal that aborts after `timeoutMs`, with `outer`, `endAll` or `close`. `work` may call `lift` to go
-   * on without the time limit.
+   * Does `work` with a signal that aborts after `timeoutMs`, with `outer`, `endAll` or `close`. `work` may move the time limit.
    *
    * @throws what `work` throws; once the signal is aborted, its reason instead, which says why.
    */
-  run<T>(work: (signal: AbortSignal, lift: () => void) => Promise<T>, outer?: AbortSignal): Promise<T>;
+  run<T>(work: (signal: AbortSignal, limit: TimeLimit) => Promise<T>, outer?: AbortSignal): Promise<T>;
   /** Ends what is under way now. */
   endAll(): void;
   /** And what is begun later. */
@@ -34,12 +40,15 @@ export function createCutOff(timeoutMs: number, onTimeout: () => void): CutOff {
       const lift = (): void => {
         clearTimeout(timer);
       };
+      const extend = (): void => {
+        timer.refresh();
+      };
       // Not AbortSignal.any: on Node 20 what it makes stays in memory for as long as the outer signal.
       outer?.addEventListener("abort", giveUp);
       underWay.add(giveUp);
       try {
         if (isClosed || outer?.aborted === true) giveUp();
-        return await work(control.signal, lift);
+        return await work(control.signal, { extend, lift });
       } catch (error) {
         throw control.signal.aborted ? control.signal.reason : error;
       } finally {

@@ -22,7 +22,7 @@ const MAX_NAME_PREFIX_LENGTH = 236;
 
 export interface EventRecorderOptions {
   readonly client: Pick<KubeClient, "request">;
-  /** Our own pod, which warnings without a Secret are about; where it is not known they are only logged. */
+  /** Our own pod, which warnings about nothing else are about; where it is not known they are only logged. */
   readonly pod?: { readonly namespace: string; readonly name: string; readonly uid?: string };
   /** Called with every warning that is not a repetition. */
   readonly log: (warning: ClusterWarning) => void;
@@ -45,13 +45,13 @@ interface WaitingEvent {
 
 interface InvolvedObject {
   readonly apiVersion: "v1";
-  readonly kind: "Secret" | "Pod";
+  readonly kind: "Secret" | "Namespace" | "Pod";
   readonly namespace: string;
   readonly name: string;
   readonly uid?: string;
 }
 
-/** `kubectl events -n NAMESPACE --for secret/NAME` prints what it writes. */
+/** `kubectl events -n NAMESPACE --for secret/NAME` prints what it writes, or `--for namespace/NAMESPACE`. */
 export function eventRecorder(options: EventRecorderOptions): Warn {
   const { client, pod, log, onFailure, monotonicMs = () => performance.now() } = options;
   const told = createRecentKeys({ maxAgeMs: REPEAT_AFTER_MS, maxKeys: MAX_REMEMBERED });
@@ -111,10 +111,12 @@ export function eventRecorder(options: EventRecorderOptions): Warn {
 }
 
 function involvedObject(
-  { secret }: ClusterWarning,
+  { secret, namespace }: ClusterWarning,
   pod: EventRecorderOptions["pod"],
 ): InvolvedObject | undefined {
   if (secret !== undefined) return { apiVersion: "v1", kind: "Secret", ...secret };
+  // In the namespace itself, where its users may read Events; those of objects without a namespace go to `default`.
+  if (namespace !== undefined) return { apiVersion: "v1", kind: "Namespace", namespace, name: namespace };
   return pod === undefined ? undefined : { apiVersion: "v1", kind: "Pod", ...pod };
 }
 

@@ -4,10 +4,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
 import type { Lane } from "../replicator/ports.ts";
 import { apiError } from "./api-error.ts";
-import { KubeApiError, KubeUnreachableError, type KubeClient, type KubeRequest } from "./client.ts";
+import {
+  KubeApiError,
+  KubeNotSentError,
+  KubeUnreachableError,
+  type KubeClient,
+  type KubeRequest,
+} from "./client.ts";
 import type { KubeConnection } from "./connection.ts";
 import { createCutOff } from "./cut-off.ts";
 import { readEvents } from "./read-events.ts";
+import { readItems } from "./read-items.ts";
 import type { RequestRate } from "./request-rate.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { createSender } from "./send.ts";
@@ -37,7 +44,7 @@ export interface HttpsClientOptions {
   readonly rate: RequestRate;
   readonly onRequest?: (facts: RequestFacts) => void;
   readonly onThrottled?: (facts: ThrottleFacts) => void;
-  /** A whole answer, or the head of a watch, has to be there by then. Default: 30 s. */
+  /** A whole answer, the head of a watch, or the next part of a list has to be there by then. Default: 30 s. */
   readonly timeoutMs?: number;
 }
 
@@ -46,9 +53,12 @@ const MAX_RETRIES = 5;
 
 interface Answer {
   readonly status: number;
+  /** Without the items of a list. */
   readonly text: string;
   readonly retryAfterMs: number | undefined;
 }
+
+type OnItem = (item: JsonObject) => void;
 
 export function createHttpsClient(options: HttpsClientOptions): KubeClient {
   const { connection, rate, onRequest, onThrottled, timeoutMs = 30_000 } = options;
@@ -60,17 +70,23 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
   const closing = new AbortController();
 
   /** Waits for the lane's turn, and reports. */
-  async function sendInTurn(request: KubeRequest): Promise<Answer> {
+  async function sendInTurn(request: KubeRequest, onItem: OnItem | undefined): Promise<Answer> {
     const askedAt = performance.now();
     const leave = request.lane === undefined ? undefined : await rate.enter(request.lane);
+    if (request.mayBeSent?.() === false) {
+      leave?.();
+      throw new KubeNotSentError(`${request.method} ${request.path}: it was not sent`);
+    }
     const waitedSeconds = (performance.now() - askedAt) / 1000;
     const report = stopwatch({ method: request.method, lane: request.lane, waitedSeconds });
     let status: number | undefined;
     try {
-      return await cutOff.run(async (signal) => {
-        const answer = await readAnswer(await sender.send(request, signal));
-        status = answer.status;
-        return answer;
+      return await cutOff.run(async (signal, limit) => {
+        const message = await sender.send(request, signal);
+        status = message.statusCode ?? 0;
+        return await (onItem === undefined || status >= 400
+          ? readAnswer(message)
+          : readListAnswer(message, onItem, limit.extend));
       });
     } finally {
       leave?.();
@@ -87,9 +103,9 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
     };
   }
 
-  async function sendUntilTaken(request: KubeRequest): Promise<Answer> {
+  async function sendUntilTaken(request: KubeRequest, onItem?: OnItem): Promise<Answer> {
     for (let retry = 0; ; retry++) {
-      const answer = await sendInTurn(request);
+      const answer = await sendInTurn(request, onItem);
       if (answer.retryAfterMs === undefined || retry === MAX_RETRIES) return answer;
       onThrottled?.({ status: answer.status, retryAfterSeconds: answer.retryAfterMs / 1000 });
       // Whoever is in a lane waits there for the end of the pause.
@@ -100,14 +116,26 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
     }
   }
 
+  async function request(asked: KubeRequest, onItem?: OnItem): Promise<JsonObject> {
+    const call = `${asked.method} ${asked.path}`;
+    const { status, text } = await sendUntilTaken(asked, onItem).catch((error: unknown) => {
+      throw unreachable(call, error);
+    });
+    if (status >= 400) throw apiError(call, status, text, asked.body !== undefined);
+    return parseObject(call, text);
+  }
+
   return {
-    async request(request) {
-      const call = `${request.method} ${request.path}`;
-      const { status, text } = await sendUntilTaken(request).catch((error: unknown) => {
-        throw unreachable(call, error);
-      });
-      if (status >= 400) throw apiError(call, status, text, request.body !== undefined);
-      return parseObject(call, text);
+    request: (asked) => request(asked),
+
+    async list(asked, onItem) {
+      const consumer = guardConsumer(onItem);
+      try {
+        return await request(asked, consumer.call);
+      } catch (error) {
+        consumer.rethrow();
+        throw error;
+      }
     },
 
     async watch({ path, query, accept }, onEvent, signal, onOpen) {
@@ -115,27 +143,20 @@ export function createHttpsClient(options: HttpsClientOptions): KubeClient {
       const request: KubeRequest = { method: "GET", path, query, ...(accept !== undefined && { accept }) };
       const report = stopwatch({ method: "WATCH", lane: undefined, waitedSeconds: 0 });
       let status: number | undefined;
-      let consumer: { readonly failure: unknown } | undefined;
+      const consumer = guardConsumer(onEvent);
       try {
-        await cutOff.run(async (cut, lift) => {
+        await cutOff.run(async (cut, limit) => {
           const answer = await sender.sendAlone(request, cut);
           status = answer.statusCode ?? 0;
           report(status);
           if (status >= 400) throw apiError(call, status, (await readAnswer(answer)).text, false);
-          lift();
+          limit.lift();
           onOpen?.();
-          await readEvents(answer, (event) => {
-            try {
-              onEvent(event);
-            } catch (failure) {
-              consumer = { failure };
-              throw failure;
-            }
-          });
+          await readEvents(answer, consumer.call);
         }, signal);
       } catch (error) {
         if (status === undefined) report(undefined);
-        if (consumer !== undefined) throw consumer.failure;
+        consumer.rethrow();
         if (!signal.aborted) throw unreachable(call, error);
       }
     },
@@ -162,6 +183,39 @@ async function readAnswer(answer: IncomingMessage): Promise<Answer> {
   return { status, text, retryAfterMs: retryAfterMs(status, answer.headers["retry-after"], Date.now()) };
 }
 
+/** However long the list is, it goes on for as long as something comes. */
+async function readListAnswer(answer: IncomingMessage, onItem: OnItem, onChunk: () => void): Promise<Answer> {
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      onChunk();
+      yield chunk;
+    }
+  }
+  return { status: answer.statusCode ?? 0, text: await readItems(chunks(), onItem), retryAfterMs: undefined };
+}
+
+/** Tells the errors of whoever is called back from those of the connection. */
+function guardConsumer<T>(callback: (value: T) => void): {
+  readonly call: (value: T) => void;
+  /** Throws what the callback threw, if it did. */
+  readonly rethrow: () => void;
+} {
+  let thrown: { readonly failure: unknown } | undefined;
+  return {
+    call(value) {
+      try {
+        callback(value);
+      } catch (failure) {
+        thrown = { failure };
+        throw failure;
+      }
+    },
+    rethrow() {
+      if (thrown !== undefined) throw thrown.failure;
+    },
+  };
+}
+
 /** No error of the parser is passed on: it quotes the text, and the text may be a Secret. */
 function parseObject(call: string, text: string): JsonObject {
   let value: unknown;
@@ -174,8 +228,8 @@ function parseObject(call: string, text: string): JsonObject {
   return value;
 }
 
-function unreachable(call: string, error: unknown): KubeApiError | KubeUnreachableError {
-  if (error instanceof KubeApiError) return error;
+function unreachable(call: string, error: unknown): Error {
+  if (error instanceof KubeApiError || error instanceof KubeNotSentError) return error;
   return new KubeUnreachableError(`${call}: ${reasonOf(error)}`, { cause: error });
 }
 

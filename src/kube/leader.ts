@@ -38,11 +38,30 @@ export interface LeaderElectionOptions extends LeaseName {
 export interface LeaderElection {
   /** False from the renew deadline on, whatever else hangs at that time. */
   isLeading(): boolean;
+  /** What it returns is true until the present term ends, and not in a later one. */
+  termCheck(): () => boolean;
   /**
    * Ends the term and the election, and gives the Lease up, so that another replica takes over at once. Who still writes
    * finishes that before. Does not fail: a Lease that cannot be given up expires.
    */
   release(): Promise<void>;
+}
+
+/**
+ * A client whose writes are sent only in the term in which they were asked for. A request may wait for its turn for longer
+ * than a term lasts, and another replica may write by then.
+ */
+export function onlyWhileLeading(
+  client: Pick<KubeClient, "request">,
+  election: () => Pick<LeaderElection, "termCheck"> | undefined,
+): Pick<KubeClient, "request"> {
+  const never = () => false;
+  return {
+    request: (request) =>
+      client.request(
+        request.method === "GET" ? request : { ...request, mayBeSent: election()?.termCheck() ?? never },
+      ),
+  };
 }
 
 export function startLeaderElection(options: LeaderElectionOptions): LeaderElection {
@@ -163,6 +182,10 @@ export function startLeaderElection(options: LeaderElectionOptions): LeaderElect
 
   return {
     isLeading,
+    termCheck() {
+      const present = term;
+      return () => present === term && isLeading();
+    },
     async release() {
       closing.abort();
       stepDown();

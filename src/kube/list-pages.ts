@@ -1,5 +1,5 @@
-/** Lists a collection in pages, so that it never stands in memory as a whole. */
-import { elementsOf, isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+/** Lists a collection: in pages, for the API server's sake, and of each page one object after the other, for ours. */
+import { textOf, type JsonObject } from "../core/kubernetes.ts";
 import type { KubeClient } from "./client.ts";
 
 export interface Collection {
@@ -11,10 +11,7 @@ export interface Collection {
   readonly metadataOnly?: boolean;
 }
 
-/**
- * A page of 200 copies is 400 KB of JSON, and some times that when it is parsed: what pages leave behind is most of what a
- * start takes in memory. A page of the largest Secrets, 1 MiB each, is still 200 MiB.
- */
+/** What the API server has in memory for us: 200 copies are 400 KB of JSON, and the largest Secrets 200 MiB. */
 const PAGE_SIZE = 200;
 
 /**
@@ -24,7 +21,7 @@ const PAGE_SIZE = 200;
  * @throws KubeApiError 410 when the listing took longer than the API server keeps its state (5 min): start over.
  */
 export async function listPages(
-  client: KubeClient,
+  client: Pick<KubeClient, "list">,
   { path, query, metadataOnly = false }: Collection,
   onObject: (object: JsonObject) => void,
   onPage: () => void,
@@ -32,17 +29,19 @@ export async function listPages(
 ): Promise<string> {
   let continuation: string | undefined;
   for (;;) {
-    const page = await client.request({
-      method: "GET",
-      path,
-      query: {
-        ...query,
-        limit: pageSize.toString(),
-        ...(continuation !== undefined && { continue: continuation }),
+    const page = await client.list(
+      {
+        method: "GET",
+        path,
+        query: {
+          ...query,
+          limit: pageSize.toString(),
+          ...(continuation !== undefined && { continue: continuation }),
+        },
+        ...(metadataOnly && { accept: metadataAccept("PartialObjectMetadataList") }),
       },
-      ...(metadataOnly && { accept: metadataAccept("PartialObjectMetadataList") }),
-    });
-    for (const item of elementsOf(page["items"])) if (isObject(item)) onObject(item);
+      onObject,
+    );
     onPage();
     continuation = textOf(page["metadata"], "continue");
     if (continuation === undefined || continuation === "") {

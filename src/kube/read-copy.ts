@@ -1,7 +1,8 @@
-/** Reads a Secret as a copy: a few members of it, and texts that many copies share only once. */
-import { textOf, type JsonObject } from "../core/kubernetes.ts";
+/** Reads a Secret as a copy: a few short texts, of which those that many copies share are kept once. */
+import { hash } from "node:crypto";
+import { elementsOf, isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
 import { GITOPS_ANNOTATIONS, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
-import type { ExistingCopy } from "../core/replication.ts";
+import { contentOf, type Digest, type ExistingCopy } from "../core/replication.ts";
 import type { Intern } from "./intern.ts";
 import { readMetadata } from "./read-metadata.ts";
 
@@ -9,25 +10,42 @@ import { readMetadata } from "./read-metadata.ts";
 export const PULL_SECRET_TYPE = "kubernetes.io/dockerconfigjson";
 export const DOCUMENT_KEY = ".dockerconfigjson";
 
+/** Kept in memory only: even a digest of a credential has no place in the cluster or in a log. */
+export const digest: Digest = (text) => hash("sha256", text, "base64");
+
 /** Whether a Secret, or its metadata alone, carries the label by which it is ours. */
 export function isManaged(secret: JsonObject): boolean {
   return textOf(readMetadata(secret).labels, MANAGED_BY_LABEL) === MANAGER;
 }
 
+/**
+ * Whether Pullpass wrote it, by the API server's own record: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+ * It takes the Secret or its metadata alone.
+ */
+export function isWrittenByUs({ metadata }: JsonObject): boolean {
+  const records = elementsOf(isObject(metadata) ? metadata["managedFields"] : undefined);
+  return records.some((record) => textOf(record, "manager") === MANAGER);
+}
+
 export function readCopy(secret: JsonObject, intern: Intern): ExistingCopy {
   const { uid, resourceVersion, annotations } = readMetadata(secret);
-  const registries = textOf(annotations, REGISTRIES_ANNOTATION);
   const isPullSecret = secret["type"] === PULL_SECRET_TYPE;
-  const content = isPullSecret ? textOf(secret["data"], DOCUMENT_KEY) : undefined;
+  const data = isPullSecret ? textOf(secret["data"], DOCUMENT_KEY) : undefined;
+  const registries = textOf(annotations, REGISTRIES_ANNOTATION);
+  const isOurs = isWrittenByUs(secret);
+  const isMarked =
+    isOurs &&
+    isManaged(secret) &&
+    Object.entries(GITOPS_ANNOTATIONS).every(([key, value]) => textOf(annotations, key) === value);
   return {
     uid,
     // Comparable as numbers: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
     version: Number(resourceVersion),
-    document: content === undefined ? undefined : intern(Buffer.from(content, "base64").toString("utf8")),
-    registries: registries === undefined ? undefined : intern(registries),
-    isMarked:
-      isManaged(secret) &&
-      Object.entries(GITOPS_ANNOTATIONS).every(([key, value]) => textOf(annotations, key) === value),
+    content:
+      isMarked && data !== undefined && registries !== undefined
+        ? intern(contentOf(data, registries, digest))
+        : undefined,
+    isWrittenByUs: isOurs,
     isUpdatable: isPullSecret && secret["immutable"] !== true,
   };
 }

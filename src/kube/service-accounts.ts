@@ -4,7 +4,8 @@ import { elementsOf, textOf, type JsonObject } from "../core/kubernetes.ts";
 import { ATTACHED_ANNOTATION, MANAGER } from "../core/labels.ts";
 import type { ServiceAccountClient } from "../replicator/ports.ts";
 import { causesOf, hasStatus } from "./refusals.ts";
-import type { KubeClient } from "./client.ts";
+import { KubeNotSentError, type KubeClient } from "./client.ts";
+import { digest } from "./read-copy.ts";
 import { readMetadata } from "./read-metadata.ts";
 
 /** The annotation by which pods of an account may use only the Secrets that it lists. */
@@ -16,19 +17,20 @@ export interface ServiceAccountMetadata {
   readonly name: string;
   readonly resourceVersion: string;
   readonly isMountableSecretsEnforced: boolean;
-  /** The names of the pull secrets that Pullpass added, joined by commas; undefined if it added none. */
+  /** The digest of the annotation that lists the pull secrets that Pullpass added; undefined if it added none. */
   readonly attached: string | undefined;
 }
 
 /** Reads a ServiceAccount or its PartialObjectMetadata. */
 export function readServiceAccountMetadata(account: JsonObject): ServiceAccountMetadata {
   const { namespace, name, resourceVersion, annotations } = readMetadata(account);
+  const attached = textOf(annotations, ATTACHED_ANNOTATION);
   return {
     namespace,
     name,
     resourceVersion,
     isMountableSecretsEnforced: textOf(annotations, ENFORCE_ANNOTATION) === "true",
-    attached: textOf(annotations, ATTACHED_ANNOTATION),
+    attached: attached === undefined ? undefined : digest(attached),
   };
 }
 
@@ -59,6 +61,7 @@ export function createServiceAccountClient(client: Pick<KubeClient, "request">):
         });
         return { kind: "patched", resourceVersion: readMetadata(account).resourceVersion };
       } catch (error) {
+        if (error instanceof KubeNotSentError) return { kind: "not-leading" };
         if (hasStatus(error, 404)) return { kind: "gone" };
         // A `test` that fails, as any operation that does not apply, is answered by 422 without a cause; a patch that
         // leads to an invalid object, which no second try makes valid, by 422 with causes.

@@ -17,7 +17,9 @@ export type WriteOutcome =
   /** The Secret is gone, or another one has its name by now. Nothing was written. */
   | { readonly kind: "lost" }
   /** The namespace is gone or on its way. Nothing was written. */
-  | { readonly kind: "namespace-gone" };
+  | { readonly kind: "namespace-gone" }
+  /** By the time that its turn came this replica did not write any more. Nothing was written. */
+  | { readonly kind: "not-leading" };
 
 /** Writes copies. */
 export interface CopyWriter {
@@ -26,8 +28,10 @@ export interface CopyWriter {
   /** Changes the Secret with that uid in place, and none other. */
   update(namespace: string, copy: Copy, uid: string, lane: Lane): Promise<WriteOutcome>;
   /** Removes the Secret with that uid; one that is gone is no error. */
-  remove(namespace: string, name: string, uid: string, lane: Lane): Promise<void>;
+  remove(namespace: string, name: string, uid: string, lane: Lane): Promise<RemoveOutcome>;
 }
+
+export type RemoveOutcome = { readonly kind: "removed" | "not-leading" };
 
 /** Reads and changes ServiceAccounts. */
 export interface ServiceAccountClient {
@@ -40,7 +44,8 @@ export interface ServiceAccountClient {
     operations: readonly PatchOperation[],
     lane: Lane,
   ): Promise<
-    { readonly kind: "patched"; readonly resourceVersion: string } | { readonly kind: "conflict" | "gone" }
+    | { readonly kind: "patched"; readonly resourceVersion: string }
+    | { readonly kind: "conflict" | "gone" | "not-leading" }
   >;
 }
 
@@ -50,8 +55,10 @@ export interface ClusterWarning {
   readonly reason: string;
   /** One sentence, nothing secret. */
   readonly message: string;
-  /** The Secret that it is about; without one, Pullpass's own pod. `kubectl events --for secret/NAME` shows it. */
+  /** The Secret that it is about. `kubectl events --for secret/NAME` shows it. */
   readonly secret?: { readonly namespace: string; readonly name: string; readonly uid?: string };
+  /** The name of the Namespace that it is about. Without it, and without a Secret, it is about Pullpass's own pod. */
+  readonly namespace?: string;
 }
 
 /** Tells people, by an Event; the same warning again is not written again for a while. Does not throw. */

@@ -5,7 +5,7 @@ import type { Lane, ServiceAccountClient } from "./ports.ts";
 /** What was done, or that somebody else was faster and the account has to be read again. */
 export type AccountResult =
   | { readonly kind: "patched"; readonly version: number }
-  | { readonly kind: "unchanged" | "conflict" | "gone" };
+  | { readonly kind: "unchanged" | "conflict" | "gone" | "not-leading" };
 
 /**
  * Reads the account each time: its list is replaced as a whole by every writer (it is atomic), and the watch shows only
@@ -16,13 +16,12 @@ export async function reconcileAccount(
   account: { readonly namespace: string; readonly name: string },
   wantedSecrets: readonly string[],
   lane: Lane,
-  mayWrite: () => boolean,
 ): Promise<AccountResult> {
   const { namespace, name } = account;
   const current = await client.read(namespace, name, lane);
   if (current === undefined) return { kind: "gone" };
   const operations = planAttachment(current, wantedSecrets);
-  if (operations.length === 0 || !mayWrite()) return { kind: "unchanged" };
+  if (operations.length === 0) return { kind: "unchanged" };
   const result = await client.patch(namespace, name, operations, lane);
   return result.kind === "patched"
     ? { kind: "patched", version: Number(result.resourceVersion) }

@@ -1,6 +1,7 @@
 /** Brings the copies of one namespace in order: carries out the plan, and notes how each write ended. */
 import type { Namespace } from "../core/kubernetes.ts";
 import {
+  LEAVE_REASONS,
   planReplication,
   type Copy,
   type ExistingCopy,
@@ -9,66 +10,82 @@ import {
 } from "../core/replication.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { CopyWriter, Lane, Warn, WriteOutcome } from "./ports.ts";
+import type { Tally } from "./progress.ts";
 
 export interface CopyReconciler {
   readonly copies: ObjectStore<ExistingCopy>;
   readonly writer: CopyWriter;
   readonly warn: Warn;
-  /** False from the moment on at which another replica may write; asked before each write. */
-  readonly mayWrite: () => boolean;
   readonly onWrite: (action: ReplicationAction["kind"], outcome: WriteOutcome["kind"]) => void;
 }
 
-/** What is left to do: nothing, look again at once, or look again some day because a Secret of others is in the way. */
-export type CopiesResult = "done" | "again" | "blocked";
+export interface CopiesResult extends Tally {
+  /**
+   * What is left to do: nothing, look again at once, or look again some day because a Secret of others is in the way. With
+   * `failed` the first error; with `not-leading` it is left to another replica.
+   */
+  readonly kind: "done" | "again" | "blocked" | "failed" | "not-leading";
+  readonly error?: unknown;
+}
 
-/**
- * The actions are independent of each other, so one that fails does not keep the others from being done.
- *
- * @throws the first error, once all actions have ended.
- */
+/** The actions are independent of each other, so one that fails does not keep the others from being done. */
 export async function reconcileCopies(
-  { copies, writer, warn, mayWrite, onWrite }: CopyReconciler,
+  { copies, writer, warn, onWrite }: CopyReconciler,
   namespace: Namespace,
   wanted: WantedCopies,
   lane: Lane,
 ): Promise<CopiesResult> {
   const actions = planReplication(namespace, wanted, copies.in(namespace.name));
+  const tally = { written: 0, removed: 0 };
   const results = await Promise.allSettled(actions.map((action) => act(action)));
   const failure = results.find((result) => result.status === "rejected");
-  if (failure !== undefined) throw failure.reason;
-  const outcomes = results.flatMap((result) => (result.status === "fulfilled" ? (result.value ?? []) : []));
-  if (outcomes.some(({ kind }) => kind === "lost" || kind === "exists")) return "again";
-  return outcomes.some(({ kind }) => kind === "foreign") ? "blocked" : "done";
+  if (failure !== undefined) return { kind: "failed", error: failure.reason, ...tally };
+  const kinds = new Set(results.map((result) => (result.status === "fulfilled" ? result.value : undefined)));
+  if (kinds.has("not-leading")) return { kind: "not-leading", ...tally };
+  if (kinds.has("lost") || kinds.has("exists")) return { kind: "again", ...tally };
+  return { kind: kinds.has("foreign") ? "blocked" : "done", ...tally };
 
-  async function act(action: ReplicationAction): Promise<WriteOutcome | undefined> {
-    if (!mayWrite()) return undefined;
+  async function act(action: ReplicationAction): Promise<WriteOutcome["kind"] | undefined> {
     switch (action.kind) {
       case "create":
         return note(action, action.copy, await writer.create(namespace.name, action.copy, lane));
       case "update":
         return note(action, action.copy, await writer.update(namespace.name, action.copy, action.uid, lane));
       case "replace":
-        await remove(action.copy.name, action.uid);
-        // Whoever may write by now finds the Secret missing, and creates it.
-        if (!mayWrite()) return undefined;
+        // Whoever leads by now finds the Secret missing, and creates it.
+        if ((await remove(action.copy.name, action.uid)) === "not-leading") return "not-leading";
         return note(action, action.copy, await writer.create(namespace.name, action.copy, lane));
-      case "remove":
-        await remove(action.name, action.uid);
+      case "remove": {
+        const kind = await remove(action.name, action.uid);
+        if (kind === "not-leading") return kind;
         onWrite("remove", "written");
+        tally.removed++;
         return undefined;
+      }
+      case "leave": {
+        const { name, reason } = action;
+        const { uid } = copies.in(namespace.name).get(name) ?? {};
+        const secret = { namespace: namespace.name, name, ...(uid === undefined ? {} : { uid }) };
+        warn({ reason, message: `Secret ${name} ${LEAVE_REASONS[reason]}`, secret });
+        return undefined;
+      }
     }
   }
 
-  async function remove(name: string, uid: string): Promise<void> {
-    await writer.remove(namespace.name, name, uid, lane);
-    if (copies.in(namespace.name).get(name)?.uid === uid) copies.remove(namespace.name, name);
+  async function remove(name: string, uid: string): Promise<"removed" | "not-leading"> {
+    const { kind } = await writer.remove(namespace.name, name, uid, lane);
+    const isGone = kind === "removed" && copies.in(namespace.name).get(name)?.uid === uid;
+    if (isGone) copies.remove(namespace.name, name);
+    return kind;
   }
 
-  function note(action: ReplicationAction, copy: Copy, outcome: WriteOutcome): WriteOutcome {
+  function note(action: ReplicationAction, copy: Copy, outcome: WriteOutcome): WriteOutcome["kind"] {
     onWrite(action.kind, outcome.kind);
     switch (outcome.kind) {
       case "written":
+        tally.written++;
+        copies.set(namespace.name, copy.name, outcome.existing);
+        break;
       case "exists":
         copies.set(namespace.name, copy.name, outcome.existing);
         break;
@@ -83,9 +100,10 @@ export async function reconcileCopies(
         });
         break;
       case "namespace-gone":
+      case "not-leading":
         break;
     }
-    return outcome;
+    return outcome.kind;
   }
 }
 

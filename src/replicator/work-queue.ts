@@ -21,6 +21,10 @@ export interface WorkQueue {
   add(key: string, lane: Lane): void;
   /** Adds the key in the background after some time, unless it is added before. */
   addLater(key: string, delayMs: number): void;
+  /** Whether the key waits, or is being worked on; not while it waits for a retry. */
+  has(key: string): boolean;
+  /** Whether a key that is being worked on was added meanwhile. */
+  comesAgain(key: string): boolean;
   /** Nothing is begun after a pause; what was begun goes on. */
   pause(): void;
   resume(): void;
@@ -108,6 +112,8 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
   return {
     add,
     addLater,
+    comesAgain: (key) => active.get(key) !== undefined,
+    has: (key) => active.has(key) || waiting.urgent.has(key) || waiting.background.has(key),
     pause() {
       isPaused = true;
     },

@@ -14,11 +14,12 @@ function idleReplicator(namespaces: ReadonlyMap<string, Namespace>): Replicator 
     writer: { create: refuse, update: refuse, remove: refuse },
     accounts: { read: refuse, patch: refuse },
     warn: () => undefined,
-    mayWrite: () => false,
+    digest: (text) => text,
     concurrency: 1,
     random: () => 0,
     onWrite: () => undefined,
     onFailure: () => undefined,
+    onReport: () => undefined,
   });
 }
 
@@ -28,14 +29,14 @@ const namespace = (name: string): Namespace => ({
   isOptedIn: true,
   isTerminating: false,
   serviceAccounts: [],
+  problems: [],
 });
 
 const copy = (version: number, uid = "uid"): ExistingCopy => ({
   uid,
   version,
-  document: "{}",
-  registries: "a",
-  isMarked: true,
+  content: "digest",
+  isWrittenByUs: true,
   isUpdatable: true,
 });
 

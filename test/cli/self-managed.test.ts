@@ -34,7 +34,7 @@ describe("certificates that are kept in the cluster", () => {
         timing: RENEWAL_TIMING,
       },
       {
-        client: { request: nobody, watch: nobody, reconnect: () => undefined, close: () => undefined },
+        client: { request: nobody },
         namespace: "pullpass",
         logger: pino({ enabled: false }),
         watches: {

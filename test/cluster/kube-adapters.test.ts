@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import type { Copy } from "../../src/core/replication.ts";
+import { contentOf, type Copy } from "../../src/core/replication.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { createCopyWriter } from "../../src/kube/copy-writer.ts";
 import { eventRecorder } from "../../src/kube/events.ts";
 import { createIntern } from "../../src/kube/intern.ts";
-import { readCopy } from "../../src/kube/read-copy.ts";
+import { digest, readCopy } from "../../src/kube/read-copy.ts";
 import { readNamespace } from "../../src/kube/read-namespace.ts";
 import { getSecret } from "../../src/kube/secrets.ts";
 import { createServiceAccountClient, readServiceAccountMetadata } from "../../src/kube/service-accounts.ts";
@@ -21,10 +21,13 @@ const NO_SUCH_UID = "00000000-0000-4000-8000-000000000000";
 
 function copyOf(password: string, registries: readonly string[] = ["team-a"]): Copy {
   const auth = Buffer.from(`made-up:${password}`).toString("base64");
+  const document = JSON.stringify({ auths: { "registry.example.com": { auth } } });
+  const data = Buffer.from(document).toString("base64");
   return {
     name: "pullpass-team-a",
-    document: JSON.stringify({ auths: { "registry.example.com": { auth } } }),
+    data,
     registries,
+    content: contentOf(data, registries.join(","), digest),
   };
 }
 
@@ -72,9 +75,8 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         existing: {
           uid: await uidOf("fresh"),
           version: expect.any(Number) as number,
-          document: copy.document,
-          registries: "team-a,hub",
-          isMarked: true,
+          content: copy.content,
+          isWrittenByUs: true,
           isUpdatable: true,
         },
       });
@@ -100,9 +102,9 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       await writer.create("known", first, "urgent");
       expect(await writer.create("known", copyOf("second"), "urgent")).toMatchObject({
         kind: "exists",
-        existing: { uid: await uidOf("known"), document: first.document },
+        existing: { uid: await uidOf("known"), content: first.content },
       });
-      expect(readCopy(await secretOf("known"), intern).document).toBe(first.document);
+      expect(readCopy(await secretOf("known"), intern).content).toBe(first.content);
     });
 
     it("leaves a foreign one of that name", async () => {
@@ -139,9 +141,8 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         expect(readCopy(await secretOf("rotated"), intern)).toEqual({
           uid,
           version: expect.any(Number) as number,
-          document: copy.document,
-          registries: `team-a,${password}`,
-          isMarked: true,
+          content: copy.content,
+          isWrittenByUs: true,
           isUpdatable: true,
         });
       }
@@ -158,11 +159,11 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       await cluster.kubectl.run([
         ...["patch", "secret", "pullpass-team-a", "--namespace=edited", `--patch=${patch}`],
       ]);
-      expect(readCopy(await secretOf("edited"), intern)).toMatchObject({ isMarked: false });
+      expect(readCopy(await secretOf("edited"), intern)).toMatchObject({ content: undefined });
 
       expect(await writer.update("edited", copyOf("first"), uid, "background")).toMatchObject({
         kind: "written",
-        existing: { uid, document: copyOf("first").document, registries: "team-a", isMarked: true },
+        existing: { uid, content: copyOf("first").content },
       });
       expect((await secretOf("edited"))["metadata"]).toMatchObject({
         labels: { "app.kubernetes.io/managed-by": "pullpass", team: "a" },
@@ -179,12 +180,34 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       expect((await secretOf("same"))["metadata"]).toEqual(metadata);
     });
 
+    it("takes over what has the label, the name and the content of a copy, but was written by others", async () => {
+      await createNamespace(cluster.kubectl, "restored");
+      await writer.create("restored", copyOf("first"), "urgent");
+      const { metadata, ...backup } = await cluster.kubectl.json<{ readonly metadata: object }>(
+        ...["get", "secret", "pullpass-team-a", "--namespace=restored"],
+      );
+      await cluster.kubectl.run(["delete", "secret", "pullpass-team-a", "--namespace=restored"]);
+      const { labels, annotations } = metadata as Readonly<Record<string, object>>;
+      const name = "pullpass-team-a";
+      await cluster.kubectl.create({
+        ...backup,
+        metadata: { name, namespace: "restored", labels, annotations },
+      });
+      const { uid, content, isWrittenByUs } = readCopy(await secretOf("restored"), intern);
+      expect([content, isWrittenByUs]).toEqual([undefined, false]);
+      expect(await writer.update("restored", copyOf("first"), uid, "background")).toMatchObject({
+        kind: "written",
+        existing: { content: copyOf("first").content, isWrittenByUs: true },
+      });
+      expect(readCopy(await secretOf("restored"), intern).isWrittenByUs).toBe(true);
+    });
+
     it("neither changes nor makes another Secret when the one to update is gone", async () => {
       await createNamespace(cluster.kubectl, "lost");
       await writer.create("lost", copyOf("first"), "urgent");
       expect(await writer.update("lost", copyOf("second"), NO_SUCH_UID, "urgent")).toEqual({ kind: "lost" });
       const uid = await uidOf("lost");
-      expect(readCopy(await secretOf("lost"), intern).document).toBe(copyOf("first").document);
+      expect(readCopy(await secretOf("lost"), intern).content).toBe(copyOf("first").content);
       await cluster.kubectl.run(["delete", "secret", "pullpass-team-a", "--namespace=lost"]);
       expect(await writer.update("lost", copyOf("second"), uid, "urgent")).toEqual({ kind: "lost" });
       expect(await getSecret(client, "lost", "pullpass-team-a", "urgent")).toBeUndefined();
@@ -228,6 +251,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       isOptedIn: true,
       isTerminating: false,
       serviceAccounts: ["builder", "default"],
+      problems: [],
     };
     expect(await read("team-a")).toEqual(expected);
     await terminate("team-a");
@@ -292,7 +316,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
           name: "default",
           resourceVersion: expect.stringMatching(/^\d+$/) as unknown,
           isMountableSecretsEnforced: true,
-          attached: "regcred",
+          attached: digest("regcred"),
         },
       ]);
     });

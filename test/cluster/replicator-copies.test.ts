@@ -103,13 +103,31 @@ await describeLevel("control-plane", "the copies of a namespace", () => {
 
   it("are not there without the label, and come and go with it", async () => {
     await createNamespace(cluster.kubectl, "unlabelled");
-    await createNamespace(cluster.kubectl, "mistaken", { "pullpass.dev/inject": "true" });
-    expect([...(await writesIn("unlabelled")), ...(await writesIn("mistaken"))]).toEqual([]);
+    expect(await writesIn("unlabelled")).toEqual([]);
     await label("unlabelled", "pullpass.dev/inject=enabled");
     await waitForCopies(client, "unlabelled", COPIES);
     await label("unlabelled", "pullpass.dev/inject-");
     await waitForCopies(client, "unlabelled", {});
     expect(await writesIn("unlabelled")).toHaveLength(4);
+    const lines = (await replica.log()).filter(({ namespace }) => namespace === "unlabelled");
+    expect(lines.map(({ msg, copies }) => [msg, copies])).toEqual([
+      ["namespace opted in: copies are in place", 2],
+      ["namespace opted out: copies are removed", 2],
+    ]);
+  });
+
+  it("are not there with another value of the label, and an event in the namespace says so", async () => {
+    await createNamespace(cluster.kubectl, "mistaken", { "pullpass.dev/inject": "true" });
+    const events = () => run("events", "--namespace=mistaken", "--for=namespace/mistaken", "--no-headers");
+    await waitUntil("the event", async () => (await events()).stdout.includes("Warning"));
+    await label("mistaken", "team=b");
+    expect(await writesIn("mistaken")).toEqual([]);
+    const lines = (await events()).stdout.trim().split("\n");
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /Warning +InjectLabelHasNoEffect +Namespace\/mistaken +The label pullpass.dev\/inject=true has no effect\. To opt the namespace in, set it to "enabled"\.$/,
+      ),
+    ]);
   });
 
   it("follow the labels that a registry asks for", async () => {

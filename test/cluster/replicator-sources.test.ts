@@ -178,6 +178,9 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
     await cluster.kubectl.create(basicAuth("made-up-1"));
     await waitForCopies(client, "app", copyWith("made-up-1"));
     expect(await replica.metric('pullpass_source_unreadable{registry="rotated"}')).toBeUndefined();
+    expect(await replica.log()).toContainEqual(
+      expect.objectContaining({ registry: "rotated", msg: "credentials can be read again" }),
+    );
   });
 
   it("reach every copy in place when their Secret changes, by one write each", async () => {
@@ -198,6 +201,8 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
       expect(copy?.metadata.uid).toBe(before[index]);
     }
     await sleep(QUIET_MS);
+    const lines = (await replica.log()).filter(({ msg }) => msg.startsWith("registries or credentials"));
+    expect(lines.at(-1)).toMatchObject({ registries: ["rotated"], namespaces: 3, written: 3, failed: 0 });
     expect((await auditedWrites(cluster)).slice(writesBefore).toSorted()).toEqual([
       "patch secrets app/pullpass-rotated",
       "patch secrets second/pullpass-rotated",
@@ -267,6 +272,32 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
     const auth = { type: "BasicAuth", username: "user", password: "made-up-6" };
     await installation.configure({ registries: [registry("rotated", auth)] });
     await waitForCopies(client, "app", copyWith("made-up-6"));
+  });
+
+  it("stay where they are though somebody made their Secret by copying a copy", async () => {
+    const { "pullpass-rotated": copy } = await waitForCopies(client, "app", copyWith("made-up-6"));
+    const labels = copy?.metadata.labels ?? {};
+    const { type = "", data = {} } = copy ?? {};
+    const original = secret("sources", "original", { type, data }, { labels });
+    const before = await cluster.kubectl.create<object>(original);
+    await sleep(QUIET_MS);
+    await installation.configure({
+      registries: [
+        registry(
+          "original",
+          { type: "Secret", namespace: "sources", name: "original" },
+          { address: "rotated.example.com" },
+        ),
+      ],
+    });
+    await waitForCopies(client, "app", { "pullpass-original": { "rotated.example.com": "user:made-up-6" } });
+    await waitUntil("the event", async () =>
+      /Warning +SourceHasOurLabel +Secret\/original +Secret original is the source of a registry's credentials, but has the label app.kubernetes.io\/managed-by=pullpass/.test(
+        (await cluster.kubectl.run(["events", "--for=secret/original", "--namespace=sources"])).stdout,
+      ),
+    );
+    await sleep(QUIET_MS);
+    expect(await cluster.kubectl.json("get", "secret", "original", "--namespace=sources")).toEqual(before);
   });
 
   it("are in no line of the log, and in no event", async () => {

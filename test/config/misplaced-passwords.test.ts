@@ -154,8 +154,8 @@ function serveFaults(configuration: Configuration): readonly unknown[] {
       secretChanges.push(onChange);
       return { asked: Promise.resolve(), close: () => undefined };
     },
-    onChange: (_sources, faults: readonly SourceFault[]) => {
-      report.report(faults);
+    onChange: (sources, faults: readonly SourceFault[]) => {
+      report.report(faults, sources);
     },
   });
   keeper.setConfiguration(configuration);

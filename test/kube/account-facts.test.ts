@@ -42,6 +42,14 @@ describe("keepAccountFacts", () => {
     });
   });
 
+  it("keeps a few names, however long a list somebody wrote", async () => {
+    const names = Array.from({ length: 10_000 }, (_, index) => `secret-${index.toString()}`);
+    const facts = factsWith(() => Promise.resolve(account("x".repeat(1_000_000), ...names)));
+    facts.onAccount(enforcing);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(names.slice(0, 256));
+  });
+
   it("knows nothing of an account that enforces nothing, does not any more, or is gone", async () => {
     const facts = factsWith(() => Promise.resolve(account()));
     facts.onAccount({ ...enforcing, isMountableSecretsEnforced: false });

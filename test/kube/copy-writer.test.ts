@@ -1,10 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { KubeApiError, KubeUnreachableError, type KubeClient } from "../../src/kube/client.ts";
+import {
+  KubeApiError,
+  KubeNotSentError,
+  KubeUnreachableError,
+  type KubeClient,
+} from "../../src/kube/client.ts";
 import { createCopyWriter } from "../../src/kube/copy-writer.ts";
 import { createIntern } from "../../src/kube/intern.ts";
 
-const COPY = { name: "pullpass-team-a", document: "{}", registries: ["team-a"] };
+const COPY = { name: "pullpass-team-a", data: "e30=", registries: ["team-a"], content: "digest" };
 
 function refusal(status: number, reason: string, details?: JsonObject): KubeApiError {
   return new KubeApiError(status, reason, { kind: "Status", details }, `${String(status)} ${reason}`);
@@ -31,6 +36,17 @@ describe("what a test cluster is never slow enough for", () => {
   it("is lost when others wrote the Secret again and again", async () => {
     const writer = writerThatMeets(refusal(409, "Conflict"));
     expect(await writer.update("team-a", COPY, "7c1f", "urgent")).toEqual({ kind: "lost" });
+  });
+});
+
+describe("a write that was not sent because this replica does not lead any more", () => {
+  it("is no fault", async () => {
+    const writer = () => writerThatMeets(new KubeNotSentError("made up"));
+    expect([
+      await writer().create("team-a", COPY, "urgent"),
+      await writer().update("team-a", COPY, "7c1f", "urgent"),
+      await writer().remove("team-a", COPY.name, "7c1f", "urgent"),
+    ]).toEqual([{ kind: "not-leading" }, { kind: "not-leading" }, { kind: "not-leading" }]);
   });
 });
 

@@ -70,7 +70,21 @@ describe("a warning", () => {
     ]);
   });
 
-  it("without a Secret is about our own pod, and without one of those only logged", () => {
+  it("about a Namespace is written there, where its users may read it", () => {
+    const { warn, written } = recorder();
+    warn({ reason: "InjectLabelHasNoEffect", message: "made up", namespace: "team-a" });
+    expect(written).toMatchObject([
+      {
+        path: "/api/v1/namespaces/team-a/events",
+        body: {
+          metadata: { namespace: "team-a" },
+          involvedObject: { apiVersion: "v1", kind: "Namespace", namespace: "team-a", name: "team-a" },
+        },
+      },
+    ]);
+  });
+
+  it("about nothing else is about our own pod, and without one of those only logged", () => {
     const warning = { reason: "SourceMissing", message: "there is no Secret registry-credentials" };
     const known = recorder();
     known.warn(warning);

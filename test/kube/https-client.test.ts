@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   KubeApiError,
+  KubeNotSentError,
   KubeUnreachableError,
   type KubeClient,
   type KubeRequest,
@@ -180,6 +181,126 @@ describe("a request", () => {
     client = createHttpsClient({ connection, rate: rateOfOne() });
     await expect(client.request(PODS)).rejects.toThrow(/ECONNREFUSED/);
     server = await startFakeApiServer(() => undefined);
+  });
+});
+
+describe("a list", () => {
+  const LIST: KubeRequest = { method: "GET", path: "/api/v1/secrets" };
+
+  it("hands on its items as they come, and returns the rest", async () => {
+    const items: unknown[] = [];
+    await start((_, response) => {
+      response.write('{"kind":"SecretList","metadata":{"resourceVersion":"7"},"items":[{"a":1},');
+      // The second item comes only after the first was handed on.
+      const timer = setInterval(() => {
+        if (items.length === 0) return;
+        clearInterval(timer);
+        response.end('{"a":2}]}');
+      }, 5);
+    });
+    expect(await client.list(LIST, (item) => items.push(item))).toEqual({
+      kind: "SecretList",
+      metadata: { resourceVersion: "7" },
+      items: [],
+    });
+    expect(items).toEqual([{ a: 1 }, { a: 2 }]);
+  });
+
+  it("may take as long as it takes, for as long as something comes", async () => {
+    await start(
+      ({ url }, response) => {
+        let count = 0;
+        response.write('{"items":[');
+        const timer = setInterval(() => {
+          if (++count < 10) response.write(`${count === 1 ? "" : ","}{}`);
+          else if (url.pathname === "/ends") response.end("]}");
+          else clearInterval(timer);
+        }, 100);
+        response.once("close", () => {
+          clearInterval(timer);
+        });
+      },
+      { timeoutMs: 500 },
+    );
+    const onItem = vi.fn();
+    await client.list({ ...LIST, path: "/ends" }, onItem);
+    expect(onItem).toHaveBeenCalledTimes(9);
+    await expect(client.list({ ...LIST, path: "/stops" }, onItem)).rejects.toThrow(
+      new KubeUnreachableError("GET /stops: no whole answer within 0.5 s"),
+    );
+  });
+
+  it("fails as any request does, and with the error of whoever takes the items", async () => {
+    const onThrottled = vi.fn();
+    await start(
+      ({ url }, response, index) => {
+        if (url.pathname === "/refused") refuse(response, 410, "Expired");
+        else if (url.pathname === "/html") response.end("<html>made-up-secret");
+        else if (index === 0) refuse(response, 429, "TooManyRequests", { headers: { "retry-after": "0" } });
+        else answer(response, { items: [{ a: 1 }] });
+      },
+      { onThrottled },
+    );
+    const onItem = vi.fn();
+    await client.list(LIST, onItem);
+    expect(onThrottled).toHaveBeenCalledOnce();
+    expect(onItem.mock.calls).toEqual([[{ a: 1 }]]);
+    await expect(client.list({ ...LIST, path: "/refused" }, onItem)).rejects.toMatchObject({ status: 410 });
+    await expect(client.list({ ...LIST, path: "/html" }, onItem)).rejects.toThrow(
+      new KubeUnreachableError("GET /html: the answer is no JSON object"),
+    );
+    const failure = new RangeError("made up");
+    await expect(
+      client.list(LIST, () => {
+        throw failure;
+      }),
+    ).rejects.toBe(failure);
+  });
+});
+
+describe("a request that may not be sent any more", () => {
+  it("is not sent when its turn comes, and takes nobody's place", async () => {
+    let mayBeSent = true;
+    let answerFirst: (() => void) | undefined;
+    await start(
+      (_, response, index) => {
+        if (index > 0) answer(response, {});
+        else answerFirst = () => response.end("{}");
+      },
+      { rate: createRequestRate({ perSecond: 1_000, burst: 1_000, concurrency: 2 }) },
+    );
+    // One of the background goes, and the others wait for its answer.
+    const first = client.request({ ...CREATE, lane: "background", mayBeSent: () => mayBeSent });
+    const waiting = Array.from({ length: 20 }, () =>
+      client.request({ ...CREATE, lane: "background", mayBeSent: () => mayBeSent }),
+    );
+    const others = client.request({ ...PODS, lane: "background" });
+    await vi.waitFor(() => {
+      expect(server.seen).toHaveLength(1);
+    });
+    mayBeSent = false;
+    answerFirst?.();
+    const results = await Promise.allSettled(waiting);
+    expect(results).toEqual(
+      results.map(() => ({ status: "rejected", reason: expect.any(KubeNotSentError) as unknown })),
+    );
+    await Promise.all([first, others]);
+    expect(server.seen.map(({ method }) => method)).toEqual(["POST", "GET"]);
+  });
+
+  it("is not sent a second time after the API server asked to wait, and not without a lane either", async () => {
+    let mayBeSent = true;
+    await start((_, response) => {
+      mayBeSent = false;
+      refuse(response, 429, "TooManyRequests", { headers: { "retry-after": "0" } });
+    });
+    for (const lane of [undefined, "urgent"] as const) {
+      mayBeSent = true;
+      await expect(
+        client.request({ ...CREATE, ...(lane && { lane }), mayBeSent: () => mayBeSent }),
+      ).rejects.toThrow(KubeNotSentError);
+    }
+    expect(server.seen).toHaveLength(2);
   });
 });
 

@@ -76,6 +76,21 @@ describe("a leader", () => {
     expect(calls).toEqual(["one started"]);
   });
 
+  it("says of what was begun in a term whether it lasts, and never again once it is over", async () => {
+    const one = start("one");
+    const before = one.termCheck();
+    await pass(1_000);
+    const first = one.termCheck();
+    expect([before(), first()]).toEqual([false, true]);
+    store.meddle = () => NEVER;
+    await pass(7_100);
+    expect(first()).toBe(false);
+    store.meddle = (_request, answer) => Promise.resolve().then(answer);
+    await pass(30_000);
+    expect(one.isLeading()).toBe(true);
+    expect([before(), first(), one.termCheck()()]).toEqual([false, false, true]);
+  });
+
   it("stays the leader through faults that are shorter than the deadline", async () => {
     const errors: unknown[] = [];
     const one = start("one", { onError: (error) => errors.push(error) });

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { createIntern } from "../../src/kube/intern.ts";
 import { readNamespace } from "../../src/kube/read-namespace.ts";
 
-function read(metadata: object, status?: object) {
-  return readNamespace({ metadata: { name: "team-a", ...metadata }, status }, createIntern());
+function read(metadata: object) {
+  return readNamespace({ metadata: { name: "team-a", ...metadata } }, createIntern());
 }
 
 describe("a Namespace", () => {
@@ -14,27 +14,41 @@ describe("a Namespace", () => {
       isOptedIn: false,
       isTerminating: false,
       serviceAccounts: [],
+      problems: [],
     });
   });
 
   it.each([
-    ["enabled", true],
-    ["disabled", false],
-    ["Enabled", false],
-    ["true", false],
-    ["", false],
-  ])("with the label %j opted in: %j", (value, isOptedIn) => {
+    ["enabled", true, []],
+    ["disabled", false, []],
+    ["Enabled", false, ["InjectLabelHasNoEffect"]],
+    ["true", false, ["InjectLabelHasNoEffect"]],
+    ["", false, ["InjectLabelHasNoEffect"]],
+  ])("with the label %j opted in: %j, and its problems are %j", (value, isOptedIn, problems) => {
     const labels = { "pullpass.dev/inject": value, "kubernetes.io/metadata.name": "team-a" };
-    expect(read({ labels })).toMatchObject({ labels, isOptedIn });
+    expect(read({ labels })).toMatchObject({ labels, isOptedIn, problems });
   });
 
   it.each([
-    [{}, { phase: "Active" }, false],
-    [{}, { phase: "Terminating" }, true],
-    [{ deletionTimestamp: "2026-01-01T00:00:00Z" }, { phase: "Active" }, true],
-    [{ deletionTimestamp: "2026-01-01T00:00:00Z" }, undefined, true],
-  ])("with %j and the status %j is on its way: %j", (metadata, status, isTerminating) => {
-    expect(read(metadata, status).isTerminating).toBe(isTerminating);
+    [{}, false],
+    [{ deletionTimestamp: "2026-01-01T00:00:00Z" }, true],
+  ])("with %j is being deleted: %j", (metadata, isTerminating) => {
+    expect(read(metadata).isTerminating).toBe(isTerminating);
+  });
+
+  it("is short, whatever somebody wrote into its labels and annotations", () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => `name-${index.toString()}`);
+    const labels = Object.fromEntries(many.map((name) => [name, name]));
+    const namespace = read({
+      labels: { ...labels, "pullpass.dev/inject": "enabled" },
+      annotations: { "pullpass.dev/service-accounts": many.join(","), many: many.join(",") },
+    });
+    expect(namespace).toMatchObject({
+      labels: {},
+      isOptedIn: false,
+      problems: ["LabelsTooLong", "TooManyServiceAccounts"],
+    });
+    expect(namespace.serviceAccounts).toEqual(many.slice(0, 100));
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { KubeApiError, KubeUnreachableError } from "../../src/kube/client.ts";
+import { KubeApiError, KubeNotSentError, KubeUnreachableError } from "../../src/kube/client.ts";
+import { digest } from "../../src/kube/read-copy.ts";
 import { createServiceAccountClient, readServiceAccountMetadata } from "../../src/kube/service-accounts.ts";
 
 describe("a fault of a ServiceAccount's request", () => {
@@ -11,6 +12,11 @@ describe("a fault of a ServiceAccount's request", () => {
     expect(await accountsThatMeet(refusal(409)).patch("team-a", "default", [], "urgent")).toEqual({
       kind: "conflict",
     });
+  });
+
+  it("is none where the patch was not sent because this replica does not lead any more", async () => {
+    const accounts = accountsThatMeet(new KubeNotSentError("made up"));
+    expect(await accounts.patch("team-a", "default", [], "urgent")).toEqual({ kind: "not-leading" });
   });
 
   it.each([
@@ -29,8 +35,8 @@ it.each([
   [undefined, false, undefined],
   [{}, false, undefined],
   [{ "kubernetes.io/enforce-mountable-secrets": "true" }, true, undefined],
-  [{ "kubernetes.io/enforce-mountable-secrets": "yes", "pullpass.dev/attached": "" }, false, ""],
-  [{ "pullpass.dev/attached": "pullpass-a,pullpass-b" }, false, "pullpass-a,pullpass-b"],
+  [{ "kubernetes.io/enforce-mountable-secrets": "yes", "pullpass.dev/attached": "" }, false, digest("")],
+  [{ "pullpass.dev/attached": "pullpass-a,pullpass-b" }, false, digest("pullpass-a,pullpass-b")],
 ])(
   "the metadata of an account with the annotations %j: enforced %j, attached %j",
   (annotations, isMountableSecretsEnforced, attached) => {

@@ -1,13 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ServiceAccount } from "../../src/core/attachment.ts";
 import type { Namespace } from "../../src/core/kubernetes.ts";
-import type { Copy, ExistingCopy, Source } from "../../src/core/replication.ts";
+import { catalogCopies, type Copy, type ExistingCopy, type Source } from "../../src/core/replication.ts";
 import {
   createReplicator,
   type Replicator,
   type ReplicatorOptions,
 } from "../../src/replicator/controller.ts";
 import type { ClusterWarning, WriteOutcome } from "../../src/replicator/ports.ts";
+import type { ReplicationReport } from "../../src/replicator/progress.ts";
 import { makeRegistry } from "../core/make-registry.ts";
 
 const namespace = (name: string, change: Partial<Namespace> = {}): Namespace => ({
@@ -16,8 +17,13 @@ const namespace = (name: string, change: Partial<Namespace> = {}): Namespace => 
   isOptedIn: true,
   isTerminating: false,
   serviceAccounts: [],
+  problems: [],
   ...change,
 });
+
+const digest = (text: string): string => `digest of ${text}`;
+/** Anything but what is wanted. */
+const OTHER = { content: "another" };
 
 function source(name: string, change: Partial<Source["registry"]> = {}, password = "made-up"): Source {
   const registry = {
@@ -33,16 +39,9 @@ function source(name: string, change: Partial<Source["registry"]> = {}, password
 }
 
 let version = 0;
-function existingFrom(copy: Copy): ExistingCopy {
+function existingFrom({ content }: Pick<Copy, "content">): ExistingCopy {
   version++;
-  return {
-    uid: `uid-${version.toString()}`,
-    version,
-    document: copy.document,
-    registries: copy.registries.join(","),
-    isMarked: true,
-    isUpdatable: true,
-  };
+  return { uid: `uid-${version.toString()}`, version, content, isWrittenByUs: true, isUpdatable: true };
 }
 
 /** A replicator over namespaces, whose writes succeed unless the test says otherwise. */
@@ -51,6 +50,7 @@ function replicate(names: readonly Namespace[], change: Partial<ReplicatorOption
   const writes: string[] = [];
   const warnings: ClusterWarning[] = [];
   const failures: unknown[] = [];
+  const reports: ReplicationReport[] = [];
   const succeed = (text: string, copy: Copy): Promise<WriteOutcome> => {
     writes.push(text);
     return Promise.resolve({ kind: "written", existing: existingFrom(copy) });
@@ -62,19 +62,20 @@ function replicate(names: readonly Namespace[], change: Partial<ReplicatorOption
       update: (where, copy, _, lane) => succeed(`update ${where}/${copy.name} ${lane}`, copy),
       remove: (where, name) => {
         writes.push(`remove ${where}/${name}`);
-        return Promise.resolve();
+        return Promise.resolve({ kind: "removed" });
       },
     },
     accounts: { read: () => Promise.resolve(undefined), patch: () => Promise.resolve({ kind: "gone" }) },
     warn: (warning) => warnings.push(warning),
-    mayWrite: () => true,
+    digest,
     concurrency: 4,
     random: () => 0,
     onWrite: () => undefined,
     onFailure: (_, error) => failures.push(error),
+    onReport: (report) => reports.push(report),
     ...change,
   });
-  return { replicator, namespaces, writes, warnings, failures };
+  return { replicator, namespaces, writes, warnings, failures, reports };
 }
 
 /** Waits until nothing is left to do, and hands out what was written since. */
@@ -128,9 +129,7 @@ describe("createReplicator", () => {
     replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, writes);
-    replicator.copies.set("one", "pullpass-a", {
-      ...existingFrom({ name: "", document: "{}", registries: [] }),
-    });
+    replicator.copies.set("one", "pullpass-a", existingFrom(OTHER));
     replicator.onCopy("one");
     expect(await settle(replicator, writes)).toEqual(["update one/pullpass-a background"]);
     replicator.copies.remove("one", "pullpass-a");
@@ -140,10 +139,7 @@ describe("createReplicator", () => {
 
   it("removes and creates where the Secret cannot be changed in place", async () => {
     const { replicator, writes } = replicate([namespace("one")]);
-    replicator.copies.set("one", "pullpass-a", {
-      ...existingFrom({ name: "", document: "{}", registries: [] }),
-      isUpdatable: false,
-    });
+    replicator.copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
     replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
     expect(await settle(replicator, writes)).toEqual([
@@ -206,10 +202,7 @@ describe("createReplicator", () => {
   });
 
   it("looks again where a copy is there that it did not know, or one it knew is gone", async () => {
-    const outcomes: WriteOutcome[] = [
-      { kind: "exists", existing: existingFrom({ name: "pullpass-a", document: "{}", registries: [] }) },
-      { kind: "lost" },
-    ];
+    const outcomes: WriteOutcome[] = [{ kind: "exists", existing: existingFrom(OTHER) }, { kind: "lost" }];
     const seen: string[] = [];
     const write = (text: string, copy: Copy): Promise<WriteOutcome> => {
       seen.push(text);
@@ -219,7 +212,7 @@ describe("createReplicator", () => {
       writer: {
         create: (_, copy) => write("create", copy),
         update: (_, copy) => write("update", copy),
-        remove: () => Promise.resolve(),
+        remove: () => Promise.reject(new Error("not expected")),
       },
     });
     replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
@@ -228,11 +221,9 @@ describe("createReplicator", () => {
     expect(seen).toEqual(["create", "update", "create"]);
   });
 
-  it("writes nothing once another replica may, and goes on with the other copies when one fails", async () => {
-    let mayWrite = true;
+  it("goes on with the other copies when one fails", async () => {
     const fail = Promise.reject(new Error("made to fail"));
     const { replicator, failures } = replicate([namespace("one")], {
-      mayWrite: () => mayWrite,
       writer: {
         create: (_, copy) =>
           copy.name === "pullpass-a"
@@ -247,10 +238,84 @@ describe("createReplicator", () => {
     await settle(replicator, []);
     expect(failures).toEqual([new Error("made to fail")]);
     expect([...replicator.copies.in("one").keys()]).toEqual(["pullpass-b"]);
-    mayWrite = false;
-    replicator.onNamespace("one");
+  });
+
+  it("forgets nothing, and does not create, once the writer says that another replica leads", async () => {
+    const notLeading = (): Promise<{ kind: "not-leading" }> => Promise.resolve({ kind: "not-leading" });
+    const { replicator, failures, reports } = replicate([namespace("one")], {
+      writer: {
+        create: () => Promise.reject(new Error("not expected")),
+        update: notLeading,
+        remove: notLeading,
+      },
+    });
+    replicator.copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
+    replicator.copies.set("one", "pullpass-b", existingFrom(OTHER));
+    replicator.copies.set("one", "pullpass-c", existingFrom(OTHER));
+    replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
+    replicator.start();
     await settle(replicator, []);
-    expect(failures).toHaveLength(1);
+    expect(replicator.copies.size).toBe(3);
+    expect([failures, reports]).toEqual([[], []]);
+  });
+
+  it("neither writes nor removes a source, whatever its labels say, and says why", async () => {
+    const { replicator, writes, warnings } = replicate([
+      namespace("one"),
+      namespace("two", { isOptedIn: false }),
+    ]);
+    const at = (name: string, where: string, secretName: string): Source => ({
+      ...source(name),
+      secret: { namespace: where, name: secretName },
+    });
+    replicator.copies.set("one", "pullpass-b", { ...existingFrom(OTHER), uid: "7c1f" });
+    replicator.copies.set("two", "original", existingFrom(OTHER));
+    replicator.setGoal({
+      sources: [at("a", "one", "pullpass-b"), at("b", "two", "original")],
+      attachedServiceAccounts: [],
+    });
+    replicator.start();
+    expect(await settle(replicator, writes)).toEqual(["create one/pullpass-a background"]);
+    expect(warnings).toEqual([
+      {
+        reason: "SourceHasNameOfCopy",
+        message:
+          "Secret pullpass-b is the source of a registry's credentials, but the copy of another registry has the same name. Pullpass does not write that copy here, and pods get the source instead. Rename the source, or set secretName of the other registry.",
+        secret: { namespace: "one", name: "pullpass-b", uid: "7c1f" },
+      },
+      {
+        reason: "SourceHasOurLabel",
+        message:
+          "Secret original is the source of a registry's credentials, but has the label app.kubernetes.io/managed-by=pullpass, which marks copies. Pullpass does not change or delete it. Remove the label.",
+        secret: { namespace: "two", name: "original", uid: expect.any(String) as string },
+      },
+    ]);
+  });
+
+  it("says of a namespace that what it asks for has no effect, if this replica leads", async () => {
+    const namespaces = [
+      namespace("one", {
+        isOptedIn: false,
+        labels: { "pullpass.dev/inject": "true" },
+        problems: ["InjectLabelHasNoEffect"],
+      }),
+      namespace("gone", { isTerminating: true, problems: ["LabelsTooLong"] }),
+    ];
+    const { replicator, warnings } = replicate(namespaces);
+    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    replicator.onNamespace("one");
+    expect(warnings).toEqual([]);
+    replicator.start();
+    replicator.onNamespace("one");
+    const warning = {
+      reason: "InjectLabelHasNoEffect",
+      message:
+        'The label pullpass.dev/inject=true has no effect. To opt the namespace in, set it to "enabled".',
+      namespace: "one",
+    };
+    // The recorder of Events knows what it told before.
+    expect(warnings).toEqual([warning, warning]);
+    await replicator.stop();
   });
 
   it("touches nothing in a namespace that is on its way out, and nothing of one that it does not know", async () => {
@@ -275,6 +340,130 @@ describe("createReplicator", () => {
         message: "No opted-in namespace has the labels that registry a asks for under namespaces.",
       },
     ]);
+  });
+});
+
+describe("createReplicator reports", () => {
+  const goal = (...sources: readonly Source[]) => ({ sources, attachedServiceAccounts: [] });
+  const NONE = { namespaces: 0, written: 0, removed: 0, serviceAccounts: 0, blocked: 0, failed: 0 };
+
+  async function started(names: readonly Namespace[], change: Partial<ReplicatorOptions> = {}) {
+    const setup = replicate(names, change);
+    const { replicator, reports } = setup;
+    replicator.setGoal(goal(source("a"), source("b")));
+    replicator.start();
+    await settle(replicator, []);
+    const takeReports = async (): Promise<readonly ReplicationReport[]> => {
+      await settle(replicator, []);
+      return reports.splice(0);
+    };
+    return { ...setup, takeReports };
+  }
+
+  it("the start of a term once, whether there was something to do or not", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => namespace(`ns-${index.toString()}`));
+    const { replicator, takeReports } = await started(names);
+    expect(await takeReports()).toEqual([{ kind: "started", ...NONE, namespaces: 20, written: 40 }]);
+    await replicator.stop();
+    replicator.start();
+    expect(await takeReports()).toEqual([{ kind: "started", ...NONE }]);
+  });
+
+  it("an opt-in, an opt-out and what was put right, each once, with the number of copies", async () => {
+    const { replicator, namespaces, takeReports } = await started([namespace("one", { isOptedIn: false })]);
+    await takeReports();
+    for (const isOptedIn of [true, false]) {
+      namespaces.set("one", namespace("one", { isOptedIn }));
+      replicator.onNamespace("one");
+      expect(await takeReports()).toEqual([
+        { kind: isOptedIn ? "opted-in" : "opted-out", namespace: "one", copies: 2 },
+      ]);
+      replicator.onNamespace("one");
+      expect(await takeReports()).toEqual([]);
+    }
+    namespaces.set("one", namespace("one"));
+    replicator.onNamespace("one");
+    await takeReports();
+    replicator.copies.set("one", "pullpass-a", existingFrom(OTHER));
+    replicator.copies.set("one", "pullpass-z", existingFrom(OTHER));
+    replicator.onCopy("one");
+    expect(await takeReports()).toEqual([{ kind: "corrected", namespace: "one", written: 1, removed: 1 }]);
+  });
+
+  it("an opt-in once where the watch shows a copy before its write is answered", async () => {
+    let answer: (() => void) | undefined;
+    const { replicator, namespaces, reports } = replicate([], {
+      writer: {
+        create: (_, copy) =>
+          new Promise((resolve) => {
+            answer = () => {
+              resolve({ kind: "written", existing: existingFrom(copy) });
+            };
+          }),
+        update: () => Promise.reject(new Error("not expected")),
+        remove: () => Promise.reject(new Error("not expected")),
+      },
+    });
+    replicator.setGoal(goal(source("a")));
+    replicator.start();
+    namespaces.set("one", namespace("one"));
+    replicator.onNamespace("one");
+    const [copy] = catalogCopies([source("a")], digest)(namespace("one")).copies;
+    replicator.copies.set("one", "pullpass-a", existingFrom(copy ?? OTHER));
+    replicator.onCopy("one");
+    answer?.();
+    await settle(replicator, []);
+    expect(reports.slice(1)).toEqual([{ kind: "opted-in", namespace: "one", copies: 1 }]);
+  });
+
+  it("a rotation of many namespaces once, at its end, with the registry", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => namespace(`ns-${index.toString()}`));
+    const { replicator, takeReports } = await started(names);
+    await takeReports();
+    replicator.setGoal(goal(source("a", {}, "rotated"), source("b")));
+    // A second change in the midst of the first is reported with it.
+    replicator.setGoal(goal(source("a", {}, "rotated")));
+    expect(await takeReports()).toEqual([
+      { kind: "changed", registries: ["a", "b"], ...NONE, namespaces: 20, written: 20, removed: 20 },
+    ]);
+    replicator.setGoal(goal(source("a", {}, "rotated")));
+    expect(await takeReports()).toEqual([]);
+  });
+
+  it("where it did not succeed, and a namespace that did later by itself", async () => {
+    let isBroken = true;
+    const { takeReports } = await started([namespace("one"), namespace("two")], {
+      writer: {
+        create: (where, copy) =>
+          isBroken && where === "two" && copy.name === "pullpass-b"
+            ? Promise.reject(new Error("quota"))
+            : Promise.resolve({ kind: "written", existing: existingFrom(copy) }),
+        update: () => Promise.reject(new Error("not expected")),
+        remove: () => Promise.reject(new Error("not expected")),
+      },
+    });
+    expect(await takeReports()).toEqual([{ kind: "started", ...NONE, namespaces: 2, written: 3, failed: 1 }]);
+    isBroken = false;
+    await vi.waitFor(async () => {
+      expect(await takeReports()).toEqual([{ kind: "corrected", namespace: "two", written: 1, removed: 0 }]);
+    });
+  });
+
+  it("the end of a change though a namespace goes meanwhile, and ServiceAccounts with it", async () => {
+    const { replicator, namespaces, reports } = replicate([namespace("one"), namespace("two")], {
+      concurrency: 1,
+      accounts: {
+        read: () =>
+          Promise.resolve({ resourceVersion: "1", imagePullSecrets: undefined, annotations: undefined }),
+        patch: () => Promise.resolve({ kind: "patched", resourceVersion: "2" }),
+      },
+    });
+    replicator.setGoal({ ...goal(source("a")), attachedServiceAccounts: ["default"] });
+    replicator.start();
+    namespaces.delete("two");
+    replicator.onNamespaceGone("two");
+    await settle(replicator, []);
+    expect(reports).toMatchObject([{ kind: "started", serviceAccounts: 1, failed: 0 }]);
   });
 });
 
@@ -330,7 +519,7 @@ describe("createReplicator, with ServiceAccounts", () => {
     await settle(replicator, writes);
     expect(accounts.patches).toEqual(["one/default"]);
     const echo = replicator.attached.in("one").get("default");
-    replicator.onAccount("one", "default", { version: echo?.version ?? 0, attached: "pullpass-a" });
+    replicator.onAccount("one", "default", { version: echo?.version ?? 0, attached: digest("pullpass-a") });
     await settle(replicator, writes);
     expect(accounts.patches).toHaveLength(1);
     replicator.onAccount("one", "default", { version: (echo?.version ?? 0) + 1, attached: undefined });

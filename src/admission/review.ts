@@ -1,6 +1,6 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
 import type { SkipReason } from "../core/decision.ts";
-import { isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { isObject, type JsonObject } from "../core/kubernetes.ts";
 import { leaveOutManagedFields, OBJECT } from "./managed-fields.ts";
 
 /** A review that can be answered: it says to whom the answer goes. */
@@ -29,9 +29,8 @@ export class NotAnAdmissionReviewError extends Error {
 }
 
 const API_GROUP = "admission.k8s.io/";
-
-/** API servers send UUIDs, of 36 characters. It goes into the answer and the log, so it must not be as long as the body. */
-const MAX_UID_LENGTH = 253;
+/** Of what an answer and the log repeat. A uid is a UUID of 36 characters; making ASCII of a long text costs much more than parsing it. */
+const MAX_REPEATED_LENGTH = 256;
 
 /** @throws NotAnAdmissionReviewError if there is no uid to answer to. */
 export function decodeReview(body: string): Review {
@@ -40,15 +39,18 @@ export function decodeReview(body: string): Review {
     throw new NotAnAdmissionReviewError("the body is not an AdmissionReview");
   }
   const { apiVersion, request } = review;
-  if (typeof apiVersion !== "string" || !apiVersion.startsWith(API_GROUP)) {
+  if (!isShortText(apiVersion) || !apiVersion.startsWith(API_GROUP)) {
     throw new NotAnAdmissionReviewError("the AdmissionReview is not of the group admission.k8s.io");
   }
-  const uid = textOf(request, "uid") ?? "";
-  if (!isObject(request) || uid === "") {
+  const uid = isObject(request) ? request["uid"] : undefined;
+  if (!isObject(request) || !isShortText(uid) || uid === "") {
     throw new NotAnAdmissionReviewError("the AdmissionReview has no request with a uid");
   }
-  if (uid.length > MAX_UID_LENGTH) throw new NotAnAdmissionReviewError("the uid of the request is too long");
   return { apiVersion, uid, request, unread: undefined };
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= MAX_REPEATED_LENGTH;
 }
 
 /**

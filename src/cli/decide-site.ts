@@ -1,13 +1,9 @@
 /** Decides on pods and templates in manifests, as the webhook would on the pods. */
-import type { BuildFinding } from "../core/builds/build-decision.ts";
-import type { Decision } from "../core/decision.ts";
 import type { JsonObject, Pod, ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
-import { planBuilds } from "../core/builds/plan-builds.ts";
 import { asPod } from "../core/pod.ts";
-import { decide } from "../core/policy.ts";
+import { decideInDetail, type DetailedDecision } from "../core/policy.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { WarningList } from "../core/warning.ts";
 import { namespaceLabelsIn, type PodSite } from "./manifest.ts";
 
 /** What the Namespaces among the documents are labelled with; nothing is known of any other. */
@@ -20,13 +16,10 @@ export function namespaceLabels(
   return (namespace) => (labels.get(namespace) as Labels | undefined) ?? "unknown";
 }
 
-export interface DecidedSite {
+export interface DecidedSite extends DetailedDecision {
   readonly pod: Pod;
   /** A template may go without metadata; the API server fills it in before it asks the webhook. */
   readonly hasMetadata: boolean;
-  readonly decision: Decision;
-  /** Of all builder containers, those that get nothing included. */
-  readonly findings: readonly BuildFinding[];
 }
 
 /** As for a new pod in a namespace that opted in. Undefined if there is no readable pod spec. */
@@ -42,10 +35,5 @@ export function decideSite(
   const pod = asPod(hasMetadata ? site.value : { ...site.value, metadata: {} });
   if (pod === undefined) return undefined;
   const context = { namespace: { isOptedIn: true, labels }, serviceAccount };
-  const decision = decide(pod, context, index);
-  const isLeftAlone =
-    decision.kind === "skip" && (decision.reason === "mirror-pod" || decision.reason === "pod-opted-out");
-  // The decision has warned already.
-  const findings = isLeftAlone ? [] : planBuilds(pod, context, index, new WarningList()).findings;
-  return { pod, hasMetadata, decision, findings };
+  return { pod, hasMetadata, ...decideInDetail(pod, context, index) };
 }

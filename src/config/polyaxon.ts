@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { InvalidAddressError, parseAddress, type Address } from "../core/address.ts";
+import { normalisePath } from "../core/builds/container-path.ts";
 import { readCredentialText, readUsername, Sensitive } from "../core/credential.ts";
 import { isObject } from "../core/kubernetes.ts";
 import type { ConfiguredRegistry } from "./configuration.ts";
@@ -92,7 +93,9 @@ function connectionRegistry(
       source: undefined,
       hosts: [],
       buildSource:
-        secret.mountPath === undefined ? undefined : { kind: "own-secret", directory: secret.mountPath },
+        secret.mountPath === undefined
+          ? undefined
+          : { kind: "own-secret", directory: normalisePath(secret.mountPath) },
       list: "connections",
       locate,
     },

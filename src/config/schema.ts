@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { InvalidAddressError, parseAddress } from "../core/address.ts";
-import { isMountable } from "../core/builds/build-container.ts";
+import { isMountable } from "../core/builds/container-path.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { readCredentialText, readUsername, type CredentialText } from "../core/credential.ts";
 import { missingUsername } from "../core/vendor-tokens.ts";
@@ -197,7 +197,7 @@ const builder = strictObject({
     .string()
     .refine(
       isMountable,
-      "must be an absolute path below the root, without .. and without a colon or a comma",
+      "must be an absolute path below the root of at most 512 characters, without .. and without a colon or a comma",
     ),
 });
 

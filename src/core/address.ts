@@ -81,22 +81,21 @@ export function parseAddress(input: string): Address {
 /** A repository's name cut where addresses are compared: see {@link splitRepository}. */
 export interface Repository {
   readonly authority: string;
-  readonly host: string;
-  readonly port: string;
   readonly path: string;
 }
 
 /** Cuts `domain/path` as kubelet's lookup does, at the first slash. */
 export function splitRepository(repositoryName: string): Repository {
   const slash = repositoryName.indexOf("/");
-  const authority = repositoryName.slice(0, slash);
-  const match = AUTHORITY.exec(authority);
-  return {
-    authority,
-    host: match?.[1] ?? match?.[2] ?? authority,
-    port: match?.[3] ?? "",
-    path: repositoryName.slice(slash + 1),
-  };
+  return { authority: repositoryName.slice(0, slash), path: repositoryName.slice(slash + 1) };
+}
+
+/** Cuts the authority of an image at its port. */
+export function splitPort(authority: string): Pick<Address, "host" | "port"> {
+  const bracket = authority.startsWith("[") ? authority.indexOf("]") : -1;
+  const colon = authority.indexOf(":", bracket + 1);
+  const host = colon < 0 ? authority : authority.slice(0, colon);
+  return { host: bracket < 0 ? host : host.slice(1, -1), port: colon < 0 ? "" : authority.slice(colon + 1) };
 }
 
 /*
@@ -112,13 +111,14 @@ export function addressCovers(address: Address, repository: Repository): boolean
 
 /** Whether an address would cover a repository if it were on the same port. */
 export function coversOnAnotherPort(address: Address, repository: Repository): boolean {
-  const onAnyPort = { ...address, port: repository.port, isWildcard: true };
-  return address.port !== repository.port && addressCovers(onAnyPort, repository);
+  const { port } = splitPort(repository.authority);
+  return address.port !== port && addressCovers({ ...address, port, isWildcard: true }, repository);
 }
 
 function coversHost(address: Address, repository: Repository): boolean {
   if (!address.isWildcard) return address.authority === repository.authority;
-  return address.port === repository.port && globMatches(address.host, repository.host);
+  const { host, port } = splitPort(repository.authority);
+  return address.port === port && globMatches(address.host, host);
 }
 
 function coversPath(prefix: string, path: string): boolean {
@@ -142,7 +142,7 @@ export function compareSpecificity(a: Address, b: Address): number {
  * `*` stands for any run of characters without a dot, also for none, so that only hosts with as many labels match.
  * Greedy with one point of return, so the time is bounded by the product of both lengths.
  */
-function globMatches(glob: string, text: string): boolean {
+export function globMatches(glob: string, text: string): boolean {
   let globIndex = 0;
   let textIndex = 0;
   let starIndex = -1;

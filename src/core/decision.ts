@@ -13,8 +13,11 @@ export const SKIP_REASONS = {
   "namespace-not-opted-in": "the namespace does not have the label pullpass.dev/inject=enabled",
   "pod-opted-out": "the pod has the label pullpass.dev/inject=disabled",
   "no-registry": "no registry that the namespace may use covers an image of the pod",
+  "labels-unknown":
+    "a registry that covers an image of the pod requires labels of the namespace, which are not known",
   "already-present": "the pod names every pull secret that its images need",
   "mountable-secrets-enforced": "the service account allows only the pull secrets that it lists",
+  "too-many-builders": "the pod has more containers that build images than Pullpass mounts credentials in",
 } as const;
 
 export type SkipReason = keyof typeof SKIP_REASONS;

@@ -30,17 +30,14 @@ export function explainImages(
     const { covering } = lookup;
     const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, labels);
     const needs = selectRegistries(covering, isPermitted);
-    const last = needs.at(-1);
-    // Those with the same address stand side by side, those that are less specific behind them.
-    const end = last === undefined ? covering.length : covering.findLastIndex(hasAddressOf(last)) + 1;
-    const withheld = covering.slice(0, end).filter((registry) => !isPermitted(registry));
+    const end = covering.findIndex((withOneAddress) => withOneAddress.some(isPermitted));
+    const withheld = covering
+      .slice(0, end < 0 ? undefined : end + 1)
+      .flat()
+      .filter((registry) => !isPermitted(registry));
     explanations.push({ image, needs, withheld });
   });
   return explanations;
-}
-
-function hasAddressOf({ address }: Registry): (registry: Registry) => boolean {
-  return (registry) => registry.address.text === address.text;
 }
 
 /** The sentences follow "if". */

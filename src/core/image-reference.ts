@@ -18,6 +18,7 @@
  * Before that the short forms of Docker Hub are filled in: a first component is a domain only if it holds a `.` or a
  * `:`, holds a capital, or is `localhost`; without a domain it is `docker.io`, and `library/` goes before a lone name.
  */
+import { quote } from "./warning.ts";
 
 /** The parts of an image reference. `domain/path` is what kubelet looks credentials up with. */
 export interface ImageReference {
@@ -72,7 +73,8 @@ const LEGACY_HUB = "index.docker.io";
 const OFFICIAL = "library/";
 const MAX_PATH_LENGTH = 255;
 
-const IDENTIFIER = /^[a-f0-9]{64}$/;
+const IDENTIFIER_LENGTH = 64;
+const IDENTIFIER = /^[a-f0-9]+$/;
 const HOST_CHARACTERS = /^[A-Za-z0-9.-]+$/;
 const LABEL_EDGE = /(?:^|\.)(?:-|\.|$)|-(?:\.|$)/;
 const BRACKETED = /^\[[a-fA-F0-9:]+\]$/;
@@ -104,7 +106,7 @@ export function parseImageReference(input: string): ImageReference {
 /** Like {@link parseImageReference}, for those to whom a text that is no reference is nothing out of the ordinary. */
 export function readImageReference(input: string): ImageReference | ImageReferenceFault {
   if (input === "") return "empty";
-  if (IDENTIFIER.test(input)) return "identifier";
+  if (input.length === IDENTIFIER_LENGTH && IDENTIFIER.test(input)) return "identifier";
 
   const [domain, remainder] = splitDomain(input);
 
@@ -171,7 +173,7 @@ function splitDomain(input: string): readonly [domain: string, remainder: string
 }
 
 function isDomain(text: string): boolean {
-  const bracket = text.lastIndexOf("]");
+  const bracket = text.startsWith("[") ? text.lastIndexOf("]") : -1;
   const colon = text.indexOf(":", bracket + 1);
   const host = colon < 0 ? text : text.slice(0, colon);
   const hasGoodPort = colon < 0 || DIGITS.test(text.slice(colon + 1));
@@ -191,9 +193,4 @@ function faultOfDigest(digest: string): ImageReferenceFault | undefined {
   if (length === undefined) return "digest-unsupported";
   if (value.length !== length) return "digest-length";
   return UPPERCASE_HEX.test(value) ? "digest-format" : undefined;
-}
-
-function quote(input: string): string {
-  const limit = 120;
-  return JSON.stringify(input.length > limit ? `${input.slice(0, limit)}…` : input);
 }

@@ -34,12 +34,12 @@ export interface Namespace {
 
 /** What is known of the service account that a pod runs as. */
 export interface ServiceAccountFacts {
-  /** The annotation `kubernetes.io/enforce-mountable-secrets` is `"true"`. */
+  /** Its annotation `kubernetes.io/enforce-mountable-secrets` is true. */
   readonly isMountableSecretsEnforced: boolean;
   /** The names in its `imagePullSecrets`. */
-  readonly pullSecretNames: readonly string[];
+  readonly pullSecretNames: ReadonlySet<string>;
   /** The names in its `secrets`: what its pods may mount if the list is enforced. */
-  readonly mountableSecretNames: readonly string[];
+  readonly mountableSecretNames: ReadonlySet<string>;
 }
 
 /** What is known of the build secret of a namespace. */

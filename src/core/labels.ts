@@ -20,6 +20,8 @@ export const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
 export const SERVICE_ACCOUNTS_ANNOTATION = "pullpass.dev/service-accounts";
 /** Written on a ServiceAccount: the pull secrets that were added to it, separated by commas. */
 export const ATTACHED_ANNOTATION = "pullpass.dev/attached";
+/** On a ServiceAccount: its pods may use only the Secrets that it lists; see {@link enforcesMountableSecrets}. */
+const ENFORCE_MOUNTABLE_SECRETS_ANNOTATION = "kubernetes.io/enforce-mountable-secrets";
 /** On every copy, with the value {@link MANAGER}: what carries it is ours to write and to remove. */
 export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 /** The value of that label, and the name under which the API server keeps track of the fields that we write. */
@@ -36,6 +38,15 @@ export const GITOPS_ANNOTATIONS: Readonly<Record<string, string>> = {
   "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
   "argocd.argoproj.io/sync-options": "Prune=false",
 };
+
+/** All that Go's `strconv.ParseBool` takes for true, by which the API server's ServiceAccount plugin reads the annotation. */
+const GO_TRUE: ReadonlySet<string> = new Set(["1", "t", "T", "true", "TRUE", "True"]);
+
+/** Whether a ServiceAccount with these annotations allows its pods only the Secrets that it lists. */
+export function enforcesMountableSecrets(annotations: Labels): boolean {
+  const value = valueOf(annotations, ENFORCE_MOUNTABLE_SECRETS_ANNOTATION);
+  return value !== undefined && GO_TRUE.has(value);
+}
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -84,11 +84,10 @@ export function patchPod(pod: Pod, injection: Injection): readonly AddOperation[
 
 /** A reinvocation adds to what the first call wrote. A registry may be there for pulls and for builds. */
 function listInjected(pod: Pod, { registries, build }: Injection): string {
-  const before = listAnnotationOf(pod, INJECTED_ANNOTATION);
+  const { entries, rest } = listAnnotationOf(pod, INJECTED_ANNOTATION);
   const now = registries.map((registry) => registry.name);
-  if (before.length === 0 && build === undefined) return now.join(",");
   const forBuilds = build === undefined ? [] : build.registries.map((registry) => registry.name);
-  return [...new Set([...before, ...now, ...forBuilds])].join(",");
+  return [...new Set([...entries, ...now, ...forBuilds]), ...(rest === "" ? [] : [rest])].join(",");
 }
 
 /** All annotations together may have 256 KiB, checked after us (k8s.io/apimachinery `TotalAnnotationSizeLimitB`). */

@@ -1,5 +1,5 @@
 /** Reads a pod: its images, its pull secrets, and what it says to Pullpass in labels and annotations. */
-import { elementsOf, isObject, textOf, type Pod } from "./kubernetes.ts";
+import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "./kubernetes.ts";
 
 /**
  * A pod, or the template of one, from JSON; undefined if it is none that can be read and appended to. What kubelet and
@@ -27,18 +27,19 @@ export type ImageField = "spec.initContainers" | "spec.containers" | "spec.volum
  */
 export function visitImages(
   pod: Pod,
-  visit: (image: unknown, field: ImageField, index: number) => void,
+  visit: (image: unknown, field: ImageField, index: number, holder: JsonObject) => void,
 ): void {
   for (const key of ["initContainers", "containers"] as const) {
     elementsOf(pod.spec[key]).forEach((container, index) => {
       if (isObject(container) && container["image"] !== undefined)
-        visit(container["image"], `spec.${key}`, index);
+        visit(container["image"], `spec.${key}`, index, container);
     });
   }
   elementsOf(pod.spec["volumes"]).forEach((volume, index) => {
-    const source = isObject(volume) ? volume["image"] : undefined;
+    if (!isObject(volume)) return;
+    const source = volume["image"];
     if (isObject(source) && source["reference"] !== undefined)
-      visit(source["reference"], "spec.volumes", index);
+      visit(source["reference"], "spec.volumes", index, volume);
   });
 }
 
@@ -47,11 +48,14 @@ export function describeLocation(field: ImageField, index: number): string {
   return `${field}[${index.toString()}].image${field === "spec.volumes" ? ".reference" : ""}`;
 }
 
-/** The names in `imagePullSecrets`. Entries without a name are legal, do nothing, and are passed over. */
-export function pullSecretNamesOf(pod: Pod): readonly string[] {
-  return elementsOf(pod.spec["imagePullSecrets"])
-    .map((entry) => textOf(entry, "name"))
-    .filter((name) => name !== undefined);
+/** Which of these names are not among the pod's `imagePullSecrets`. Entries without a name are legal, and do nothing. */
+export function missingPullSecrets(pod: Pod, names: Iterable<string>): ReadonlySet<string> {
+  const missing = new Set(names);
+  for (const entry of elementsOf(pod.spec["imagePullSecrets"])) {
+    const name = textOf(entry, "name");
+    if (name !== undefined) missing.delete(name);
+  }
+  return missing;
 }
 
 export function labelOf(pod: Pod, key: string): string | undefined {
@@ -62,10 +66,30 @@ export function annotationOf(pod: Pod, key: string): string | undefined {
   return textOf(pod.metadata["annotations"], key);
 }
 
-/** The entries of an annotation that holds a list, separated by commas, each once; blanks around them do not count. */
-export function listAnnotationOf(pod: Pod, key: string): readonly string[] {
-  const text = annotationOf(pod, key);
-  if (text === undefined) return [];
-  const entries = text.split(",").map((entry) => entry.trim());
-  return [...new Set(entries)].filter((entry) => entry !== "");
+/** A list in an annotation, separated by commas. */
+export interface AnnotatedList {
+  /** Without the blanks around them and without empty ones. */
+  readonly entries: ReadonlySet<string>;
+  /** What comes after as many entries as are read; mostly empty. */
+  readonly rest: string;
+}
+
+/**
+ * More than any pod has containers, or needs registries by name: `*` names them all. An entry costs thirty times what it takes to
+ * parse it as JSON, so that a text of nothing but commas would take long.
+ */
+const MAX_LIST_ENTRIES = 1024;
+
+export function listAnnotationOf(pod: Pod, key: string): AnnotatedList {
+  const text = annotationOf(pod, key) ?? "";
+  const entries = new Set<string>();
+  let start = 0;
+  for (let count = 0; count < MAX_LIST_ENTRIES && start < text.length; count++) {
+    const comma = text.indexOf(",", start);
+    const end = comma < 0 ? text.length : comma;
+    const entry = text.slice(start, end).trim();
+    if (entry !== "") entries.add(entry);
+    start = end + 1;
+  }
+  return { entries, rest: text.slice(start) };
 }

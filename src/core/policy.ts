@@ -1,131 +1,164 @@
 /** Decides what a new pod gets. */
-import { skip, type Decision } from "./decision.ts";
-import type { Pod, PodContext, ServiceAccountFacts } from "./kubernetes.ts";
-import {
-  BUILD_CONTAINERS_ANNOTATION,
-  INJECT_LABEL,
-  MIRROR_ANNOTATION,
-  REGISTRIES_ANNOTATION,
-} from "./labels.ts";
+import type { BuildFinding } from "./builds/build-decision.ts";
 import { planBuilds, type BuildPlan } from "./builds/plan-builds.ts";
-import {
-  annotationOf,
-  describeLocation,
-  labelOf,
-  listAnnotationOf,
-  pullSecretNamesOf,
-  visitImages,
-} from "./pod.ts";
-import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
-import { WarningList } from "./warning.ts";
+import { skip, type Decision, type SkipReason } from "./decision.ts";
+import type { Pod, PodContext, ServiceAccountFacts } from "./kubernetes.ts";
+import { INJECT_LABEL, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "./labels.ts";
+import { annotationOf, describeLocation, labelOf, listAnnotationOf, missingPullSecrets } from "./pod.ts";
+import { lookUpImages, type PodImage } from "./pod-images.ts";
+import { isPermittedIn, type Registry, type RegistryIndex } from "./registry.ts";
+import { quote, WarningList } from "./warning.ts";
 
 /*
  * The first row that holds decides. A pod needs pull secrets for its images and directories for its builders; a builder that
  * has an arrangement of its own, and one for which no registry has credentials, needs none.
  *
- * mirror pod | opted in | pod opted out | needed | lacking | the account allows | decision
- * yes        |          |               |        |         |                    | skip mirror-pod
- * no         | no       |               |        |         |                    | skip namespace-not-opted-in
- * no         | yes      | yes           |        |         |                    | skip pod-opted-out
- * no         | yes      | no            | none   |         |                    | skip no-registry
- * no         | yes      | no            | some   | none    |                    | skip already-present
- * no         | yes      | no            | some   | some    | none of them       | skip mountable-secrets-enforced
- * no         | yes      | no            | some   | some    | some or all        | inject those
+ * mirror pod | opted in | opted out | needed               | lacking | may be given         | decision
+ * yes        |          |           |                      |         |                      | skip mirror-pod
+ * no         | no       |           |                      |         |                      | skip namespace-not-opted-in
+ * no         | yes      | yes       |                      |         |                      | skip pod-opted-out
+ * no         | yes      | no        | none                 |         |                      | skip no-registry
+ * no         | yes      | no        | none but for labels  |         |                      | skip labels-unknown
+ *            |          |           | that are not known   |         |                      |
+ * no         | yes      | no        | some                 | none    |                      | skip already-present
+ * no         | yes      | no        | some                 | some    | none, by its account | skip mountable-secrets-enforced
+ * no         | yes      | no        | directories alone,   | some    | none                 | skip too-many-builders
+ *            |          |           | for too many         |         |                      |
+ * no         | yes      | no        | some                 | some    | some or all          | inject those
  */
 export function decide(pod: Pod, context: PodContext, index: RegistryIndex): Decision {
-  const { namespace, serviceAccount } = context;
-  if (annotationOf(pod, MIRROR_ANNOTATION) !== undefined) return skip("mirror-pod");
-  if (!namespace.isOptedIn) return skip("namespace-not-opted-in");
-  if (labelOf(pod, INJECT_LABEL) === "disabled") return skip("pod-opted-out");
+  return decideInDetail(pod, context, index).decision;
+}
 
-  const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, namespace.labels);
+/** A decision, and what was found out about each builder on the way, those that get nothing included. */
+export interface DetailedDecision {
+  readonly decision: Decision;
+  readonly findings: readonly BuildFinding[];
+}
+
+export function decideInDetail(pod: Pod, context: PodContext, index: RegistryIndex): DetailedDecision {
+  const { namespace } = context;
+  if (annotationOf(pod, MIRROR_ANNOTATION) !== undefined) return withoutFindings("mirror-pod");
+  if (!namespace.isOptedIn) return withoutFindings("namespace-not-opted-in");
+  if (labelOf(pod, INJECT_LABEL) === "disabled") return withoutFindings("pod-opted-out");
+
   const warnings = new WarningList();
-  const needed = new Set<Registry>();
-  const hasBuilder = addRegistriesOfImages(pod, index, isPermitted, needed, warnings);
-  addNamedRegistries(pod, index, isPermitted, needed, warnings);
-  const builds =
-    hasBuilder || annotationOf(pod, BUILD_CONTAINERS_ANNOTATION) !== undefined
-      ? planBuilds(pod, context, index, warnings)
-      : NO_BUILDS;
-  const isBuildForbidden = builds.findings.some(isForbidden);
-  if (needed.size === 0 && builds.injection === undefined && !isBuildForbidden) {
-    return skip("no-registry", warnings.texts());
-  }
+  const images = lookUpImages(pod, index);
+  const needed = findNeeded(pod, images, namespace.labels, index, warnings);
+  const builds = planBuilds(pod, images, context, index, warnings);
+  return { decision: decideOn(pod, needed, builds, context, index, warnings), findings: builds.findings };
+}
 
-  const present = pullSecretNamesOf(pod);
+function withoutFindings(reason: SkipReason): DetailedDecision {
+  return { decision: skip(reason), findings: [] };
+}
+
+/** The rows from the fourth on. */
+function decideOn(
+  pod: Pod,
+  { needed, isPartlyUnknown }: Needed,
+  builds: BuildPlan,
+  { serviceAccount }: PodContext,
+  index: RegistryIndex,
+  warnings: WarningList,
+): Decision {
+  const forbidden = builds.findings.map(forbiddenBecause).find((reason) => reason !== undefined);
+  if (needed.size === 0 && builds.injection === undefined && forbidden === undefined) {
+    return skip(isPartlyUnknown ? "labels-unknown" : "no-registry", warnings.texts());
+  }
+  const missing = missingPullSecrets(
+    pod,
+    Array.from(needed, ({ secretName }) => secretName),
+  );
   const registries: Registry[] = [];
-  const secretNames: string[] = [];
-  let lackingCount = 0;
+  const secretNames = new Set<string>();
   for (const registry of inConfigurationOrder(needed, index)) {
     const { secretName } = registry;
-    if (present.includes(secretName)) continue;
-    lackingCount++;
+    if (!missing.has(secretName)) continue;
     if (!allows(serviceAccount, secretName)) {
-      warnings.add(`the service account does not list pull secret ${secretName}, so the pod may not name it`);
+      warnings.add(
+        () => `the service account does not list pull secret ${secretName}, so the pod may not name it`,
+      );
       continue;
     }
     registries.push(registry);
-    if (!secretNames.includes(secretName)) secretNames.push(secretName);
+    secretNames.add(secretName);
   }
   if (registries.length === 0 && builds.injection === undefined) {
-    const reason = lackingCount > 0 || isBuildForbidden ? "mountable-secrets-enforced" : "already-present";
-    return skip(reason, warnings.texts());
+    const isForbidden = missing.size > 0 ? "mountable-secrets-enforced" : forbidden;
+    return skip(isForbidden ?? "already-present", warnings.texts());
   }
-  return { kind: "inject", registries, secretNames, build: builds.injection, warnings: warnings.texts() };
+  return {
+    kind: "inject",
+    registries,
+    secretNames: [...secretNames],
+    build: builds.injection,
+    warnings: warnings.texts(),
+  };
 }
 
-const NO_BUILDS: BuildPlan = { findings: [], injection: undefined };
-
-function isForbidden({ outcome }: BuildPlan["findings"][number]): boolean {
-  return outcome.kind === "skip" && outcome.reason === "mountable-secrets-enforced";
+/** Why a builder does not get the directory that it needs, where that is a reason for the whole pod. */
+function forbiddenBecause({ outcome }: BuildFinding): SkipReason | undefined {
+  if (outcome.kind === "mount") return undefined;
+  const { reason } = outcome;
+  return reason === "mountable-secrets-enforced" || reason === "too-many-builders" ? reason : undefined;
 }
 
-/** Returns whether an image is that of a builder. */
-function addRegistriesOfImages(
+/** What a pod's images and its annotation ask for. */
+interface Needed {
+  readonly needed: ReadonlySet<Registry>;
+  /** A registry was left out that asks for labels of the namespace, which are not known. */
+  readonly isPartlyUnknown: boolean;
+}
+
+function findNeeded(
   pod: Pod,
+  images: readonly PodImage[],
+  labels: PodContext["namespace"]["labels"],
   index: RegistryIndex,
-  isPermitted: (registry: Registry) => boolean,
-  needed: Set<Registry>,
   warnings: WarningList,
-): boolean {
-  let hasBuilder = false;
-  let coveringBefore: readonly Registry[] | undefined;
-  visitImages(pod, (image, field, position) => {
-    const lookup = typeof image === "string" ? index.lookUp(image) : NOT_A_TEXT;
-    if (lookup.kind === "invalid") {
-      warnings.add(`${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
-      return;
-    }
-    if (lookup.builder !== undefined) hasBuilder = true;
-    // A pod's images are mostly covered by the same registries, and what they need is there already.
-    if (lookup.covering === coveringBefore) return;
-    coveringBefore = lookup.covering;
-    for (const registry of selectRegistries(lookup.covering, isPermitted)) needed.add(registry);
-  });
-  return hasBuilder;
-}
+): Needed {
+  const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, labels);
+  const needed = new Set<Registry>();
+  let isPartlyUnknown = false;
 
-const NOT_A_TEXT = { kind: "invalid", reason: "it is not a text" } as const;
-
-/** The registries that the pod's annotation asks for by name, or all that its namespace may have for `*`. */
-function addNamedRegistries(
-  pod: Pod,
-  index: RegistryIndex,
-  isPermitted: (registry: Registry) => boolean,
-  needed: Set<Registry>,
-  warnings: WarningList,
-): void {
-  for (const name of listAnnotationOf(pod, REGISTRIES_ANNOTATION)) {
-    const named = index.byName.get(name);
-    const candidates = name === "*" ? index.registries : named === undefined ? [] : [named];
-    const permitted = candidates.filter(isPermitted);
+  // Each address is judged once, however many of the pod's images it covers.
+  const judged = new Map<readonly Registry[], boolean>();
+  const judge = (withOneAddress: readonly Registry[]): boolean => {
+    const permitted = withOneAddress.filter(isPermitted);
     for (const registry of permitted) needed.add(registry);
+    if (labels === "unknown" && permitted.length < withOneAddress.length) isPartlyUnknown = true;
+    return permitted.length > 0;
+  };
+  for (const { lookup, field, position } of images) {
+    if (lookup.kind === "invalid") {
+      warnings.add(() => `${describeLocation(field, position)}: not an image reference: ${lookup.reason}`);
+      continue;
+    }
+    for (const withOneAddress of lookup.covering) {
+      if (judged.getOrInsertComputed(withOneAddress, judge)) break;
+    }
+  }
+  // Not which one: its name is not ours to tell.
+  if (isPartlyUnknown) warnings.add(() => LABELS_UNKNOWN);
+
+  const named = listAnnotationOf(pod, REGISTRIES_ANNOTATION);
+  for (const name of named.entries) {
+    const registry = index.byName.get(name);
+    const candidates = name === "*" ? index.registries : registry === undefined ? [] : [registry];
+    const permitted = candidates.filter(isPermitted);
+    for (const candidate of permitted) needed.add(candidate);
     // One that is kept from this namespace is not told from one that does not exist: its name is not ours to confirm.
     if (permitted.length === 0 && name !== "*") {
-      warnings.add(`${REGISTRIES_ANNOTATION}: this namespace has no registry ${JSON.stringify(name)}`);
+      warnings.add(() => `${REGISTRIES_ANNOTATION}: this namespace has no registry ${quote(name)}`);
     }
   }
+  if (named.rest !== "") warnings.add(() => `${REGISTRIES_ANNOTATION}: it is too long to be read to its end`);
+  return { needed, isPartlyUnknown };
 }
+
+const LABELS_UNKNOWN =
+  "the labels of the namespace are not known, so a registry that asks for some of them was left out";
 
 function inConfigurationOrder(
   needed: ReadonlySet<Registry>,
@@ -136,5 +169,5 @@ function inConfigurationOrder(
 
 /** An account that enforces its list allows only what is on it (kubernetes.io/enforce-mountable-secrets). */
 function allows(account: ServiceAccountFacts | undefined, secretName: string): boolean {
-  return !account?.isMountableSecretsEnforced || account.pullSecretNames.includes(secretName);
+  return !account?.isMountableSecretsEnforced || account.pullSecretNames.has(secretName);
 }

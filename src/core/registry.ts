@@ -1,16 +1,11 @@
 /** Registries, and which of them an image needs. */
-import { addressCovers, compareSpecificity, splitRepository, type Address } from "./address.ts";
-import type { Builder } from "./builds/builders.ts";
-import {
-  IMAGE_REFERENCE_FAULTS,
-  readImageReference,
-  repositoryName,
-  type ImageReference,
-} from "./image-reference.ts";
+import { indexAddresses, type Covering } from "./address-index.ts";
+import { splitRepository, type Address } from "./address.ts";
+import { IMAGE_REFERENCE_FAULTS, readImageReference, type ImageReference } from "./image-reference.ts";
 import { selectorMatches, type Labels, type LabelSelector } from "./labels.ts";
 import {
+  indexBuilders,
   listBuilders,
-  recogniseBuilder,
   type ConfiguredBuilder,
   type RecognisedBuilder,
 } from "./builds/recognise-builder.ts";
@@ -23,7 +18,7 @@ export type Use = "pull" | "build";
 export type BuildSource =
   /** Merged with others into the one build secret of the namespace. */
   | { readonly kind: "build-secret" }
-  /** In the registry's own Secret, for the builders that read this directory, as a Polyaxon connection says. */
+  /** In the registry's own Secret, for the builders that read this directory (normalised), as a Polyaxon connection says. */
   | { readonly kind: "own-secret"; readonly directory: string };
 
 /** What the decision needs of one entry of the configuration. */
@@ -44,8 +39,8 @@ export type ImageLookup =
   | {
       readonly kind: "parsed";
       readonly reference: ImageReference;
-      /** All registries that cover the image, most specific address first, equal ones in configuration order. */
-      readonly covering: readonly Registry[];
+      /** All registries that cover the image, by address. Images that have an address in common have its list in common. */
+      readonly covering: Covering<Registry>;
       /** Undefined if its repository is that of no builder. */
       readonly builder: RecognisedBuilder | undefined;
     }
@@ -61,7 +56,7 @@ export interface RegistryIndex {
   /** Parses an image and finds what covers it. Does not throw. */
   lookUp(image: string): ImageLookup;
   /** As `covering` of a lookup, of those that have something for build pods. */
-  coveringBuilds(reference: ImageReference): readonly Registry[];
+  coveringBuilds(reference: ImageReference): Covering<Registry>;
 }
 
 /** Prepares registries and builders for lookups; registries that serve builds alone cover no image of a pod. */
@@ -71,46 +66,36 @@ export function indexRegistries(
 ): RegistryIndex {
   const registries = configured.filter((registry) => registry.use.includes("pull"));
   const buildRegistries = configured.filter((registry) => registry.buildSource !== undefined);
-  const forBuilds = sortBySpecificity(buildRegistries);
+  const findCovering = lookupByReference(registries);
+  const findBuilder = indexBuilders(listBuilders(builders));
   return {
     registries,
     byName: new Map(registries.map((registry) => [registry.name, registry])),
     buildRegistries,
-    lookUp: rememberLookups(imageLookup(sortBySpecificity(registries), listBuilders(builders))),
-    coveringBuilds: (reference) => covering(forBuilds, reference),
+    lookUp: rememberLookups((image) => {
+      const reference = readImageReference(image);
+      if (typeof reference === "string") {
+        return { kind: "invalid", reason: IMAGE_REFERENCE_FAULTS[reference] };
+      }
+      return {
+        kind: "parsed",
+        reference,
+        covering: findCovering(reference),
+        builder: findBuilder(reference),
+      };
+    }),
+    coveringBuilds: lookupByReference(buildRegistries),
   };
 }
 
-function sortBySpecificity(registries: readonly Registry[]): readonly Registry[] {
-  return registries.toSorted((a, b) => compareSpecificity(a.address, b.address));
-}
-
-function covering(mostSpecificFirst: readonly Registry[], reference: ImageReference): readonly Registry[] {
-  const repository = splitRepository(repositoryName(reference));
-  return mostSpecificFirst.filter((registry) => addressCovers(registry.address, repository));
-}
-
-/** A configuration gives a few combinations; only patterns for hosts could give more. */
-const MAX_SHARED_LISTS = 64;
-
-/** Images that the same registries cover share one list of them, so that a pod's images are told to need the same. */
-function imageLookup(
-  mostSpecificFirst: readonly Registry[],
-  builders: readonly Builder[],
-): (image: string) => ImageLookup {
-  const shared: (readonly Registry[])[] = [];
-  return (image) => {
-    const reference = readImageReference(image);
-    if (typeof reference === "string") return { kind: "invalid", reason: IMAGE_REFERENCE_FAULTS[reference] };
-    const found = covering(mostSpecificFirst, reference);
-    const list = shared.find((other) => isSameList(other, found)) ?? found;
-    if (list === found && shared.length < MAX_SHARED_LISTS) shared.push(found);
-    return { kind: "parsed", reference, covering: list, builder: recogniseBuilder(reference, builders) };
+function lookupByReference(
+  registries: readonly Registry[],
+): (reference: ImageReference) => Covering<Registry> {
+  const findCovering = indexAddresses(registries);
+  return (reference) => {
+    const { domain, path } = reference;
+    return findCovering(domain === "" ? splitRepository(path) : { authority: domain, path });
   };
-}
-
-function isSameList(one: readonly Registry[], other: readonly Registry[]): boolean {
-  return one.length === other.length && one.every((registry, position) => registry === other[position]);
 }
 
 /**
@@ -118,23 +103,21 @@ function isSameList(one: readonly Registry[], other: readonly Registry[]): boole
  * Only registries that `isPermitted` count, so that one kept from this namespace does not hide a wider one.
  */
 export function selectRegistries(
-  covering: readonly Registry[],
+  covering: Covering<Registry>,
   isPermitted: (registry: Registry) => boolean,
 ): readonly Registry[] {
-  const selected: Registry[] = [];
-  for (const registry of covering) {
-    const best = selected[0] ?? registry;
-    if (registry.address.text === best.address.text && isPermitted(registry)) selected.push(registry);
+  for (const withOneAddress of covering) {
+    const permitted = withOneAddress.filter(isPermitted);
+    if (permitted.length > 0) return permitted;
   }
-  return selected;
+  return [];
 }
 
 /**
- * Whether a namespace may have a registry. Labels that are not known (there is no cluster to ask) do not keep a
- * registry away: naming a secret that the namespace does not have gives nothing away.
+ * Whether a namespace may have a registry. Where its labels are not known, it may have what every namespace may: the name of
+ * any other registry is not ours to tell.
  */
 export function isPermittedIn(registry: Registry, labels: Labels | "unknown"): boolean {
-  return (
-    registry.namespaces === undefined || labels === "unknown" || selectorMatches(registry.namespaces, labels)
-  );
+  if (registry.namespaces === undefined) return true;
+  return labels !== "unknown" && selectorMatches(registry.namespaces, labels);
 }

@@ -15,13 +15,14 @@ export class WarningList {
   #texts: string[] | undefined;
   #leftOut = 0;
 
-  add(warning: string): void {
+  /** `write` is not called for a warning that nobody will read: a pod can give cause for a hundred thousand. */
+  add(write: () => string): void {
     this.#texts ??= [];
     if (this.#texts.length >= MAX_COUNT) {
       this.#leftOut++;
       return;
     }
-    const text = limit(warning);
+    const text = limit(write());
     if (!this.#texts.includes(text)) this.#texts.push(text);
   }
 
@@ -31,6 +32,11 @@ export class WarningList {
     // The last place says how many have none.
     return [...this.#texts.slice(0, -1), `and ${(this.#leftOut + 1).toString()} more warnings like these`];
   }
+}
+
+/** A text of others within a warning: in quotes, and cut, because what is cut off later is written all the same. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length <= MAX_LENGTH ? text : `${text.slice(0, MAX_LENGTH)}…`);
 }
 
 function limit(warning: string): string {

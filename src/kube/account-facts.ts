@@ -17,8 +17,8 @@ const RETRY_MS = 5000;
 
 const LISTS_NOTHING: ServiceAccountFacts = {
   isMountableSecretsEnforced: true,
-  pullSecretNames: [],
-  mountableSecretNames: [],
+  pullSecretNames: new Set(),
+  mountableSecretNames: new Set(),
 };
 
 /**
@@ -67,10 +67,10 @@ export function keepAccountFacts(client: Pick<ServiceAccountClient, "read">): Ac
 const MAX_NAMES = 256;
 const MAX_NAME_LENGTH = 253;
 
-export function namesIn(list: unknown): readonly string[] {
-  return elementsOf(list)
+export function namesIn(list: unknown): ReadonlySet<string> {
+  const names = elementsOf(list)
     .map((entry) => textOf(entry, "name"))
     .filter((name) => name !== undefined)
-    .filter(({ length }) => length <= MAX_NAME_LENGTH)
-    .slice(0, MAX_NAMES);
+    .filter(({ length }) => length <= MAX_NAME_LENGTH);
+  return new Set(names.slice(0, MAX_NAMES));
 }

@@ -1,15 +1,12 @@
 /** Reads and changes ServiceAccounts. */
 import type { ServiceAccount } from "../core/attachment.ts";
 import { elementsOf, textOf, type JsonObject } from "../core/kubernetes.ts";
-import { ATTACHED_ANNOTATION, MANAGER } from "../core/labels.ts";
+import { ATTACHED_ANNOTATION, enforcesMountableSecrets, MANAGER } from "../core/labels.ts";
 import type { ServiceAccountClient } from "../replicator/ports.ts";
 import { causesOf, hasStatus } from "./refusals.ts";
 import { KubeNotSentError, type KubeClient } from "./client.ts";
 import { digest } from "./read-copy.ts";
 import { readMetadata } from "./read-metadata.ts";
-
-/** The annotation by which pods of an account may use only the Secrets that it lists. */
-const ENFORCE_ANNOTATION = "kubernetes.io/enforce-mountable-secrets";
 
 /** What the metadata of a ServiceAccount tells. */
 export interface ServiceAccountMetadata {
@@ -29,7 +26,7 @@ export function readServiceAccountMetadata(account: JsonObject): ServiceAccountM
     namespace,
     name,
     resourceVersion,
-    isMountableSecretsEnforced: textOf(annotations, ENFORCE_ANNOTATION) === "true",
+    isMountableSecretsEnforced: enforcesMountableSecrets(annotations),
     attached: attached === undefined ? undefined : digest(attached),
   };
 }

@@ -40,7 +40,7 @@ describe("decodeReview", () => {
     ],
     [
       `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"${"x".repeat(254)}"}}`,
-      "the uid of the request is too long",
+      "the AdmissionReview has no request with a uid",
     ],
   ])("refuses %s", (body, message) => {
     expect(() => decodeReview(body)).toThrow(new NotAnAdmissionReviewError(message));

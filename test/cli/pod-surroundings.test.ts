@@ -7,7 +7,11 @@ import type { PodReader } from "../../src/kube/pod-reader.ts";
 const MANIFESTS = [
   { value: { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop", labels: { team: "a" } } } },
 ];
-const ACCOUNT = { isMountableSecretsEnforced: true, pullSecretNames: [], mountableSecretNames: [] };
+const ACCOUNT = {
+  isMountableSecretsEnforced: true,
+  pullSecretNames: new Set<string>(),
+  mountableSecretNames: new Set<string>(),
+};
 
 function refuse(message: string): Promise<never> {
   return Promise.reject(new KubeApiError(403, "Forbidden", {}, message));

@@ -117,7 +117,8 @@ await describeLevel("control-plane", "a pod that something is wrong with", () =>
       const { kubectl } = cluster;
       for (const namespace of ["with-us", "without-us"]) {
         await kubectl.run(["create", "serviceaccount", "strict", `--namespace=${namespace}`]);
-        const enforce = "kubernetes.io/enforce-mountable-secrets=true";
+        // One of the texts besides "true" that the API server takes for true.
+        const enforce = "kubernetes.io/enforce-mountable-secrets=1";
         await kubectl.run(["annotate", "serviceaccount", "strict", enforce, `--namespace=${namespace}`]);
       }
     });

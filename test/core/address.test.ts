@@ -123,7 +123,7 @@ describe("addressCovers", () => {
         const expected = new RegExp(`^${pattern.replaceAll(".", "[.]").replaceAll("*", "[^.]*")}$`).test(
           text,
         );
-        expect(addressCovers(address, { authority: text, host: text, port: "", path: "app" })).toBe(expected);
+        expect(addressCovers(address, { authority: text, path: "app" })).toBe(expected);
       }),
       { numRuns: 5000 },
     );
@@ -254,8 +254,6 @@ const addressText = fc
   )
   .map((parts) => parts.join(""));
 
-describe("splitRepository", () => {
-  it("keeps a first component that is no host, as kubelet does", () => {
-    expect(splitRepository("a]b/app")).toEqual({ authority: "a]b", host: "a]b", port: "", path: "app" });
-  });
+it("splitRepository keeps a first component that is no host, as kubelet does", () => {
+  expect(splitRepository("a]b/app")).toEqual({ authority: "a]b", path: "app" });
 });

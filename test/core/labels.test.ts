@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { formatSelector, selectorMatches, type LabelExpression } from "../../src/core/labels.ts";
+import {
+  enforcesMountableSecrets,
+  formatSelector,
+  selectorMatches,
+  type LabelExpression,
+} from "../../src/core/labels.ts";
 
 const ABSENT = {};
 const AMONG = { team: "a" };
@@ -64,4 +69,16 @@ describe("formatSelector", () => {
   ] as const)("writes %j as kubectl takes it", (text, selector) => {
     expect(formatSelector(selector)).toBe(text);
   });
+});
+
+// The rows of Go's strconv.ParseBool, and what it takes for an error, which the API server reads as false.
+it.each([
+  [["1", "t", "T", "true", "TRUE", "True"], true],
+  [["0", "f", "F", "false", "FALSE", "False"], false],
+  [["", "yes", "tRUE", " true", "2", undefined], false],
+] as const)("a list of mountable Secrets that is enforced by %j: %s", (values, expected) => {
+  for (const value of values) {
+    const annotations = value === undefined ? {} : { "kubernetes.io/enforce-mountable-secrets": value };
+    expect(enforcesMountableSecrets(annotations)).toBe(expected);
+  }
 });

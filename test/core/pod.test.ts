@@ -5,7 +5,7 @@ import {
   describeLocation,
   labelOf,
   listAnnotationOf,
-  pullSecretNamesOf,
+  missingPullSecrets,
   visitImages,
 } from "../../src/core/pod.ts";
 import { minimalPod, tweak } from "./minimal-pod.ts";
@@ -61,11 +61,11 @@ describe("visitImages", () => {
   });
 });
 
-it("pullSecretNamesOf passes over entries without a name", () => {
+it("missingPullSecrets passes over entries without a name", () => {
   const pod = tweak(minimalPod(), ({ spec }) => {
     spec.imagePullSecrets = [{}, { name: "a" }, null, { name: 1 }];
   });
-  expect(pullSecretNamesOf(pod)).toEqual(["a"]);
+  expect([...missingPullSecrets(pod, ["b", "a", "c"])]).toEqual(["b", "c"]);
 });
 
 it("labelOf finds own labels only", () => {
@@ -75,11 +75,21 @@ it("labelOf finds own labels only", () => {
   expect([labelOf(pod, "app"), labelOf(pod, "toString")]).toEqual(["web", undefined]);
 });
 
-it("listAnnotationOf divides at commas, drops blanks and says each entry once", () => {
-  const pod = tweak(minimalPod(), ({ metadata }) => {
-    metadata.annotations = { list: " a, ,b,a,", number: 1 };
+describe("listAnnotationOf", () => {
+  const listIn = (list: unknown) =>
+    listAnnotationOf(
+      tweak(minimalPod(), ({ metadata }) => void (metadata.annotations = { list })),
+      "list",
+    );
+
+  it("divides at commas, drops blanks and says each entry once", () => {
+    expect(listIn(" a, ,b,a,")).toEqual({ entries: new Set(["a", "b"]), rest: "" });
+    expect(listIn(1)).toEqual({ entries: new Set(), rest: "" });
+    expect(listIn(undefined)).toEqual({ entries: new Set(), rest: "" });
   });
-  expect(listAnnotationOf(pod, "list")).toEqual(["a", "b"]);
-  expect(listAnnotationOf(pod, "number")).toEqual([]);
-  expect(listAnnotationOf(pod, "absent")).toEqual([]);
+
+  it("leaves what comes after 1024 entries", () => {
+    expect(listIn(`${"a,".repeat(1023)}b,c, d`)).toEqual({ entries: new Set(["a", "b"]), rest: "c, d" });
+    expect(listIn(`${"a,".repeat(1023)}b`)).toEqual({ entries: new Set(["a", "b"]), rest: "" });
+  });
 });

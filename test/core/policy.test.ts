@@ -32,7 +32,11 @@ const useTwo = ({ spec }: PodDraft): void =>
   void (spec.containers = [{ image: "nginx" }, { image: "registry.example.com/team-a/app" }]);
 const NOT_OPTED_IN = { namespace: { isOptedIn: false, labels: {} } };
 const allowOnly = (...pullSecretNames: readonly string[]): Partial<PodContext> => ({
-  serviceAccount: { isMountableSecretsEnforced: true, pullSecretNames, mountableSecretNames: [] },
+  serviceAccount: {
+    isMountableSecretsEnforced: true,
+    pullSecretNames: new Set(pullSecretNames),
+    mountableSecretNames: new Set(),
+  },
 });
 
 describe("decide", () => {
@@ -63,8 +67,8 @@ describe("decide", () => {
   it("asks nothing of an account that does not enforce its list", () => {
     const serviceAccount = {
       isMountableSecretsEnforced: false,
-      pullSecretNames: [],
-      mountableSecretNames: [],
+      pullSecretNames: new Set<string>(),
+      mountableSecretNames: new Set<string>(),
     };
     expect(outcomeOf(decideFor(() => undefined, { serviceAccount }))).toBe("inject regcred");
   });
@@ -92,7 +96,7 @@ describe("decide", () => {
     expect(outcomeOf(decision)).toBe("inject regcred");
     expect(decision.warnings).toEqual([
       "spec.initContainers[0].image: not an image reference: the repository has to be lower case",
-      "spec.initContainers[1].image: not an image reference: it is not a text",
+      "spec.initContainers[1].image: not an image reference: it is not a string",
     ]);
   });
 });
@@ -103,7 +107,7 @@ describe("a registry limited to namespaces", () => {
   it.each([
     [{ team: "b" }, "inject limited-creds"],
     [{ team: "a" }, "skip no-registry"],
-    ["unknown", "inject limited-creds"],
+    ["unknown", "skip labels-unknown"],
   ] as const)("with the labels %j: %s", (labels, outcome) => {
     expect(outcomeOf(decideFor(useLimited, { namespace: { isOptedIn: true, labels } }))).toBe(outcome);
   });
@@ -161,8 +165,8 @@ describe("a pod that builds", () => {
   const allow = (pullSecrets: readonly string[], mountable: readonly string[]): Partial<PodContext> => ({
     serviceAccount: {
       isMountableSecretsEnforced: true,
-      pullSecretNames: pullSecrets,
-      mountableSecretNames: mountable,
+      pullSecretNames: new Set(pullSecrets),
+      mountableSecretNames: new Set(mountable),
     },
   });
 

@@ -4,7 +4,7 @@ import { WarningList } from "../../src/core/warning.ts";
 
 function limitWarnings(warnings: readonly string[]): readonly string[] {
   const list = new WarningList();
-  for (const warning of warnings) list.add(warning);
+  for (const warning of warnings) list.add(() => warning);
   return list.texts();
 }
 
@@ -29,6 +29,14 @@ describe("a list of warnings", () => {
     const nine = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
     expect(limitWarnings(nine.slice(0, 8))).toEqual(nine.slice(0, 8));
     expect(limitWarnings(nine)).toEqual([...nine.slice(0, 7), "and 2 more warnings like these"]);
+  });
+
+  it("does not write what it will not send", () => {
+    const list = new WarningList();
+    let written = 0;
+    for (let count = 0; count < 100; count++) list.add(() => (++written).toString());
+    expect(written).toBe(8);
+    expect(list.texts().at(-1)).toBe("and 93 more warnings like these");
   });
 
   it("makes whatever it is given fit for a header of the API server", () => {

@@ -19,7 +19,11 @@ beforeAll(async () => {
     }),
     serviceAccount: (_namespace, name) =>
       name === "strict"
-        ? { isMountableSecretsEnforced: true, pullSecretNames: ["other"], mountableSecretNames: [] }
+        ? {
+            isMountableSecretsEnforced: true,
+            pullSecretNames: new Set(["other"]),
+            mountableSecretNames: new Set(),
+          }
         : undefined,
   });
 });

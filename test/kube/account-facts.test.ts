@@ -31,14 +31,14 @@ describe("keepAccountFacts", () => {
     facts.onAccount(enforcing);
     expect(facts.of("shop", "default")).toEqual({
       isMountableSecretsEnforced: true,
-      pullSecretNames: [],
-      mountableSecretNames: [],
+      pullSecretNames: new Set(),
+      mountableSecretNames: new Set(),
     });
     await vi.advanceTimersByTimeAsync(0);
     expect(facts.of("shop", "default")).toEqual({
       isMountableSecretsEnforced: true,
-      pullSecretNames: ["regcred"],
-      mountableSecretNames: ["pullpass.build"],
+      pullSecretNames: new Set(["regcred"]),
+      mountableSecretNames: new Set(["pullpass.build"]),
     });
   });
 
@@ -73,7 +73,7 @@ describe("keepAccountFacts", () => {
     expect(read).toHaveBeenCalledTimes(1);
     facts.onAccount({ ...enforcing, resourceVersion: "2" });
     // What was known counts until the new list is there.
-    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(["regcred"]);
+    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(new Set(["regcred"]));
     expect(read).toHaveBeenCalledTimes(2);
   });
 
@@ -82,8 +82,8 @@ describe("keepAccountFacts", () => {
     const facts = factsWith(() => answers.shift() ?? Promise.resolve(undefined));
     facts.onAccount(enforcing);
     await vi.advanceTimersByTimeAsync(0);
-    expect(facts.of("shop", "default")?.pullSecretNames).toEqual([]);
+    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(new Set());
     await vi.advanceTimersByTimeAsync(5000);
-    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(["regcred"]);
+    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(new Set(["regcred"]));
   });
 });

@@ -35,6 +35,7 @@ it.each([
   [undefined, false, undefined],
   [{}, false, undefined],
   [{ "kubernetes.io/enforce-mountable-secrets": "true" }, true, undefined],
+  [{ "kubernetes.io/enforce-mountable-secrets": "1" }, true, undefined],
   [{ "kubernetes.io/enforce-mountable-secrets": "yes", "pullpass.dev/attached": "" }, false, digest("")],
   [{ "pullpass.dev/attached": "pullpass-a,pullpass-b" }, false, digest("pullpass-a,pullpass-b")],
 ])(

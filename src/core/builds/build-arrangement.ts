@@ -7,6 +7,7 @@ import {
   mountPathsOf,
   variableOf,
 } from "./build-container.ts";
+import { isSamePath } from "./container-path.ts";
 import type { BuildSkipReason } from "./build-decision.ts";
 import type { BuildTarget } from "./build-target.ts";
 import type { Builder } from "./builders.ts";
@@ -19,6 +20,7 @@ import { elementsOf, type JsonObject } from "../kubernetes.ts";
  * what is seen                                        | reason
  * lists that nothing can be appended to               | unknown-shape
  * a mount at, above or below the directory            | mounts-there; also what an earlier call of ours added
+ * not named by the annotation, a script is too long   | script-too-long
  * not named by the annotation, brings its credentials | brings-its-own
  * not named by the annotation, does not run a builder | builder-not-run
  * the variable says another place, or nobody knows    | sets-the-variable
@@ -26,19 +28,20 @@ import { elementsOf, type JsonObject } from "../kubernetes.ts";
  */
 /** Why a container is left as it is, whatever credentials there are; undefined if it is not. */
 export function arrangementOf(
-  { pod, container, builder, words, isNamed }: BuilderContainer,
+  { pod, container, builder, words, isCommandWhole, isNamed }: BuilderContainer,
   { directory, variables }: BuildTarget,
 ): BuildSkipReason | undefined {
   if (!canBeAppendedTo(container) || !isListOrNone(pod.spec["volumes"])) return "unknown-shape";
   if (mountAround(container, directory) !== undefined) return "mounts-there";
   if (!isNamed) {
+    if (!isCommandWhole) return "script-too-long";
     if (bringsOwnCredentials([...words, ...mountPathsOf(container)])) return "brings-its-own";
     if (!runsBuilder(builder, container, words)) return "builder-not-run";
   }
   for (const { name, value, mode } of variables) {
     const variable = variableOf(container, name);
     if (variable.kind === "computed") return "sets-the-variable";
-    if (variable.kind === "text" && variable.value.replace(/\/+$/, "") !== value) return "sets-the-variable";
+    if (variable.kind === "text" && !isSamePath(variable.value, value)) return "sets-the-variable";
     if (variable.kind === "perhaps" && mode === "needed") return "may-set-the-variable";
   }
   return undefined;

@@ -1,5 +1,6 @@
 /** Reads a container as far as builders go: its words, its variables, its user and what it mounts. */
 import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
+import { isAround } from "./container-path.ts";
 
 /** The lists of a pod whose containers can be given volumes. */
 export type ContainerList = "initContainers" | "containers";
@@ -47,11 +48,7 @@ export function isListOrNone(value: unknown): boolean {
 
 /** A mount of the container at a directory, above it or below it; its path, or undefined. */
 export function mountAround(container: JsonObject, directory: string): string | undefined {
-  const place = `${withoutLink(directory)}/`;
-  return mountPathsOf(container).find((mountPath) => {
-    const mounted = `${withoutLink(normalisePath(mountPath))}/`;
-    return place.startsWith(mounted) || mounted.startsWith(place);
-  });
+  return mountPathsOf(container).find((mountPath) => isAround(mountPath, directory));
 }
 
 /** Where the container mounts volumes and devices, as it is written. */
@@ -62,51 +59,51 @@ export function mountPathsOf(container: JsonObject): readonly string[] {
   ].filter((path) => path !== undefined);
 }
 
-/** Without empty parts, `.` and a last slash; `/` becomes the empty text. */
-export function normalisePath(path: string): string {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  return parts.map((part) => `/${part}`).join("");
+/** What a container runs. */
+export interface Command {
+  /** Of `command` and `args`; a text that holds several, as a shell is given them, is taken apart. */
+  readonly words: readonly string[];
+  /** How many characters of such texts were read. */
+  readonly scriptLength: number;
+  /** False if there were more of them than should be read: what is in those is not among the words. */
+  readonly isWhole: boolean;
 }
 
-/** Whether a text can be the path of a mount: absolute, below the root, without what a mount path may not hold. */
-export function isMountable(path: string): boolean {
-  return path.startsWith("/") && normalisePath(path) !== "" && !/[:,\p{Cc}]|(?:^|\/)\.\.(?:\/|$)/u.test(path);
+export function readCommand(container: JsonObject, maxScriptLength: number): Command {
+  const words: string[] = [];
+  let scriptLength = 0;
+  let isWhole = true;
+  for (const list of [container["command"], container["args"]]) {
+    for (const part of elementsOf(list)) {
+      if (typeof part !== "string") continue;
+      if (!/\s/.test(part)) words.push(part);
+      else if (scriptLength + part.length > maxScriptLength) isWhole = false;
+      else {
+        scriptLength += part.length;
+        for (const word of part.split(WORD_END)) words.push(word.replace(/["']/g, ""));
+      }
+    }
+  }
+  return { words, scriptLength, isWhole };
 }
 
-/** In nearly every image /var/run is a link to /run. */
-function withoutLink(path: string): string {
-  return path.replace(/^\/var\/run(?=\/|$)/, "/run");
-}
-
-/** The words of `command` and `args`; a text that holds several, as a shell is given them, is taken apart. */
-export function wordsOf(container: JsonObject): readonly string[] {
-  return [...elementsOf(container["command"]), ...elementsOf(container["args"])].flatMap((part) => {
-    if (typeof part !== "string") return [];
-    return /\s/.test(part) ? part.slice(0, MAX_SCRIPT_LENGTH).split(WORD_END).map(withoutQuotes) : [part];
-  });
-}
-
-/** A script may be of any length; what it does with images comes far before this. */
-const MAX_SCRIPT_LENGTH = 64 * 1024;
 const WORD_END = /[\s;&|()]+/;
-
-function withoutQuotes(word: string): string {
-  return word.replace(/["']/g, "");
-}
 
 /*
  * How a word or a mount path looks of a container that brings its own credentials: it logs in; it names the file, its directory
  * or a flag for it; or Tekton or kpack put credentials into its home first (tektoncd/pipeline pkg/credentials/dockercreds,
- * pivotal/kpack cmd).
+ * pivotal/kpack cmd). Each line is one.
  */
 const OWN_CREDENTIALS = [
-  /^login$/,
-  /(?:^|\/)(?:\.docker(?:\/|$)|\.dockercfg$|\.config\/containers\/?$)|\bauth\.json$/,
+  /^login$/m,
+  /(?:^|\/)(?:\.docker(?:\/|$)|\.dockercfg$|\.config\/containers\/?$)|\bauth\.json$/m,
   /DOCKER_CONFIG|REGISTRY_AUTH_FILE/,
-  /^--authfile\b/,
-  /^--?(?:basic-docker|docker-?cfg|docker-?config)=/,
+  /^--authfile\b/m,
+  /^--?(?:basic-docker|docker-?cfg|docker-?config)=/m,
 ];
 
+/** One search through all words: to begin one costs more than most words do. */
 export function bringsOwnCredentials(words: readonly string[]): boolean {
-  return words.some((word) => OWN_CREDENTIALS.some((pattern) => pattern.test(word)));
+  const lines = words.join("\n");
+  return OWN_CREDENTIALS.some((pattern) => pattern.test(lines));
 }

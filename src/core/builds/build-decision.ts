@@ -5,7 +5,10 @@ import type { Registry } from "../registry.ts";
 
 /** Why a builder container gets nothing. The sentences go on after the container's name. */
 export const BUILD_SKIP_REASONS = {
+  "too-many-builders": "the pod has more builders than any real one",
   "unknown-shape": "its volumeMounts, env or the pod's volumes are no lists",
+  "script-too-long":
+    "its command contains a script that is too long to be read; to include it, name it in pullpass.dev/build-containers",
   "builder-not-run":
     "its command and args do not run the builder; to include it, name it in pullpass.dev/build-containers",
   "brings-its-own": "it logs in, or its command or a mount names credentials of its own",

@@ -1,6 +1,5 @@
 /** Which Secret a builder container gets its credentials from. */
 import type { BuildTarget } from "./build-target.ts";
-import { normalisePath } from "./build-container.ts";
 import type { BuildDestination } from "./build-decision.ts";
 import type { Builder } from "./builders.ts";
 import type { PodContext } from "../kubernetes.ts";
@@ -12,8 +11,10 @@ import { BUILD_SECRET_NAME } from "../replication.ts";
 export interface BuildSupply {
   /** In the build secret; there is one if there are any. */
   readonly merged: readonly Registry[];
-  /** With a Secret of their own each, for the builders that read the directory. */
-  readonly connections: readonly { readonly registry: Registry; readonly directory: string }[];
+  /** With a Secret of their own each, by the directory of the builders that they are for. */
+  readonly connections: ReadonlyMap<string, readonly Registry[]>;
+  /** All of them. */
+  readonly registries: ReadonlySet<Registry>;
   /** Whether there might be more, if the labels of the namespace were known. */
   readonly isPartlyUnknown: boolean;
   /** Whether there would be more, if all credentials could be read. */
@@ -34,38 +35,42 @@ export function buildSupplyOf(
   { namespace: { labels }, buildSecret }: Pick<PodContext, "namespace" | "buildSecret">,
   { buildRegistries }: RegistryIndex,
 ): BuildSupply {
-  const certain = buildRegistries.filter(
-    (registry) =>
-      registry.namespaces === undefined || (labels !== "unknown" && isPermittedIn(registry, labels)),
-  );
-  const merged = certain.filter(({ buildSource }) => buildSource?.kind === "build-secret");
   const unreadable = buildSecret?.exists === false ? buildSecret.unreadable : NONE;
-  const readable = unreadable.size === 0 ? merged : merged.filter(({ name }) => !unreadable.has(name));
-  return {
-    merged: readable,
-    connections: certain.flatMap((registry) =>
-      registry.buildSource?.kind === "own-secret"
-        ? { registry, directory: normalisePath(registry.buildSource.directory) }
-        : [],
-    ),
-    isPartlyUnknown: labels === "unknown" && certain.length < buildRegistries.length,
-    isPartlyUnreadable: readable.length < merged.length,
-  };
+  const merged: Registry[] = [];
+  const connections = new Map<string, Registry[]>();
+  let isPartlyUnknown = false;
+  let isPartlyUnreadable = false;
+  for (const registry of buildRegistries) {
+    const { buildSource, name } = registry;
+    if (!isPermittedIn(registry, labels)) isPartlyUnknown ||= labels === "unknown";
+    else if (buildSource?.kind === "own-secret") {
+      connections.getOrInsertComputed(buildSource.directory, () => []).push(registry);
+    } else if (unreadable.has(name)) isPartlyUnreadable = true;
+    else merged.push(registry);
+  }
+  const registries = new Set([...merged, ...[...connections.values()].flat()]);
+  return { merged, connections, registries, isPartlyUnknown, isPartlyUnreadable };
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
+/** The Secret in which builders find a registry's credentials. */
+export function buildSecretNameOf({ buildSource, secretName }: Registry): string {
+  return buildSource?.kind === "own-secret" ? secretName : BUILD_SECRET_NAME;
+}
+
 /** The registries of a container's destinations; what is no reference is left to the builder to complain about. */
 export function resolveDestinations(
   images: readonly string[],
-  { merged, connections }: BuildSupply,
+  { registries: available }: BuildSupply,
   index: RegistryIndex,
 ): readonly BuildDestination[] {
-  const supply = new Set([...merged, ...connections.map(({ registry }) => registry)]);
   return images.flatMap((image) => {
     const reference = readImageReference(image);
     if (typeof reference === "string") return [];
-    const registries = selectRegistries(index.coveringBuilds(reference), (registry) => supply.has(registry));
+    const registries = selectRegistries(index.coveringBuilds(reference), (registry) =>
+      available.has(registry),
+    );
     return [{ repository: repositoryName(reference), registries }];
   });
 }
@@ -73,7 +78,6 @@ export function resolveDestinations(
 /** A Secret, and the registries whose credentials it holds. */
 export interface BuildSecret {
   readonly secretName: string;
-  readonly isBuildSecret: boolean;
   readonly registries: readonly Registry[];
 }
 
@@ -89,25 +93,21 @@ export interface BuildSecret {
  * yes                  | no                       | no                 | the first one's Secret
  */
 export function chooseSecret(
-  builder: Builder,
+  { usualDirectory }: Builder,
   { directory }: BuildTarget,
   destinations: readonly BuildDestination[],
   { merged, connections }: BuildSupply,
 ): BuildSecret | undefined {
   const covering = new Set(destinations.flatMap(({ registries }) => registries));
-  const serving = connections
-    .filter(
-      (connection) => connection.directory === directory || connection.directory === builder.usualDirectory,
-    )
-    .map(({ registry }) => registry);
+  const directories = new Set([directory, usualDirectory ?? directory]);
+  const serving = [...directories].flatMap((served) => connections.get(served) ?? []);
   const connection =
     serving.find((registry) => covering.has(registry)) ?? (merged.length === 0 ? serving[0] : undefined);
   if (connection !== undefined) {
     const { secretName } = connection;
     // Several connections may name one Secret, which then holds the credentials of all.
-    const sharing = connections.filter(({ registry }) => registry.secretName === secretName);
-    return { secretName, isBuildSecret: false, registries: sharing.map(({ registry }) => registry) };
+    const sharing = [...connections.values()].flat().filter((other) => other.secretName === secretName);
+    return { secretName, registries: sharing };
   }
-  if (merged.length === 0) return undefined;
-  return { secretName: BUILD_SECRET_NAME, isBuildSecret: true, registries: merged };
+  return merged.length === 0 ? undefined : { secretName: BUILD_SECRET_NAME, registries: merged };
 }

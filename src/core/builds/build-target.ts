@@ -1,6 +1,7 @@
 /** Where one builder container reads its credentials. */
-import { isMountable, normalisePath, runAsUserOf, variableOf } from "./build-container.ts";
+import { runAsUserOf, variableOf } from "./build-container.ts";
 import { KANIKO_DIRECTORY } from "./builders.ts";
+import { isMountable, isSamePath, normalisePath } from "./container-path.ts";
 import type { BuilderContainer } from "./find-builders.ts";
 import type { JsonObject, Pod } from "../kubernetes.ts";
 
@@ -50,7 +51,7 @@ export function targetOf({
 }: Pick<BuilderContainer, "pod" | "container" | "builder" | "tag" | "words" | "chosen">): BuildTarget {
   switch (reads.kind) {
     case "fixed":
-      return { directory: chosen ?? normalisePath(reads.directory), variables: [] };
+      return { directory: chosen ?? reads.directory, variables: [] };
     case "kaniko":
       if (chosen !== undefined) return { directory: chosen, variables: [dockerConfig(chosen, "needed")] };
       return isKanikoMoved(container, words) ? movedKaniko() : kanikoInPlace(tag);
@@ -93,15 +94,17 @@ function movedKaniko(): BuildTarget {
   return { directory, variables: [dockerConfig(directory, "needed"), authFile(directory)] };
 }
 
+const KANIKO_DIR_FLAG = "--kaniko-dir";
+const KANIKO_DIR_OPTION = `${KANIKO_DIR_FLAG}=`;
+
 function isKanikoMoved(container: JsonObject, words: readonly string[]): boolean {
-  const flag = "--kaniko-dir";
-  const last = words.findLastIndex((word) => word === flag || word.startsWith(`${flag}=`));
+  const last = words.findLastIndex((word) => word === KANIKO_DIR_FLAG || word.startsWith(KANIKO_DIR_OPTION));
   const word = words[last];
-  const fromFlag = word === flag ? words[last + 1] : word?.slice(flag.length + 1);
-  if (fromFlag !== undefined && normalisePath(fromFlag) !== KANIKO_DIRECTORY) return true;
+  const fromFlag = word === KANIKO_DIR_FLAG ? words[last + 1] : word?.slice(KANIKO_DIR_OPTION.length);
+  if (fromFlag !== undefined && !isSamePath(fromFlag, KANIKO_DIRECTORY)) return true;
   const variable = variableOf(container, "KANIKO_DIR");
   return variable.kind === "text"
-    ? normalisePath(variable.value) !== KANIKO_DIRECTORY
+    ? !isSamePath(variable.value, KANIKO_DIRECTORY)
     : variable.kind === "computed";
 }
 

@@ -38,61 +38,75 @@ function connectionSource(secretName: string): JsonObject {
   };
 }
 
+const SECRET_VOLUME = "pullpass-build";
+const SCRATCH_VOLUME = "pullpass-docker";
+
 /** Names of volumes for one pod: those that are there already are used again, new ones clash with none. */
 export class BuildVolumes {
-  readonly #present: readonly JsonObject[];
-  readonly #added = new Map<string, JsonObject>();
+  /** Of the pod's volumes, by the Secret in them: those that are called like ours. */
+  readonly #ours = new Map<string, string>();
+  /** The Secrets in the pod's other volumes. */
+  readonly #carried = new Set<string>();
+  readonly #taken = new Set<string>();
+  readonly #added: JsonObject[] = [];
+  /** How many names were tried already, by what they begin with. */
+  readonly #tried = new Map<string, number>();
 
   constructor(pod: Pod) {
-    this.#present = elementsOf(pod.spec["volumes"]).filter(isObject);
+    for (const volume of elementsOf(pod.spec["volumes"])) {
+      const name = textOf(volume, "name") ?? "";
+      this.#taken.add(name);
+      const isOurs = isNameOf(SECRET_VOLUME, name);
+      for (const secretName of secretsIn(volume)) {
+        if (secretName === undefined) continue;
+        if (!isOurs) this.#carried.add(secretName);
+        else if (!this.#ours.has(secretName)) this.#ours.set(secretName, name);
+      }
+    }
   }
 
   /** Volumes that the pod lacks, in the order in which they were asked for. */
   added(): readonly JsonObject[] {
-    return [...this.#added.values()];
+    return this.#added;
   }
 
   /** The name of a volume with that Secret in it. */
   nameForSecret(secretName: string, isBuildSecret: boolean): string {
-    const key = `secret ${secretName}`;
-    const isOurs = (volume: JsonObject): boolean =>
-      isNameOf(SECRET_VOLUME, textOf(volume, "name") ?? "") && secretsIn(volume).includes(secretName);
-    const known = textOf(this.#added.get(key) ?? this.#present.find(isOurs), "name");
-    if (known !== undefined) return known;
-    return this.#add(SECRET_VOLUME, key, isBuildSecret ? BUILD_SECRET_SOURCE : connectionSource(secretName));
+    return this.#ours.getOrInsertComputed(secretName, () =>
+      this.#add(SECRET_VOLUME, isBuildSecret ? BUILD_SECRET_SOURCE : connectionSource(secretName)),
+    );
   }
 
   /** The name of an empty volume that can be written to, another one for each container. */
   nameForScratch(): string {
-    return this.#add(SCRATCH_VOLUME, `scratch ${this.#added.size.toString()}`, { emptyDir: {} });
+    return this.#add(SCRATCH_VOLUME, { emptyDir: {} });
   }
 
   /** Whether the pod has the Secret in a volume that is not one of ours. */
   carries(secretName: string): boolean {
-    return this.#present.some(
-      (volume) =>
-        secretsIn(volume).includes(secretName) && !isNameOf(SECRET_VOLUME, textOf(volume, "name") ?? ""),
-    );
+    return this.#carried.has(secretName);
   }
 
-  #add(base: string, key: string, source: JsonObject): string {
-    const taken = [...this.#present, ...this.#added.values()].map((volume) => textOf(volume, "name"));
-    let name = base;
-    for (let count = 2; taken.includes(name); count++) name = `${base}-${count.toString()}`;
-    this.#added.set(key, { name, ...source });
+  #add(base: string, source: JsonObject): string {
+    let count = this.#tried.get(base) ?? 0;
+    let name: string;
+    do {
+      count++;
+      name = count === 1 ? base : `${base}-${count.toString()}`;
+    } while (this.#taken.has(name));
+    this.#tried.set(base, count);
+    this.#added.push({ name, ...source });
     return name;
   }
 }
-
-const SECRET_VOLUME = "pullpass-build";
-const SCRATCH_VOLUME = "pullpass-docker";
 
 function isNameOf(base: string, name: string): boolean {
   return name === base || (name.startsWith(`${base}-`) && /^\d+$/.test(name.slice(base.length + 1)));
 }
 
 /** The names of the Secrets in a volume. */
-function secretsIn(volume: JsonObject): readonly (string | undefined)[] {
+function secretsIn(volume: unknown): readonly (string | undefined)[] {
+  if (!isObject(volume)) return [];
   const { projected } = volume;
   const sources = isObject(projected) ? elementsOf(projected["sources"]) : [];
   return [

@@ -26,7 +26,7 @@ export interface Builder {
 
 /** Where config.json is read. */
 export type CredentialPlace =
-  /** One directory, whatever the user. */
+  /** One directory, whatever the user; normalised, as every directory here. */
   | { readonly kind: "fixed"; readonly directory: string }
   /** kaniko's own directory, which its arguments can move; the image may or may not set DOCKER_CONFIG. */
   | { readonly kind: "kaniko" }

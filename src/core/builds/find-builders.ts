@@ -1,11 +1,13 @@
 /** Finds the containers of a pod that build images: by their image, or by the pod's annotation. */
-import { isMountable, normalisePath, wordsOf, type ContainerList } from "./build-container.ts";
+import { readCommand, type ContainerList } from "./build-container.ts";
 import { NAMED_BUILDER, type Builder } from "./builders.ts";
+import { isMountable, normalisePath } from "./container-path.ts";
+import type { RecognisedBuilder } from "./recognise-builder.ts";
 import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
 import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "../labels.ts";
 import { annotationOf, listAnnotationOf } from "../pod.ts";
-import type { RegistryIndex } from "../registry.ts";
-import type { WarningList } from "../warning.ts";
+import type { PodImage } from "../pod-images.ts";
+import { quote, type WarningList } from "../warning.ts";
 
 /** A container that builds, and what is known of it. */
 export interface BuilderContainer {
@@ -13,7 +15,7 @@ export interface BuilderContainer {
   readonly list: ContainerList;
   readonly position: number;
   readonly container: JsonObject;
-  /** Its name, or where it stands if it has none. */
+  /** Its name, or where it stands if it has none that a container can have. */
   readonly name: string;
   readonly builder: Builder;
   /** For people. */
@@ -24,65 +26,91 @@ export interface BuilderContainer {
   readonly tag: string | undefined;
   /** Of its command and arguments. */
   readonly words: readonly string[];
+  /** False if they are not all: a script was too long to be read. */
+  readonly isCommandWhole: boolean;
   /** The directory that the pod's annotation gives it, normalised. */
   readonly chosen: string | undefined;
 }
 
-/** In the order of the pod, init containers first. Warns of annotations that say nothing. */
+/**
+ * A build pod has one builder, or one for each step of a task: a few. Planning one takes as long as parsing a hundred of the
+ * smallest containers, so that a pod of thousands would keep the webhook from its work.
+ */
+export const MAX_BUILDERS = 32;
+
+/** Of all builders of a pod, in characters: 400 lines, of which words are made at ten times the cost of parsing them as JSON. */
+const MAX_SCRIPT_LENGTH = 16 * 1024;
+
+/** A DNS label, as the name of every container is. */
+const MAX_NAME_LENGTH = 63;
+
+/**
+ * In the order of the pod, init containers first; of more than {@link MAX_BUILDERS} one more than that. Warns of annotations
+ * that say nothing.
+ */
 export function findBuilders(
   pod: Pod,
-  index: RegistryIndex,
+  images: readonly PodImage[],
   warnings: WarningList,
 ): readonly BuilderContainer[] {
-  const named = new Set(listAnnotationOf(pod, BUILD_CONTAINERS_ANNOTATION));
+  const { entries: named, rest } = listAnnotationOf(pod, BUILD_CONTAINERS_ANNOTATION);
+  if (rest !== "") warnings.add(() => `${BUILD_CONTAINERS_ANNOTATION}: it is too long to be read to its end`);
+  const byImage = new Map<JsonObject, ImageBuilder>();
+  for (const { lookup, holder } of images) {
+    if (lookup.kind === "parsed" && lookup.builder !== undefined) {
+      byImage.set(holder, { ...lookup.builder, tag: lookup.reference.tag });
+    }
+  }
+  if (byImage.size === 0 && named.size === 0) return [];
   const chosen = chosenDirectory(pod, warnings);
   const unknown = new Set(named);
   unknown.delete("*");
   const found: BuilderContainer[] = [];
+  let scriptLength = 0;
   for (const list of ["initContainers", "containers"] as const) {
-    elementsOf(pod.spec[list]).forEach((container, position) => {
-      if (!isObject(container)) return;
-      const name = textOf(container, "name") ?? `spec.${list}[${position.toString()}]`;
-      unknown.delete(name);
-      const isNamed = named.has("*") || named.has(name);
-      const { builder, recognisedBy, tag } = recognise(container, isNamed, index);
-      if (builder === undefined) return;
+    for (const [position, container] of elementsOf(pod.spec[list]).entries()) {
+      if (!isObject(container)) continue;
+      const given = textOf(container, "name") ?? "";
+      unknown.delete(given);
+      const isNamed = named.has("*") || named.has(given);
+      // What the image says comes first: it knows more than that the container builds.
+      const recognised = byImage.get(container);
+      if (recognised === undefined && !isNamed) continue;
+      const command = readCommand(container, MAX_SCRIPT_LENGTH - scriptLength);
+      scriptLength += command.scriptLength;
+      const hasName = given !== "" && given.length <= MAX_NAME_LENGTH;
       found.push({
-        ...{ pod, list, position, container, name, builder, recognisedBy, isNamed, tag },
-        words: wordsOf(container),
+        ...{ pod, list, position, container, isNamed },
+        builder: recognised?.builder ?? NAMED_BUILDER,
+        recognisedBy:
+          recognised === undefined
+            ? `${BUILD_CONTAINERS_ANNOTATION} names it`
+            : `its image ends in ${recognised.tail}`,
+        tag: recognised?.tag,
+        name: hasName ? given : `spec.${list}[${position.toString()}]`,
+        words: command.words,
+        isCommandWhole: command.isWhole,
         // Where the annotation names containers, the directory is theirs alone.
         chosen: named.size === 0 || isNamed ? chosen : undefined,
       });
-    });
+      if (found.length > MAX_BUILDERS) return found;
+    }
   }
   for (const name of unknown) {
-    warnings.add(`${BUILD_CONTAINERS_ANNOTATION}: the pod has no container ${JSON.stringify(name)}`);
+    warnings.add(() => `${BUILD_CONTAINERS_ANNOTATION}: the pod has no container ${quote(name)}`);
   }
   return found;
 }
 
-interface Recognition {
-  readonly builder?: Builder;
-  readonly recognisedBy: string;
+/** A builder by its image. */
+interface ImageBuilder extends RecognisedBuilder {
   readonly tag: string | undefined;
-}
-
-/** What the image says comes first: it knows more than that the container builds. */
-function recognise(container: JsonObject, isNamed: boolean, index: RegistryIndex): Recognition {
-  const lookup = index.lookUp(textOf(container, "image") ?? "");
-  const tag = lookup.kind === "parsed" ? lookup.reference.tag : undefined;
-  const byImage = lookup.kind === "parsed" ? lookup.builder : undefined;
-  if (byImage !== undefined) {
-    return { builder: byImage.builder, recognisedBy: `its image ends in ${byImage.tail}`, tag };
-  }
-  const recognisedBy = `${BUILD_CONTAINERS_ANNOTATION} names it`;
-  return isNamed ? { builder: NAMED_BUILDER, recognisedBy, tag } : { recognisedBy, tag };
 }
 
 function chosenDirectory(pod: Pod, warnings: WarningList): string | undefined {
   const path = annotationOf(pod, DOCKER_CONFIG_PATH_ANNOTATION)?.trim();
   if (path === undefined) return undefined;
   if (isMountable(path)) return normalisePath(path);
-  warnings.add(`${DOCKER_CONFIG_PATH_ANNOTATION}: not an absolute path to mount at: ${JSON.stringify(path)}`);
+  warnings.add(() => `${DOCKER_CONFIG_PATH_ANNOTATION}: not an absolute path to mount at: ${quote(path)}`);
   return undefined;
 }

@@ -1,20 +1,22 @@
 /** Plans what the builder containers of a pod get. */
 import { variableOf } from "./build-container.ts";
 import { arrangementOf } from "./build-arrangement.ts";
-import { findBuilders, type BuilderContainer } from "./find-builders.ts";
-import type {
-  BuildDestination,
-  BuildFinding,
-  BuildInjection,
-  BuildMount,
-  BuildSkipReason,
-} from "./build-decision.ts";
+import { findBuilders, MAX_BUILDERS, type BuilderContainer } from "./find-builders.ts";
+import type { BuildDestination, BuildFinding, BuildInjection, BuildSkipReason } from "./build-decision.ts";
 import { destinationsOf } from "./build-destinations.ts";
-import { buildSupplyOf, chooseSecret, resolveDestinations, type BuildSupply } from "./build-source.ts";
+import {
+  buildSecretNameOf,
+  buildSupplyOf,
+  chooseSecret,
+  resolveDestinations,
+  type BuildSupply,
+} from "./build-source.ts";
 import { targetOf, type BuildTarget } from "./build-target.ts";
 import { BuildVolumes } from "./build-volumes.ts";
 import type { JsonObject, Pod, PodContext, ServiceAccountFacts } from "../kubernetes.ts";
+import type { PodImage } from "../pod-images.ts";
 import type { RegistryIndex } from "../registry.ts";
+import { BUILD_SECRET_NAME } from "../replication.ts";
 import type { WarningList } from "../warning.ts";
 
 /** What was decided about all builder containers of a pod. */
@@ -24,39 +26,68 @@ export interface BuildPlan {
   readonly injection: BuildInjection | undefined;
 }
 
-/** For a pod that has a container with a builder's image, or the annotation that names some. */
+const NO_BUILDS: BuildPlan = { findings: [], injection: undefined };
+
+/** Of all builders of a pod: many more than are pushed. To find what covers one takes as long as to parse fifty. */
+const MAX_DESTINATIONS = 128;
+
 export function planBuilds(
   pod: Pod,
+  images: readonly PodImage[],
   context: PodContext,
   index: RegistryIndex,
   warnings: WarningList,
 ): BuildPlan {
-  const { serviceAccount } = context;
+  const builders = findBuilders(pod, images, warnings);
+  if (builders.length === 0) return NO_BUILDS;
+  if (builders.length > MAX_BUILDERS) {
+    warnings.add(
+      () => `more than ${MAX_BUILDERS.toString()} containers build images; none is given credentials`,
+    );
+    return {
+      findings: builders.map((found) => describe(found, skipBecause("too-many-builders"), [])),
+      injection: undefined,
+    };
+  }
   const supply = buildSupplyOf(context, index);
   const volumes = new BuildVolumes(pod);
-  const findings = findBuilders(pod, index, warnings).map((found): BuildFinding => {
+  const surroundings = { supply, volumes, serviceAccount: context.serviceAccount, warnings };
+  let destinationsLeft = MAX_DESTINATIONS;
+  const findings = builders.map((found): BuildFinding => {
+    const pushed = destinationsOf(found.builder.destinations, found.words, destinationsLeft);
+    destinationsLeft -= pushed.length;
+    const destinations = resolveDestinations(pushed, supply, index);
     const target = targetOf(found);
-    const images = destinationsOf(found.builder.destinations, found.words);
-    const destinations = resolveDestinations(images, supply, index);
     const reason = arrangementOf(found, target);
     const outcome =
-      reason ?? mountFor(found, target, { destinations, supply, volumes, serviceAccount, warnings });
-    const { list, position, name, builder, recognisedBy } = found;
-    const finding = { list, position, container: name, builder: builder.name, recognisedBy };
-    return typeof outcome === "string"
-      ? {
-          ...finding,
-          outcome: { kind: "skip", reason: outcome },
-          destinations: withoutCredentials(destinations),
-        }
-      : { ...finding, outcome, destinations: ofMounted(destinations, outcome) };
+      reason === undefined ? mountFor(found, target, destinations, surroundings) : skipBecause(reason);
+    return describe(found, outcome, destinations);
   });
   warnOfDestinations(findings, supply, warnings);
   return { findings, injection: injectionOf(findings, volumes, index) };
 }
 
+/** What covers a destination counts only if it is in the Secret that is mounted. */
+function describe(
+  { list, position, name, builder, recognisedBy }: BuilderContainer,
+  outcome: BuildFinding["outcome"],
+  destinations: readonly BuildDestination[],
+): BuildFinding {
+  const secretName = outcome.kind === "mount" ? outcome.secretName : undefined;
+  return {
+    ...{ list, position, container: name, builder: builder.name, recognisedBy, outcome },
+    destinations: destinations.map(({ repository, registries }) => ({
+      repository,
+      registries: registries.filter((registry) => buildSecretNameOf(registry) === secretName),
+    })),
+  };
+}
+
+function skipBecause(reason: BuildSkipReason): BuildFinding["outcome"] {
+  return { kind: "skip", reason };
+}
+
 interface Surroundings {
-  readonly destinations: readonly BuildDestination[];
   readonly supply: BuildSupply;
   readonly volumes: BuildVolumes;
   readonly serviceAccount: ServiceAccountFacts | undefined;
@@ -66,24 +97,26 @@ interface Surroundings {
 function mountFor(
   { builder, container, name: containerName }: BuilderContainer,
   target: BuildTarget,
-  { destinations, supply, volumes, serviceAccount, warnings }: Surroundings,
-): BuildMount | BuildSkipReason {
+  destinations: readonly BuildDestination[],
+  { supply, volumes, serviceAccount, warnings }: Surroundings,
+): BuildFinding["outcome"] {
   const secret = chooseSecret(builder, target, destinations, supply);
   if (secret === undefined) {
     if (supply.isPartlyUnreadable) {
-      warnings.add(`container ${containerName}: the credentials of its registries cannot be read now`);
-      return "credentials-unreadable";
+      warnings.add(() => `container ${containerName}: the credentials of its registries cannot be read now`);
+      return skipBecause("credentials-unreadable");
     }
-    return supply.isPartlyUnknown ? "labels-unknown" : "no-credentials";
+    return skipBecause(supply.isPartlyUnknown ? "labels-unknown" : "no-credentials");
   }
-  const { secretName, isBuildSecret, registries } = secret;
-  if (!isBuildSecret && volumes.carries(secretName)) return "carried-by-the-pod";
+  const { secretName, registries } = secret;
+  const isBuildSecret = secretName === BUILD_SECRET_NAME;
+  if (!isBuildSecret && volumes.carries(secretName)) return skipBecause("carried-by-the-pod");
   if (
     serviceAccount?.isMountableSecretsEnforced === true &&
-    !serviceAccount.mountableSecretNames.includes(secretName)
+    !serviceAccount.mountableSecretNames.has(secretName)
   ) {
-    warnings.add(`the service account does not list Secret ${secretName}, so the pod may not mount it`);
-    return "mountable-secrets-enforced";
+    warnings.add(() => `the service account does not list Secret ${secretName}, so the pod may not mount it`);
+    return skipBecause("mountable-secrets-enforced");
   }
   const { directory, variables } = target;
   const env: { name: string; value: string }[] = [];
@@ -110,33 +143,18 @@ function mountFor(
 /** Of `docker buildx`, `docker context` and `docker manifest`. */
 const WRITTEN_BESIDE = ["buildx", "contexts", "manifests"];
 
-function withoutCredentials(destinations: readonly BuildDestination[]): readonly BuildDestination[] {
-  return destinations.map(({ repository }) => ({ repository, registries: [] }));
-}
-
-/** What covers a destination counts only if it is in the Secret that is mounted. */
-function ofMounted(
-  destinations: readonly BuildDestination[],
-  mount: BuildMount,
-): readonly BuildDestination[] {
-  return destinations.map(({ repository, registries }) => ({
-    repository,
-    registries: registries.filter((registry) => mount.registries.includes(registry)),
-  }));
-}
-
 /** Nothing is said of containers that have arrangements of their own, nor where builds get nothing at all. */
 function warnOfDestinations(
   findings: readonly BuildFinding[],
-  { merged, connections }: BuildSupply,
+  { registries: available }: BuildSupply,
   warnings: WarningList,
 ): void {
-  if (merged.length + connections.length === 0) return;
+  if (available.size === 0) return;
   for (const { container, outcome, destinations } of findings) {
     if (outcome.kind === "skip" && outcome.reason !== "no-credentials") continue;
     for (const { repository, registries } of destinations) {
       if (registries.length === 0)
-        warnings.add(`container ${container}: no credentials to push ${repository}`);
+        warnings.add(() => `container ${container}: no credentials to push ${repository}`);
     }
   }
 }
@@ -150,7 +168,9 @@ function injectionOf(
     finding.outcome.kind === "mount" ? { ...finding, outcome: finding.outcome } : [],
   );
   if (mounted.length === 0) return undefined;
-  const given = new Set(mounted.flatMap(({ outcome }) => outcome.registries));
+  // Builders mostly have one and the same list.
+  const lists = new Set(mounted.map(({ outcome }) => outcome.registries));
+  const given = new Set([...lists].flat());
   const registries = buildRegistries.filter((registry) => given.has(registry));
   return { registries, volumes: volumes.added(), findings: mounted };
 }

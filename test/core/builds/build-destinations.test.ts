@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { wordsOf } from "../../../src/core/builds/build-container.ts";
+import { describe, expect, it } from "vitest";
+import { readCommand } from "../../../src/core/builds/build-container.ts";
 import { destinationsOf } from "../../../src/core/builds/build-destinations.ts";
 
 it.each([
@@ -22,11 +22,24 @@ it.each([
   ["buildctl", ["build", "--output", "type=oci,name=a.com/b,dest=out.tar"], []],
   ["any", ["--destination=a.com/b", "--tag", "a.com/c", "-d", "a.com/d"], ["a.com/b", "a.com/c"]],
 ] as const)("%s %j pushes %j", (syntax, args, images) => {
-  expect(
-    destinationsOf(syntax, wordsOf({ command: [...args].slice(0, 1), args: [...args].slice(1) })),
-  ).toEqual(images);
+  const { words } = readCommand({ command: args.slice(0, 1), args: args.slice(1) }, Infinity);
+  expect(destinationsOf(syntax, words, 10)).toEqual(images);
 });
 
-it("reads no words of what is no text", () => {
-  expect(wordsOf({ command: "sh", args: [7, null, "a b", ""] })).toEqual(["a", "b", ""]);
+it("takes the first names of an output that lists more than any image has", () => {
+  const output = `type=image,name=a.com/b${",a.com/c".repeat(1000)}`;
+  expect(destinationsOf("buildctl", ["--output", output], 10)).toEqual(["a.com/b", "a.com/c"]);
+});
+
+describe("readCommand", () => {
+  it("reads no words of what is no text", () => {
+    const container = { command: "sh", args: [7, null, "a b", ""] };
+    expect(readCommand(container, 3)).toEqual({ words: ["a", "b", ""], scriptLength: 3, isWhole: true });
+  });
+
+  it("leaves a script out that is longer than what is left to be read, and nothing else", () => {
+    const container = { command: ["sh", "-c"], args: ["a b", "c d e", "f"] };
+    const words = ["sh", "-c", "a", "b", "f"];
+    expect(readCommand(container, 7)).toEqual({ words, scriptLength: 3, isWhole: false });
+  });
 });

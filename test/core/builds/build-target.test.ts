@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { isMountable, mountAround, variableOf, wordsOf } from "../../../src/core/builds/build-container.ts";
+import { mountAround, readCommand, variableOf } from "../../../src/core/builds/build-container.ts";
+import { isMountable, isSamePath } from "../../../src/core/builds/container-path.ts";
 import { targetOf } from "../../../src/core/builds/build-target.ts";
 import { BUILDERS, NAMED_BUILDER, type Builder } from "../../../src/core/builds/builders.ts";
 import type { JsonObject } from "../../../src/core/kubernetes.ts";
 
-const ours: Builder = { ...NAMED_BUILDER, reads: { kind: "fixed", directory: "/b/.docker/" } };
+const ours: Builder = { ...NAMED_BUILDER, reads: { kind: "fixed", directory: "/b/.docker" } };
 
 /** `directory; VARIABLE=value mode, ...` */
 function target(
@@ -18,7 +19,7 @@ function target(
     container,
     builder,
     tag: rest.tag,
-    words: wordsOf(container),
+    words: readCommand(container, Infinity).words,
     chosen: rest.chosen,
   });
   return [directory, ...variables.map(({ name, value, mode }) => `${name}=${value} ${mode}`)].join("; ");
@@ -147,6 +148,18 @@ it.each([
   ["/a..b", true],
   ["/a:b", false],
   ["/a\nb", false],
+  [`/${"a".repeat(511)}`, true],
+  [`/${"a".repeat(512)}`, false],
 ])("isMountable(%j): %s", (path, expected) => {
   expect(isMountable(path)).toBe(expected);
+});
+
+it.each([
+  ["/kaniko", true],
+  ["//kaniko/./", true],
+  ["/kaniko/.docker", false],
+  ["/", false],
+  ["/kanikos", false],
+])("isSamePath(%j, /kaniko): %s", (path, expected) => {
+  expect(isSamePath(path, "/kaniko")).toBe(expected);
 });

@@ -3,6 +3,7 @@ import { BUILDERS } from "../../../src/core/builds/builders.ts";
 import type { BuildMount } from "../../../src/core/builds/build-decision.ts";
 import { isObject } from "../../../src/core/kubernetes.ts";
 import { planBuilds } from "../../../src/core/builds/plan-builds.ts";
+import { lookUpImages } from "../../../src/core/pod-images.ts";
 import { indexRegistries } from "../../../src/core/registry.ts";
 import { WarningList } from "../../../src/core/warning.ts";
 import { makeRegistry } from "../make-registry.ts";
@@ -16,7 +17,7 @@ function mountFor(
   rest: object = {},
 ): readonly [builder: string, mount: BuildMount] | undefined {
   const pod = { metadata: {}, spec: { containers: [{ name: "build", image, ...rest }] } };
-  const [finding] = planBuilds(pod, CONTEXT, INDEX, new WarningList()).findings;
+  const [finding] = planBuilds(pod, lookUpImages(pod, INDEX), CONTEXT, INDEX, new WarningList()).findings;
   return finding?.outcome.kind === "mount" ? [finding.builder, finding.outcome] : undefined;
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { JsonObject, Pod, PodContext } from "../../../src/core/kubernetes.ts";
 import { planBuilds, type BuildPlan } from "../../../src/core/builds/plan-builds.ts";
 import type { ConfiguredBuilder } from "../../../src/core/builds/recognise-builder.ts";
+import { lookUpImages } from "../../../src/core/pod-images.ts";
 import { indexRegistries, type Registry } from "../../../src/core/registry.ts";
 import { WarningList } from "../../../src/core/warning.ts";
 import { makeRegistry } from "../make-registry.ts";
@@ -11,7 +12,7 @@ const TEAM_A = makeRegistry("team-a", "registry.example.com/team-a");
 const LIMITED = makeRegistry("limited", "quay.io", { namespaces: { matchLabels: { team: "b" } } });
 const connection = (name: string, address: string, directory: string, secretName = "docker-conf"): Registry =>
   makeRegistry(name, address, { secretName, buildSource: { kind: "own-secret", directory } });
-const FOR_KANIKO = connection("poly-kaniko", "my.registry.com/org", "/kaniko/.docker/");
+const FOR_KANIKO = connection("poly-kaniko", "my.registry.com/org", "/kaniko/.docker");
 const FOR_ROOT = connection("poly-root", "my.registry.com", "/root/.docker", "root-conf");
 
 const CONTEXT: PodContext = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined };
@@ -43,9 +44,10 @@ function plan(
 ): Planned {
   const containers = Array.isArray(container) ? (container as readonly JsonObject[]) : [container];
   const pod: Pod = { metadata: { annotations }, spec: { containers, ...spec } };
+  const index = indexRegistries(registries, builders);
   const warnings = new WarningList();
   return {
-    ...planBuilds(pod, context, indexRegistries(registries, builders), warnings),
+    ...planBuilds(pod, lookUpImages(pod, index), context, index, warnings),
     warnings: warnings.texts(),
   };
 }
@@ -417,8 +419,8 @@ describe("which Secret", () => {
     (isEnforced, mountable, expected, warnings) => {
       const serviceAccount = {
         isMountableSecretsEnforced: isEnforced,
-        pullSecretNames: [],
-        mountableSecretNames: mountable,
+        pullSecretNames: new Set<string>(),
+        mountableSecretNames: new Set(mountable),
       };
       const planned = plan(KANIKO, [HUB, TEAM_A], { context: { ...CONTEXT, serviceAccount } });
       expect(outcomesOf(planned)).toEqual([expected]);

@@ -1,0 +1,161 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { reviewHandler } from "../../src/admission/handler.ts";
+import type { ReviewHandler } from "../../src/admission/ports.ts";
+import { decodeReview, encodeAnswer } from "../../src/admission/review.ts";
+import { indexRegistries, type Registry } from "../../src/core/registry.ts";
+import { makeRegistry } from "../core/make-registry.ts";
+import { anyHostileReview, hostileReview, listFlood, textFlood, type HostileReview } from "./hostile-pods.ts";
+import { readReview } from "./read-review.ts";
+
+/** The most that a review may take, in times of what JSON.parse takes for its body. */
+const MAX_TIMES_PARSING = 20;
+/** The most that twice the pod may take, in times of what the pod took. */
+const MAX_GROWTH = 3;
+/** Large enough that what a review takes at least (some tenths of a millisecond with 1,000 registries) is little of it. */
+const BODY_BYTES = 192 * 1024;
+
+const connection = (name: string, address: string, directory: string): Registry =>
+  makeRegistry(name, address, { buildSource: { kind: "own-secret", directory } });
+const limited = { namespaces: { matchLabels: { team: "a" } } };
+const numbers = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, number) => String(number));
+
+const FEW = [
+  makeRegistry("hub", "docker.io"),
+  makeRegistry("team-a", "registry.example.com/team-a"),
+  makeRegistry("limited", "quay.io", limited),
+];
+const MANY = [
+  connection("docker-conf", "my.registry.com/org", "/kaniko/.docker"),
+  connection("root-conf", "my.registry.com", "/root/.docker"),
+  ...["*.example.com", "*.azurecr.io", "*.dkr.ecr.*.amazonaws.com", "*a*.example.com"].map((address) =>
+    makeRegistry(`any-${address.length.toString()}`, address),
+  ),
+  ...numbers(100).map((n) => makeRegistry(`hub-${n}`, "docker.io")),
+  ...numbers(100).map((n) => makeRegistry(`shared-${n}`, `shared.example.com/team-${n}`)),
+  ...numbers(100).map((n) => makeRegistry(`prefix-${n}`, `team-${n}-*.example.com/app`)),
+  ...numbers(100).map((n) => makeRegistry(`zone-${n}`, `*.zone-${n}.example.com`, limited)),
+  ...numbers(600).map((n) => makeRegistry(`host-${n}`, `registry-${n}.example.com/team`)),
+];
+
+function handlerOver(registries: readonly Registry[]): ReviewHandler {
+  const index = indexRegistries(registries);
+  return reviewHandler({
+    registries: () => index,
+    namespace: () => ({ isOptedIn: true, labels: { team: "a" } }),
+    buildSecret: () => undefined,
+    serviceAccount: () => undefined,
+  });
+}
+
+/** From the body of a request to the body of its answer. */
+function answer(handle: ReviewHandler, body: string): string {
+  const review = decodeReview(body);
+  return encodeAnswer(review, handle(review).answer);
+}
+
+/** Processor time in microseconds, which other processes do not add to as they do to time on the clock. */
+function processorTime(work: () => unknown): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
+
+interface Measured {
+  readonly review: number;
+  readonly parsing: number;
+  readonly twice: number;
+}
+
+/** The least of several runs: what the engine does besides (it compiles, it collects garbage) only adds. */
+function measure(handle: ReviewHandler, review: HostileReview, runs: number, firstSalt: number): Measured {
+  let measured: Measured = { review: Infinity, parsing: Infinity, twice: Infinity };
+  for (let run = 0; run < runs; run++) {
+    // Other numbers, so that no image is remembered from the run before.
+    const salt = firstSalt + run * 1_000_000;
+    const body = review(BODY_BYTES, salt);
+    const twice = review(2 * BODY_BYTES, salt + 500_000);
+    measured = {
+      parsing: Math.min(
+        measured.parsing,
+        processorTime(() => JSON.parse(body)),
+      ),
+      review: Math.min(
+        measured.review,
+        processorTime(() => answer(handle, body)),
+      ),
+      twice: Math.min(
+        measured.twice,
+        processorTime(() => answer(handle, twice)),
+      ),
+    };
+  }
+  return measured;
+}
+
+/** What is too much, in words; undefined if nothing is. Measures again before it says so. */
+function excessOf(handle: ReviewHandler, review: HostileReview): string | undefined {
+  let measured: Measured = { review: Infinity, parsing: 0, twice: Infinity };
+  for (const runs of [2, 4, 8, 16]) {
+    const again = measure(handle, review, runs, runs * 100_000_000);
+    measured = {
+      review: Math.min(measured.review, again.review),
+      twice: Math.min(measured.twice, again.twice),
+      parsing: again.parsing,
+    };
+    const isTooMuch =
+      measured.review > MAX_TIMES_PARSING * measured.parsing || measured.twice > MAX_GROWTH * measured.review;
+    if (!isTooMuch) return undefined;
+  }
+  const { review: once, parsing, twice } = measured;
+  return `${once.toString()} µs, ${(once / parsing).toFixed(1)} times JSON.parse; a pod twice as large ${(twice / once).toFixed(1)} times that`;
+}
+
+describe.each([
+  ["few registries", FEW],
+  ["1,000 registries, connections and wildcard addresses among them", MANY],
+])("with %s", (_title, registries) => {
+  const handle = handlerOver(registries);
+
+  beforeAll(() => {
+    // Until the engine has compiled what a review needs.
+    const pods = fc.sample(anyHostileReview, { numRuns: 100, seed: 1 });
+    for (const [, review] of pods) for (let salt = 0; salt < 20; salt++) answer(handle, review(2048, salt));
+    const recorded = readReview("01-create-bare-pod-kubectl-apply");
+    for (let count = 0; count < 2000; count++) answer(handle, recorded);
+  });
+
+  it.each([
+    ["1,200 containers of docker and more", "nginx", listFlood("containers", { image: "docker" })],
+    ["a variable of slashes", "gcr.io/kaniko-project/executor", textFlood("dockerConfig", "/")],
+    ["a list of commas", "nginx", textFlood("registries", ",")],
+    ["100,000 names of registries", "nginx", textFlood("registries", "a#,")],
+    ["an annotation of ours with 100,000 names", "nginx", textFlood("injected", "a#,")],
+    ["a host of 100,000 characters", "nginx", textFlood("host", "a")],
+    ["many pull secrets", "nginx", listFlood("pullSecrets", { name: "a#" })],
+    ["images of which each is another", "nginx", listFlood("containers", { image: "a.example.com/#" })],
+    ["a script of short words", "docker", textFlood("script", "a ")],
+    ["a script of flags", "docker", textFlood("script", "-t a#/b ")],
+    ["managed fields", "nginx", listFlood("managedFields", { manager: "a#" })],
+  ])("%s take no more than the size of the pod allows", (_what, image, flood) => {
+    expect(excessOf(handle, hostileReview(image, flood))).toBeUndefined();
+  });
+
+  it("many builders beside many volumes take no more than the size of the pod allows", () => {
+    const builders = listFlood("containers", { image: "gcr.io/kaniko-project/executor", args: ["-d=a/#"] });
+    const volumes = listFlood("volumes", { name: "a#", secret: { secretName: "b#" } });
+    expect(excessOf(handle, hostileReview("docker", builders, volumes))).toBeUndefined();
+  });
+
+  it("no review takes more than 20 times the parsing of its body, nor one of twice the size more than 3 times as long", () => {
+    fc.assert(
+      fc.property(anyHostileReview, ([title, review]) => {
+        expect(excessOf(handle, review), title).toBeUndefined();
+      }),
+      // Shrinking would measure hundreds of pods; the title says what is in the one that was found.
+      { numRuns: Number(process.env["HOSTILE_PODS"] ?? 60), endOnFailure: true },
+    );
+  }, 120_000);
+});

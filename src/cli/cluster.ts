@@ -64,6 +64,9 @@ export interface Membership {
   leave(): Promise<void>;
 }
 
+/** The copies of a namespace that opts in are there within a second, and after a minute in which the API server was away. */
+const FIRST_COPIES_MS = 60_000;
+
 /** How long a replica that stops waits for its last writes; the lease expires soon after. */
 const LAST_WRITES_MS = 5000;
 
@@ -75,6 +78,11 @@ export function joinCluster(
   tls?: SelfManagedOptions | TrustedFiles,
 ): Membership {
   const namespaces = new Map<string, Namespace>();
+  const optInTimes = new Map<string, number>();
+  const optedIn = (name: string): Namespace | undefined => {
+    const namespace = namespaces.get(name);
+    return namespace?.isOptedIn === true ? namespace : undefined;
+  };
   let leadership: LeaderElection | undefined;
   let hasLeft = false;
   const isLeading = (): boolean => leadership?.isLeading() ?? false;
@@ -146,6 +154,7 @@ export function joinCluster(
     client,
     intern,
     namespaces,
+    optInTimes,
     replicator,
     accountFacts,
     timings: options.watchTimings,
@@ -197,10 +206,12 @@ export function joinCluster(
 
   return {
     ports: {
-      // One that was made a moment ago: the API server knows it already, and asks only where the label is.
-      namespace: (name) => namespaces.get(name) ?? { isOptedIn: true, labels: "unknown" },
-      buildSecret: (namespace) => ({
-        exists: replicator.copies.in(namespace).has(BUILD_SECRET_NAME),
+      // The API server asks only where the label is, and knows it before our watch does.
+      namespace: (name) => optedIn(name) ?? { isOptedIn: true, labels: "unknown" },
+      buildSecret: (name) => ({
+        exists: replicator.copies.in(name).has(BUILD_SECRET_NAME),
+        isExpected:
+          optedIn(name) === undefined || Date.now() - (optInTimes.get(name) ?? -Infinity) < FIRST_COPIES_MS,
         unreadable: faults.registries(),
       }),
       serviceAccount: (namespace, name) => accountFacts.of(namespace, name),

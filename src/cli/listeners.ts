@@ -7,22 +7,33 @@ import type { ServiceAccountMetadata } from "../kube/service-accounts.ts";
 import type { ReflectorListener } from "../kube/reflector.ts";
 import type { Replicator } from "../replicator/controller.ts";
 
+/** `optInTimes` gets when each namespace opted in, by `now`: those that had done so before the first list are not in it. */
 export function namespaceListener(
   namespaces: Map<string, Namespace>,
+  optInTimes: Map<string, number>,
   replicator: Replicator,
+  now: () => number,
 ): ReflectorListener<Namespace> {
+  let isFirstList = true;
+  const set = (name: string, namespace: Namespace): void => {
+    if (!namespace.isOptedIn) optInTimes.delete(name);
+    else if (!isFirstList && namespaces.get(name)?.isOptedIn !== true) optInTimes.set(name, now());
+    namespaces.set(name, namespace);
+  };
   const remove = (name: string): void => {
     namespaces.delete(name);
+    optInTimes.delete(name);
     replicator.onNamespaceGone(name);
   };
   return {
     onRelist(facts) {
       for (const name of namespaces.keys()) if (!facts.has(name)) remove(name);
-      for (const [name, namespace] of facts) namespaces.set(name, namespace);
+      for (const [name, namespace] of facts) set(name, namespace);
+      isFirstList = false;
       for (const name of facts.keys()) replicator.onNamespace(name);
     },
     onChange(name, namespace) {
-      namespaces.set(name, namespace);
+      set(name, namespace);
       replicator.onNamespace(name);
     },
     onRemove: remove,

@@ -18,6 +18,8 @@ export interface ClusterWatchOptions extends WatchContext {
   readonly intern: Intern;
   /** Kept as the cluster has them. */
   readonly namespaces: Map<string, Namespace>;
+  /** By the clock of `Date`; see the listener. */
+  readonly optInTimes: Map<string, number>;
   readonly replicator: Replicator;
   readonly accountFacts: AccountFacts;
 }
@@ -43,7 +45,7 @@ const SILENCE_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 60_000;
 
 export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
-  const { intern, namespaces, replicator, accountFacts } = options;
+  const { intern, namespaces, optInTimes, replicator, accountFacts } = options;
   const running = new Map<string, RunningWatch>();
 
   const start = <Fact>(
@@ -61,7 +63,7 @@ export function watchCluster(options: ClusterWatchOptions): ClusterWatches {
         const namespace = readNamespace(object, intern);
         return { key: namespace.name, fact: namespace };
       },
-      listener: namespaceListener(namespaces, replicator),
+      listener: namespaceListener(namespaces, optInTimes, replicator, Date.now),
     }),
     start("copies", {
       collection: { path: "/api/v1/secrets", query: { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` } },

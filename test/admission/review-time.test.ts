@@ -10,7 +10,7 @@ import { readReview } from "./read-review.ts";
 
 /** The most that a review may take, in times of what JSON.parse takes for its body. */
 const MAX_TIMES_PARSING = 20;
-/** The most that twice the pod may take, in times of what the pod took. */
+/** The most that twice the pod may take, in times of what the pod took, or of its parsing where that takes longer. */
 const MAX_GROWTH = 3;
 /** Large enough that what a review takes at least (some tenths of a millisecond with 1,000 registries) is little of it. */
 const BODY_BYTES = 192 * 1024;
@@ -106,7 +106,8 @@ function excessOf(handle: ReviewHandler, review: HostileReview): string | undefi
       parsing: again.parsing,
     };
     const isTooMuch =
-      measured.review > MAX_TIMES_PARSING * measured.parsing || measured.twice > MAX_GROWTH * measured.review;
+      measured.review > MAX_TIMES_PARSING * measured.parsing ||
+      measured.twice > MAX_GROWTH * Math.max(measured.review, measured.parsing);
     if (!isTooMuch) return undefined;
   }
   const { review: once, parsing, twice } = measured;

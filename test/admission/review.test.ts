@@ -39,7 +39,7 @@ describe("decodeReview", () => {
       "the AdmissionReview has no request with a uid",
     ],
     [
-      `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"${"x".repeat(254)}"}}`,
+      `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"${"x".repeat(257)}"}}`,
       "the AdmissionReview has no request with a uid",
     ],
   ])("refuses %s", (body, message) => {

@@ -43,12 +43,47 @@ const copy = (version: number, uid = "uid"): ExistingCopy => ({
 describe("namespaceListener", () => {
   it("keeps what is listed, changes and goes", () => {
     const namespaces = new Map([["gone", namespace("gone")]]);
-    const listener = namespaceListener(namespaces, idleReplicator(namespaces));
+    const listener = namespaceListener(namespaces, new Map(), idleReplicator(namespaces), () => 0);
     listener.onRelist(new Map([["one", namespace("one")]]), "5");
     expect([...namespaces.keys()]).toEqual(["one"]);
     listener.onChange("two", namespace("two"));
     listener.onRemove("one", namespace("one"));
     expect([...namespaces.keys()]).toEqual(["two"]);
+  });
+
+  it("notes when a namespace opts in, unless it had done so before the first list", () => {
+    const namespaces = new Map<string, Namespace>();
+    const optInTimes = new Map<string, number>();
+    let now = 1;
+    const listener = namespaceListener(namespaces, optInTimes, idleReplicator(namespaces), () => now);
+    const out = (name: string): Namespace => ({ ...namespace(name), isOptedIn: false });
+    listener.onRelist(
+      new Map([
+        ["before", namespace("before")],
+        ["later", out("later")],
+      ]),
+      "5",
+    );
+    now = 2;
+    listener.onChange("before", namespace("before"));
+    listener.onChange("later", namespace("later"));
+    now = 3;
+    listener.onChange("later", namespace("later"));
+    listener.onRelist(
+      new Map([
+        ["before", namespace("before")],
+        ["later", namespace("later")],
+        ["missed", namespace("missed")],
+      ]),
+      "6",
+    );
+    expect([...optInTimes]).toEqual([
+      ["later", 2],
+      ["missed", 3],
+    ]);
+    listener.onChange("later", out("later"));
+    listener.onRemove("missed", namespace("missed"));
+    expect([...optInTimes]).toEqual([]);
   });
 });
 

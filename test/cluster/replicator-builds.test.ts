@@ -23,6 +23,21 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
   beforeAll(async () => {
     cluster = await startCluster();
     client = await createTestKubeClient(cluster);
+    // Both opted in before Pullpass first lists namespaces, so that nobody takes their build secret for one on its way.
+    await createNamespace(cluster.kubectl, "full", OPTED_IN);
+    await cluster.kubectl.create({
+      ...{ apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "no-secrets", namespace: "full" } },
+      spec: { hard: { "count/secrets": "0" } },
+    });
+    await cluster.kubectl.waitFor<{ readonly status?: { readonly hard?: object } }>(
+      ["resourcequota", "no-secrets", "--namespace=full"],
+      ({ status }) => status?.hard !== undefined,
+    );
+    await createNamespace(cluster.kubectl, "taken", OPTED_IN);
+    await cluster.kubectl.create({
+      ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "pullpass.build", namespace: "taken" } },
+      stringData: { of: "others" },
+    });
     webhook = await startWebhook(cluster, {
       registries: [
         { name: "team-a", address: "registry.example.com", auth: { type: "Secret", name: "team-a" } },
@@ -62,6 +77,13 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
       "pullpass.build": { "registry.example.com": "builder:made-up" },
     });
     expect(await create("first")).toEqual({ mounts: [MOUNT], warnings: "" });
+  });
+
+  it.each(["full", "taken"])("where it cannot be written (%s), nothing is mounted", async (namespace) => {
+    expect(await create(namespace)).toEqual({
+      mounts: [],
+      warnings: "Warning: container main: Secret pullpass.build is missing in its namespace, so it gets none",
+    });
   });
 
   it("when they are lost again, it is where the build secret is already, and nowhere else", async () => {

@@ -47,7 +47,7 @@ describe("keepAccountFacts", () => {
     const facts = factsWith(() => Promise.resolve(account("x".repeat(1_000_000), ...names)));
     facts.onAccount(enforcing);
     await vi.advanceTimersByTimeAsync(0);
-    expect(facts.of("shop", "default")?.pullSecretNames).toEqual(names.slice(0, 256));
+    expect([...(facts.of("shop", "default")?.pullSecretNames ?? [])]).toEqual(names.slice(0, 256));
   });
 
   it("knows nothing of an account that enforces nothing, does not any more, or is gone", async () => {

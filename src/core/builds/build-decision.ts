@@ -16,6 +16,8 @@ export const BUILD_SKIP_REASONS = {
   "sets-the-variable": "it sets the variable that says where credentials are",
   "may-set-the-variable": "its envFrom may set the variable that has to say where credentials are",
   "no-credentials": "no registry has credentials for it in this namespace",
+  "build-secret-missing":
+    "the build secret is missing in its namespace, and a pod that mounts it would wait for it; see the namespace's Events",
   "credentials-unreadable": "the credentials of its registries cannot be read now",
   "labels-unknown": "what registries ask of the namespace's labels is not known to hold",
   "carried-by-the-pod": "the pod has the Secret of the connection as a volume already",

@@ -19,17 +19,20 @@ export interface BuildSupply {
   readonly isPartlyUnknown: boolean;
   /** Whether there would be more, if all credentials could be read. */
   readonly isPartlyUnreadable: boolean;
+  /** Whether there would be more, if the build secret were there: something keeps it from being written. */
+  readonly isBuildSecretMissing: boolean;
 }
 
 /*
  * Whether a registry's credentials are in the build secret. What is not certain is left out: a Secret that is mounted but not
  * there keeps its pod from starting, unlike a pull secret that is named but not there.
  *
- * the namespace may have it | the build secret | its credentials can be read | in it
- * no, unknown               |                  |                             | no
- * yes                       | exists, unknown  |                             | yes: as it is, it stays
- * yes                       | to come          | yes                         | yes
- * yes                       | to come          | no                          | no; and if there is none at all, it never comes
+ * the namespace may have it | the build secret  | its credentials can be read | in it
+ * no, unknown               |                   |                             | no
+ * yes                       | exists, unknown   |                             | yes: as it is, it stays
+ * yes                       | missing           |                             | no: it may never come
+ * yes                       | missing, expected | yes                         | yes
+ * yes                       | missing, expected | no                          | no; and if there is none at all, it never comes
  */
 export function buildSupplyOf(
   { namespace: { labels }, buildSecret }: Pick<PodContext, "namespace" | "buildSecret">,
@@ -40,16 +43,18 @@ export function buildSupplyOf(
   const connections = new Map<string, Registry[]>();
   let isPartlyUnknown = false;
   let isPartlyUnreadable = false;
+  let isBuildSecretMissing = false;
   for (const registry of buildRegistries) {
     const { buildSource, name } = registry;
     if (!isPermittedIn(registry, labels)) isPartlyUnknown ||= labels === "unknown";
     else if (buildSource?.kind === "own-secret") {
       connections.getOrInsertComputed(buildSource.directory, () => []).push(registry);
-    } else if (unreadable.has(name)) isPartlyUnreadable = true;
+    } else if (buildSecret?.exists === false && !buildSecret.isExpected) isBuildSecretMissing = true;
+    else if (unreadable.has(name)) isPartlyUnreadable = true;
     else merged.push(registry);
   }
   const registries = new Set([...merged, ...[...connections.values()].flat()]);
-  return { merged, connections, registries, isPartlyUnknown, isPartlyUnreadable };
+  return { merged, connections, registries, isPartlyUnknown, isPartlyUnreadable, isBuildSecretMissing };
 }
 
 const NONE: ReadonlySet<string> = new Set();

@@ -102,6 +102,13 @@ function mountFor(
 ): BuildFinding["outcome"] {
   const secret = chooseSecret(builder, target, destinations, supply);
   if (secret === undefined) {
+    if (supply.isBuildSecretMissing) {
+      warnings.add(
+        () =>
+          `container ${containerName}: Secret ${BUILD_SECRET_NAME} is missing in its namespace, so it gets none`,
+      );
+      return skipBecause("build-secret-missing");
+    }
     if (supply.isPartlyUnreadable) {
       warnings.add(() => `container ${containerName}: the credentials of its registries cannot be read now`);
       return skipBecause("credentials-unreadable");

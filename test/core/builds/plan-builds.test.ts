@@ -344,21 +344,28 @@ describe("which Secret", () => {
   // In the order of the table above `buildSupplyOf`.
   it.each([
     [undefined, [HUB, TEAM_A], MERGED, []],
-    [{ exists: true, unreadable: ["hub", "team-a"] }, [HUB, TEAM_A], MERGED, []],
-    [{ exists: false, unreadable: ["other"] }, [HUB, TEAM_A], MERGED, []],
+    [{ exists: true, isExpected: false, unreadable: ["hub", "team-a"] }, [HUB, TEAM_A], MERGED, []],
     [
-      { exists: false, unreadable: ["team-a"] },
+      { exists: false, isExpected: false, unreadable: [] },
+      [HUB, TEAM_A],
+      "skip build-secret-missing",
+      ["container build: Secret pullpass.build is missing in its namespace, so it gets none"],
+    ],
+    [{ exists: false, isExpected: false, unreadable: [] }, [HUB, FOR_KANIKO], CONNECTION, []],
+    [{ exists: false, isExpected: true, unreadable: ["other"] }, [HUB, TEAM_A], MERGED, []],
+    [
+      { exists: false, isExpected: true, unreadable: ["team-a"] },
       [HUB, TEAM_A],
       "mount pullpass.build at /kaniko/.docker for hub",
       [],
     ],
     [
-      { exists: false, unreadable: ["hub", "team-a"] },
+      { exists: false, isExpected: true, unreadable: ["hub", "team-a"] },
       [HUB, TEAM_A],
       "skip credentials-unreadable",
       ["container build: the credentials of its registries cannot be read now"],
     ],
-    [{ exists: false, unreadable: ["hub"] }, [HUB, FOR_KANIKO], CONNECTION, []],
+    [{ exists: false, isExpected: true, unreadable: ["hub"] }, [HUB, FOR_KANIKO], CONNECTION, []],
   ])("where the build secret is %j", (facts, registries, expected, warnings) => {
     const buildSecret = facts && { ...facts, unreadable: new Set(facts.unreadable) };
     const planned = plan(KANIKO, registries, { context: { ...CONTEXT, buildSecret } });

@@ -15,7 +15,9 @@ const OWNED_PACKAGES = [
 /** The arrows: folder -> the folders of src that it may import from, besides itself. */
 const ARROWS = {
   core: [],
-  config: ["core"],
+  yaml: [],
+  config: ["core", "yaml"],
+  manifest: ["core", "yaml"],
   tls: ["core"],
   telemetry: ["core", "admission", "replicator"],
   admission: ["core"],
@@ -23,7 +25,18 @@ const ARROWS = {
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
   "registry-client": ["core"],
-  cli: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http", "registry-client"],
+  cli: [
+    "core",
+    "config",
+    "manifest",
+    "tls",
+    "telemetry",
+    "admission",
+    "replicator",
+    "kube",
+    "http",
+    "registry-client",
+  ],
 };
 
 /** Types are free; at run time only the owner loads its library. */

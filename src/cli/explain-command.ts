@@ -5,7 +5,8 @@ import type { RegistryIndex } from "../core/registry.ts";
 import { explainImage, explanationJson, explanationText, type Explanation } from "./explain.ts";
 import { explainPods } from "./explain-pods.ts";
 import { indexConfiguration } from "./index-configuration.ts";
-import { parseManifests } from "./manifest-file.ts";
+import { mayHoldPodTemplate, parseManifests, requireReadable } from "../manifest/manifest-file.ts";
+import { indexPodTemplateKinds, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
 import { surroundingsInCluster, surroundingsInManifests, type ClusterAccess } from "./pod-surroundings.ts";
 import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
 import { readLines, readManifests } from "./read-input.ts";
@@ -40,7 +41,8 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
       const error = usageErrorIn(images, flags);
       if (error !== undefined) command.error(`error: ${error}`);
       const { config, json, pod, namespace, kubeconfig } = flags;
-      const index = indexConfiguration(readConfiguration(config), true);
+      const configuration = readConfiguration(config);
+      const index = indexConfiguration(configuration, true);
       if (pod === undefined) {
         const explanations = await explainImages(images, index, io);
         const write = json === true ? explanationJson : explanationText;
@@ -48,9 +50,10 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
         if (explanations.some(({ reference }) => reference === undefined)) throw new ReportedError(1);
         return;
       }
+      const kinds = indexPodTemplateKinds(configuration.podTemplates);
       const explain = (cluster?: ClusterAccess): Promise<readonly string[]> => {
         if (namespace === undefined || cluster === undefined)
-          return explainManifests(pod, index, io, cluster);
+          return explainManifests(pod, { index, kinds }, io, cluster);
         return explainPodsOf(namespace, pod, index, cluster);
       };
       const lines = usesCluster(flags) ? await withCluster(kubeconfig, io, explain) : await explain();
@@ -92,15 +95,18 @@ async function explainImages(
 
 async function explainManifests(
   files: readonly string[],
-  index: RegistryIndex,
+  { index, kinds }: { readonly index: RegistryIndex; readonly kinds: PodTemplateKinds },
   { readStdin }: ProgramIo,
   cluster?: ClusterAccess,
 ): Promise<readonly string[]> {
   const read = await Promise.all(files.map((name) => readManifests(name, readStdin)));
-  const documents = read.flatMap(parseManifests);
+  const documents = read
+    .flatMap(parseManifests)
+    .filter((document) => document.fault === undefined || mayHoldPodTemplate(document, kinds))
+    .map(requireReadable);
   const find =
     cluster === undefined ? surroundingsInManifests(documents) : surroundingsInCluster(documents, cluster);
-  return explainPods(documents, index, find);
+  return explainPods(documents, index, find, kinds);
 }
 
 async function explainPodsOf(

@@ -11,8 +11,9 @@ import {
 import { textOf } from "../core/kubernetes.ts";
 import { formatSelector, type Labels } from "../core/labels.ts";
 import type { Registry, RegistryIndex } from "../core/registry.ts";
-import { decideSite } from "./decide-site.ts";
-import { podSitesIn, titleOf, type PodSite } from "./manifest.ts";
+import { decidePodTemplate } from "../manifest/decide-pod-template.ts";
+import type { PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
+import { podTemplatesIn, titleOf, type PodTemplate } from "../manifest/pod-templates.ts";
 import type { FindSurroundings } from "./pod-surroundings.ts";
 
 /** A block of lines for people for each pod and template, in the order of the documents. */
@@ -20,28 +21,29 @@ export async function explainPods(
   documents: readonly { readonly value: unknown }[],
   index: RegistryIndex,
   find: FindSurroundings,
+  kinds?: PodTemplateKinds,
 ): Promise<readonly string[]> {
   const blocks: string[] = [];
-  for (const site of documents.flatMap(({ value }) => podSitesIn(value))) {
-    blocks.push((await explainSite(site, index, find)).join("\n"));
+  for (const template of documents.flatMap(({ value }) => podTemplatesIn(value, kinds))) {
+    blocks.push((await explainPodTemplate(template, index, find)).join("\n"));
   }
   return blocks;
 }
 
-async function explainSite(
-  site: PodSite,
+async function explainPodTemplate(
+  template: PodTemplate,
   index: RegistryIndex,
   find: FindSurroundings,
 ): Promise<readonly string[]> {
-  const account = textOf(site.value["spec"], "serviceAccountName") ?? "default";
-  const { namespaceLabels: labels, serviceAccount, unread } = await find(site.namespace, account);
-  const decided = decideSite(site, { labels, serviceAccount }, index);
-  if (decided === undefined) return [titleOf(site), "  nothing    it has no readable pod spec"];
+  const account = textOf(template.value["spec"], "serviceAccountName") ?? "default";
+  const { namespaceLabels: labels, serviceAccount, unread } = await find(template.namespace, account);
+  const decided = decidePodTemplate(template, { labels, serviceAccount }, index);
+  if (decided === undefined) return [titleOf(template), "  nothing    it has no readable pod spec"];
   const { pod, decision, findings } = decided;
   const conditions = decision.kind === "skip" ? [] : conditionsFor(pod, labels);
   const verbs = isHypothetical(conditions) ? WOULD : DOES;
   return [
-    titleOf(site),
+    titleOf(template),
     ...unread.map((line) => `  not read   ${line}`),
     ...explainImages(pod, labels, index).flatMap((image) => describeImage(image, labels)),
     ...conditions.map((condition, i) => `  ${i === 0 ? "if    " : "and if"}     ${CONDITIONS[condition]}`),

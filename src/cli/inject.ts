@@ -1,54 +1,159 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
+import type { Command } from "commander";
 import jsonpatch from "fast-json-patch";
+import { readConfiguration } from "../config/read.ts";
 import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
 import type { AddOperation } from "../core/json-patch.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { decideSite, namespaceLabels } from "./decide-site.ts";
-import { podSitesIn, titleOf, type PodSite } from "./manifest.ts";
-import { editManifests, parseManifests, type ManifestChange, type ManifestFile } from "./manifest-file.ts";
+import { decidePodTemplate, namespaceLabels } from "../manifest/decide-pod-template.ts";
+import { editDocument } from "../manifest/edit-document.ts";
+import { encodeManifests } from "../manifest/encoding.ts";
+import { imageLeftOut } from "../manifest/images-left-out.ts";
+import { joinFiles } from "../manifest/join-files.ts";
+import {
+  mayHoldPodTemplate,
+  parseManifests,
+  type ManifestDocument,
+  type ManifestFile,
+} from "../manifest/manifest-file.ts";
+import { formatPath, objectsIn, onOneLine, type ManifestObject } from "../manifest/objects.ts";
+import { repeatedKeys } from "../manifest/parse-document.ts";
+import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
+import { podTemplatesOf, titleOf, type PodTemplate } from "../manifest/pod-templates.ts";
+import { indexConfiguration } from "./index-configuration.ts";
+import { ReportedError, type ProgramIo } from "./program-io.ts";
+import { readManifests } from "./read-input.ts";
+
+export function injectCommand(command: Command, io: ProgramIo): void {
+  command
+    .description("write manifests with their pull secrets to standard output, and a report to standard error")
+    .option(
+      "-f, --filename <file>",
+      "manifests, YAML or JSON; again for more; - is standard input, the default",
+      (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
+    )
+    .action(
+      async ({
+        config,
+        filename = ["-"],
+      }: {
+        readonly config: readonly string[];
+        readonly filename?: readonly string[];
+      }) => {
+        const configuration = readConfiguration(config);
+        const index = indexConfiguration(configuration, true);
+        const kinds = indexPodTemplateKinds(configuration.podTemplates);
+        const files = await Promise.all(filename.map((name) => readManifests(name, io.readStdin)));
+        const injected = injectFiles(files, index, kinds);
+        const [encoding = "utf-8", ...others] = new Set(files.map((file) => file.encoding));
+        const output = joinFiles(injected.map((file) => file.text));
+        io.writeOut(encodeManifests(output, others.length === 0 ? encoding : "utf-8"));
+        io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
+        if (injected.some((file) => file.hasErrors)) throw new ReportedError(1);
+      },
+    );
+}
 
 export interface InjectedFile {
   readonly text: string;
-  /** One line for each pod and pod template, and one for each of its warnings. */
+  /** One line for each pod and pod template, for each of its warnings, and for whatever was left as it is. */
   readonly report: readonly string[];
+  /** A document that may hold a pod template could not be read or changed. It is in the text as it was. */
+  readonly hasErrors: boolean;
 }
 
 /**
- * Injects into all files or into none. Every namespace counts as opted in, since the command was given for it; what a
- * registry asks of a namespace's labels is held against the Namespaces in the input, and against no other.
- *
- * @throws UnreadableManifestError for the first document that is not YAML or cannot be changed.
+ * Every namespace counts as opted in, since the command was given for it; what a registry asks of a namespace's labels is held
+ * against the Namespaces in the input, and against no other.
  */
-export function injectFiles(files: readonly ManifestFile[], index: RegistryIndex): readonly InjectedFile[] {
-  const parsed = files.map((file) => ({ file, documents: parseManifests(file) }));
-  const labelsOf = namespaceLabels(parsed.flatMap(({ documents }) => documents));
-
-  return parsed.map(({ file, documents }) => {
-    const report: string[] = [];
-    const changes = documents.map((document): ManifestChange => {
-      const operations = podSitesIn(document.value).flatMap((site) => {
-        const injected = injectSite(site, labelsOf(site.namespace), index);
-        report.push(...injected.report);
-        return injected.operations;
-      });
-      return { document, operations };
-    });
-    return { text: editManifests(file, changes), report };
+export function injectFiles(
+  files: readonly ManifestFile[],
+  index: RegistryIndex,
+  kinds: PodTemplateKinds = indexPodTemplateKinds(),
+): readonly InjectedFile[] {
+  const parsed = files.map(parseManifests);
+  const labelsOf = namespaceLabels(parsed.flat());
+  return parsed.map((documents) => {
+    const injected = documents.map((document) => injectDocument(document, { labelsOf, index, kinds }));
+    return {
+      text: injected.map(({ text }) => text).join(""),
+      report: injected.flatMap(({ report }) => report),
+      hasErrors: injected.some(({ hasErrors }) => hasErrors),
+    };
   });
 }
 
-interface InjectedSite {
+interface InjectContext {
+  readonly labelsOf: (namespace: string | undefined) => Labels | "unknown";
+  readonly index: RegistryIndex;
+  readonly kinds: PodTemplateKinds;
+}
+
+/*
+ * the document                             | its text            | the report
+ * cannot be parsed, no kind of ours        | as it is            | nothing
+ * cannot be parsed, and may hold a pod     | as it is            | an error
+ * no pod template                          | as it is            | images that a registry covers, if any
+ * pod templates, nothing to add            | as it is            | a line each
+ * pod templates, something to add          | with what is missing | a line each, and one if it was reformatted
+ * the same, and no text gives what we want | as it is            | an error
+ */
+function injectDocument(document: ManifestDocument, context: InjectContext): InjectedFile {
+  const { file, text, yaml, value, line, fault } = document;
+  const unchanged = (report: readonly string[], hasErrors = false): InjectedFile => ({
+    text,
+    report,
+    hasErrors,
+  });
+  const errorAt = (at: number, message: string): string =>
+    `error: ${file}:${at.toString()}: ${message}; the document is left as it is`;
+
+  if (fault !== undefined) {
+    if (!mayHoldPodTemplate(document, context.kinds)) return unchanged([]);
+    const hint = text.includes("{{") ? " (a template that was not rendered?)" : "";
+    return unchanged([errorAt(fault.line, `not YAML: ${fault.message}${hint}`)], true);
+  }
+  const objects = objectsIn(value);
+  const templates = objects.flatMap((object) => podTemplatesOf(object, context.kinds));
+  const leftOut = objects.flatMap((object) => reportImageLeftOut(object, context));
+  if (yaml === undefined || templates.length === 0) return unchanged(leftOut);
+
+  const injected = templates.map((template) => injectPodTemplate(template, context));
+  const report = [
+    ...repeatedKeys(yaml, text, document.firstLine).map(
+      ({ key, line: at }) =>
+        `warning: ${file}:${at.toString()}: the key ${onOneLine(key)} is repeated; its last value counts`,
+    ),
+    ...leftOut,
+    ...injected.flatMap((template) => template.report),
+  ];
+  const operations = injected.flatMap((template) => template.operations);
+  if (operations.length === 0) return unchanged(report);
+
+  const edited = editDocument(text, yaml, value, operations);
+  if (edited === undefined) return unchanged([...leftOut, errorAt(line, CANNOT_BE_CHANGED)], true);
+  const note =
+    edited.extent === "additions"
+      ? []
+      : [`warning: ${file}:${line.toString()}: the document was reformatted: ${NO_ROOM}`];
+  return { text: edited.text, report: [...report, ...note], hasErrors: false };
+}
+
+const NO_ROOM = "its text has no plain place for what was added";
+const CANNOT_BE_CHANGED = "what is missing cannot be added to it";
+
+interface InjectedPodTemplate {
   /** For the whole document. */
   readonly operations: readonly AddOperation[];
   readonly report: readonly string[];
 }
 
-function injectSite(site: PodSite, labels: Labels | "unknown", index: RegistryIndex): InjectedSite {
-  const title = titleOf(site);
-  const decided = decideSite(site, { labels }, index);
+function injectPodTemplate(template: PodTemplate, { labelsOf, index }: InjectContext): InjectedPodTemplate {
+  const title = titleOf(template);
+  const decided = decidePodTemplate(template, { labels: labelsOf(template.namespace) }, index);
   if (decided === undefined) {
     return { operations: [], report: [`${title}: skipped: it has no readable pod spec`] };
   }
@@ -59,14 +164,32 @@ function injectSite(site: PodSite, labels: Labels | "unknown", index: RegistryIn
     ...decision.warnings.map((warning) => `warning: ${warning}`),
   ].map((line) => `${title}: ${line}`);
   if (decision.kind === "skip") return { operations: [], report };
-  const missing: readonly AddOperation[] = hasMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
-  const prefix = site.path.map((key) => `/${jsonpatch.escapePathComponent(key.toString())}`).join("");
-  const operations = [...missing, ...patchPod(pod, decision)].map(({ op, path, value }) => ({
-    op,
-    path: prefix + path,
-    value,
-  }));
+  const prefix = template.path.map((key) => `/${jsonpatch.escapePathComponent(key.toString())}`).join("");
+  const operations = [...metadataFor(template, hasMetadata), ...patchPod(pod, decision)]
+    .filter(({ path }) => hasMetadata || template.hasMetadata || !path.startsWith("/metadata"))
+    .map(({ op, path, value }) => ({ op, path: prefix + path, value }));
   return { operations, report };
+}
+
+function metadataFor(template: PodTemplate, isThere: boolean): readonly AddOperation[] {
+  return isThere || !template.hasMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
+}
+
+function reportImageLeftOut(
+  object: ManifestObject,
+  { labelsOf, index, kinds }: InjectContext,
+): readonly string[] {
+  if (kinds.has(keyOf(object))) return [];
+  const image = imageLeftOut(object, labelsOf(object.namespace), index);
+  if (image === undefined) return [];
+  const { title, namespace, kind, group } = object;
+  const owner = onOneLine(namespace === undefined ? title : `${title} in ${namespace}`);
+  const names = image.registries.map(({ name }) => name).join(", ");
+  const path = onOneLine(formatPath(image.path));
+  return [
+    `${owner}: left out: ${path} needs ${names}, and no pod template is known for ${onOneLine(`${kind} of ${group}`)}; ` +
+      "the webhook injects its pods when they are created in a namespace that opted in",
+  ];
 }
 
 function describe(decision: Decision): readonly string[] {

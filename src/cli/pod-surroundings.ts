@@ -3,7 +3,7 @@ import type { ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
 import { KubeApiError } from "../kube/client.ts";
 import type { PodReader } from "../kube/pod-reader.ts";
-import { namespaceLabels } from "./decide-site.ts";
+import { namespaceLabels } from "../manifest/decide-pod-template.ts";
 
 export interface PodSurroundings {
   readonly namespaceLabels: Labels | "unknown";

@@ -6,7 +6,7 @@ export interface ProgramIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** All of standard input. */
   readonly readStdin: () => Promise<Buffer>;
-  writeOut(text: string): void;
+  writeOut(output: string | Uint8Array): void;
   writeError(text: string): void;
 }
 

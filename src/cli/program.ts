@@ -1,15 +1,10 @@
 /** The command line: commands, flags and help. */
 import { Command } from "commander";
-import { readConfiguration } from "../config/read.ts";
-import type { RegistryIndex } from "../core/registry.ts";
 import { checkCommand } from "./check-command.ts";
 import { explainCommand } from "./explain-command.ts";
-import { indexConfiguration } from "./index-configuration.ts";
-import { injectFiles } from "./inject.ts";
-import { joinFiles } from "./join-files.ts";
+import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
 import { purgeCommand } from "./purge-command.ts";
-import { readManifests } from "./read-input.ts";
 import { serveCommand } from "./serve-command.ts";
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
@@ -23,28 +18,7 @@ export function buildProgram(io: ProgramIo): Command {
 
   serveCommand(withConfig(program.command("serve")), io.environment);
 
-  withConfig(program.command("inject"))
-    .description("write manifests with their pull secrets to standard output, and a report to standard error")
-    .option(
-      "-f, --filename <file>",
-      "manifests, YAML or JSON; again for more; - is standard input, the default",
-      append,
-    )
-    .action(
-      async ({
-        config,
-        filename = ["-"],
-      }: {
-        readonly config: readonly string[];
-        readonly filename?: readonly string[];
-      }) => {
-        const index = readIndex(config);
-        const files = await Promise.all(filename.map((name) => readManifests(name, io.readStdin)));
-        const injected = injectFiles(files, index);
-        io.writeOut(joinFiles(injected.map((file) => file.text)));
-        io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
-      },
-    );
+  injectCommand(withConfig(program.command("inject")), io);
 
   explainCommand(withConfig(program.command("explain")), io);
 
@@ -57,10 +31,6 @@ export function buildProgram(io: ProgramIo): Command {
 
 function withConfig(command: Command): Command {
   return command.requiredOption(...CONFIG_OPTION);
-}
-
-function readIndex(configPaths: readonly string[]): RegistryIndex {
-  return indexConfiguration(readConfiguration(configPaths), true);
 }
 
 const CONFIG_OPTION = [

@@ -3,7 +3,7 @@ import type { Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
 import type { Registry } from "../core/registry.ts";
 import type { KeyPath, SourceLocation } from "./diagnostics.ts";
-import type { BuilderEntry } from "./schema.ts";
+import type { BuilderEntry, PodTemplateEntry } from "./schema.ts";
 
 /** Where a password or a token comes from. */
 export type TextSource =
@@ -34,4 +34,5 @@ export interface Configuration {
   readonly registries: readonly ConfiguredRegistry[];
   readonly builders: readonly BuilderEntry[];
   readonly attachedServiceAccounts: readonly string[];
+  readonly podTemplates: readonly PodTemplateEntry[];
 }

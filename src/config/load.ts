@@ -11,6 +11,7 @@ import {
   registrySchema,
   type AuthEntry,
   type BuilderEntry,
+  type PodTemplateEntry,
   type RegistryEntry,
   type SourceEntry,
 } from "./schema.ts";
@@ -34,6 +35,7 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
   const registries: ConfiguredRegistry[] = [];
   const builders: BuilderEntry[] = [];
   const attachedServiceAccounts: string[] = [];
+  const podTemplates: PodTemplateEntry[] = [];
 
   for (const { file, documents } of parsed) {
     const directory = path.dirname(file.path);
@@ -42,6 +44,7 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
       if (result.success) {
         builders.push(...(result.data.builders ?? []));
         attachedServiceAccounts.push(...(result.data.serviceAccounts?.attach ?? []));
+        podTemplates.push(...(result.data.podTemplates ?? []));
       } else {
         diagnostics.push(...schemaDiagnostics(result.error, document));
       }
@@ -66,7 +69,7 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
     const paths = files.map((file) => file.path);
     throw new InvalidConfigurationError(inReadingOrder(diagnostics, paths));
   }
-  return { registries, builders, attachedServiceAccounts };
+  return { registries, builders, attachedServiceAccounts, podTemplates };
 }
 
 /** The entries of a list. They are read one by one, also in a document that has errors elsewhere: every error comes at once. */

@@ -201,6 +201,21 @@ const builder = strictObject({
     ),
 });
 
+/** A kind, of custom resources mostly, with an ordinary pod template, for `inject` and `explain --pod`. */
+const podTemplate = strictObject({
+  /** The group of its `apiVersion`; every version counts. */
+  group: z.string().regex(DNS_SUBDOMAIN, "must be an API group, without a version"),
+  kind: z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,62}$/, "must be a kind"),
+  /** To the object that holds `metadata` and `spec`. */
+  path: z
+    .string()
+    .regex(
+      /^(?:[A-Za-z0-9_-]+|\*)(?:\.(?:[A-Za-z0-9_-]+|\*))*$/,
+      "must be keys joined by dots, such as spec.template; * is every element of a list or member of a mapping",
+    )
+    .transform((value) => value.split(".")),
+});
+
 /** One document of the configuration. */
 export const documentSchema = strictObject({
   /** Each is a {@link registrySchema}; they are read one by one, as the lists of Polyaxon are. */
@@ -209,6 +224,8 @@ export const documentSchema = strictObject({
   builders: z.array(builder).optional(),
   /** Service accounts that get the pull secrets, too, in every opted-in namespace. */
   serviceAccounts: strictObject({ attach: z.array(secretName).optional() }).optional(),
+  /** Added to the built-in table. */
+  podTemplates: z.array(podTemplate).optional(),
   privateRegistries: z.array(z.unknown()).optional(),
   connections: z.array(z.unknown()).optional(),
 });
@@ -235,6 +252,7 @@ export type RegistryEntry = z.output<typeof registrySchema>;
 export type AuthEntry = z.output<typeof auth>;
 export type SourceEntry = z.output<typeof source>;
 export type BuilderEntry = z.output<typeof builder>;
+export type PodTemplateEntry = z.output<typeof podTemplate>;
 
 function exactlyOne(a: unknown, b: unknown): boolean {
   return (a === undefined) !== (b === undefined);

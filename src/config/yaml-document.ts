@@ -13,7 +13,7 @@ import {
 } from "yaml";
 import { elementsOf, isObject } from "../core/kubernetes.ts";
 import type { Diagnostic, KeyPath, SourceLocation } from "./diagnostics.ts";
-import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "./parse-yaml.ts";
+import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../yaml/parse-yaml.ts";
 import { isDnsLabel } from "./schema.ts";
 
 /** A document, or an entry of one of its lists, as plain values, with the locations of its parts. */

@@ -120,14 +120,12 @@ function findNeeded(
 ): Needed {
   const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, labels);
   const needed = new Set<Registry>();
-  let isPartlyUnknown = false;
 
   // Each address is judged once, however many of the pod's images it covers.
   const judged = new Map<readonly Registry[], boolean>();
   const judge = (withOneAddress: readonly Registry[]): boolean => {
     const permitted = withOneAddress.filter(isPermitted);
     for (const registry of permitted) needed.add(registry);
-    if (labels === "unknown" && permitted.length < withOneAddress.length) isPartlyUnknown = true;
     return permitted.length > 0;
   };
   for (const { lookup, field, position } of images) {
@@ -139,6 +137,8 @@ function findNeeded(
       if (judged.getOrInsertComputed(withOneAddress, judge)) break;
     }
   }
+  const isPartlyUnknown =
+    labels === "unknown" && judged.keys().some((withOneAddress) => !withOneAddress.every(isPermitted));
   // Not which one: its name is not ours to tell.
   if (isPartlyUnknown) warnings.add(() => LABELS_UNKNOWN);
 

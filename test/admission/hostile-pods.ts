@@ -68,11 +68,21 @@ function append<K extends string>(
 }
 
 const TEXT_PLACES = {
-  image: (draft, text) => append(draft.spec, "containers", [{ image: text }]),
-  tag: (draft, text) => append(draft.spec, "containers", [{ image: `nginx:${text}` }]),
-  digest: (draft, text) => append(draft.spec, "containers", [{ image: `nginx@${text}` }]),
-  host: (draft, text) => append(draft.spec, "containers", [{ image: `${text}.example.com/app` }]),
-  imageVolume: (draft, text) => append(draft.spec, "volumes", [{ image: { reference: text } }]),
+  image: (draft, text) => {
+    append(draft.spec, "containers", [{ image: text }]);
+  },
+  tag: (draft, text) => {
+    append(draft.spec, "containers", [{ image: `nginx:${text}` }]);
+  },
+  digest: (draft, text) => {
+    append(draft.spec, "containers", [{ image: `nginx@${text}` }]);
+  },
+  host: (draft, text) => {
+    append(draft.spec, "containers", [{ image: `${text}.example.com/app` }]);
+  },
+  imageVolume: (draft, text) => {
+    append(draft.spec, "volumes", [{ image: { reference: text } }]);
+  },
   registries: (draft, text) => (draft.metadata.annotations["pullpass.dev/registries"] = text),
   injected: (draft, text) => (draft.metadata.annotations["pullpass.dev/injected"] = text),
   buildContainers: (draft, text) => (draft.metadata.annotations["pullpass.dev/build-containers"] = text),
@@ -84,26 +94,45 @@ const TEXT_PLACES = {
     (draft.metadata["ownerReferences"] = [{ controller: true, kind: text, name: text }]),
   account: (draft, text) => (draft.spec["serviceAccountName"] = text),
   pullSecret: (draft, text) => (draft.spec["imagePullSecrets"] = [{ name: text }]),
-  volume: (draft, text) => append(draft.spec, "volumes", [{ name: text, secret: { secretName: text } }]),
+  volume: (draft, text) => {
+    append(draft.spec, "volumes", [{ name: text, secret: { secretName: text } }]);
+  },
   namespace: (draft, text) => (draft.request["namespace"] = text),
   container: ({ builder }, text) => (builder["name"] = text),
   mountPath: ({ builder }, text) => (builder["volumeMounts"] = [{ mountPath: `/${text}` }]),
   devicePath: ({ builder }, text) => (builder["volumeDevices"] = [{ devicePath: `/${text}` }]),
-  variable: ({ builder }, text) => append(builder, "env", [{ name: text, value: "a" }]),
-  dockerConfig: ({ builder }, text) => append(builder, "env", [{ name: "DOCKER_CONFIG", value: `/${text}` }]),
-  authFile: ({ builder }, text) =>
-    append(builder, "env", [{ name: "REGISTRY_AUTH_FILE", value: `/${text}` }]),
-  home: ({ builder }, text) => append(builder, "env", [{ name: "HOME", value: `/${text}` }]),
-  kanikoDirectory: ({ builder }, text) => append(builder, "env", [{ name: "KANIKO_DIR", value: `/${text}` }]),
-  kanikoFlag: ({ builder }, text) => append(builder, "args", [`--kaniko-dir=/${text}`]),
-  argument: ({ builder }, text) => append(builder, "args", [text]),
-  destination: ({ builder }, text) => append(builder, "args", ["-d", text, `--tag=${text}`]),
-  output: ({ builder }, text) => append(builder, "args", [`--output=type=image,name=${text}`]),
+  variable: ({ builder }, text) => {
+    append(builder, "env", [{ name: text, value: "a" }]);
+  },
+  dockerConfig: ({ builder }, text) => {
+    append(builder, "env", [{ name: "DOCKER_CONFIG", value: `/${text}` }]);
+  },
+  authFile: ({ builder }, text) => {
+    append(builder, "env", [{ name: "REGISTRY_AUTH_FILE", value: `/${text}` }]);
+  },
+  home: ({ builder }, text) => {
+    append(builder, "env", [{ name: "HOME", value: `/${text}` }]);
+  },
+  kanikoDirectory: ({ builder }, text) => {
+    append(builder, "env", [{ name: "KANIKO_DIR", value: `/${text}` }]);
+  },
+  kanikoFlag: ({ builder }, text) => {
+    append(builder, "args", [`--kaniko-dir=/${text}`]);
+  },
+  argument: ({ builder }, text) => {
+    append(builder, "args", [text]);
+  },
+  destination: ({ builder }, text) => {
+    append(builder, "args", ["-d", text, `--tag=${text}`]);
+  },
+  output: ({ builder }, text) => {
+    append(builder, "args", [`--output=type=image,name=${text}`]);
+  },
   script: ({ builder }, text) => (builder["command"] = ["sh", "-c", `build buildctl ${text}`]),
 } satisfies Readonly<Record<string, (draft: Draft, text: string) => void>>;
 
 const FRAGMENTS = [
-  ..."a/:@,-._A0 \n\"'\\\u0001ü$[{}=",
+  ...Array.from("a/:@,-._A0 \n\"'\\\u0001ü$[{}="),
   ...["a/", "a.", "a-", "a__", "a#", "a#.", "./", "/.", "../", "a,", "a#,", "*,", "a ", "a# ", "$(", "😀"],
   ...["-d ", "-da# ", "-d=a#/b ", "-t a#/b ", "login ", ".docker/", "name=a#,", "a;b|c&(d) "],
   ...['"object":{', '"managedFields":[', ']},"spec":{', 'object":{'],
@@ -119,26 +148,35 @@ export function textFlood(place: keyof typeof TEXT_PLACES, fragment: string): Fl
 }
 
 const LIST_PLACES = {
-  containers: (draft, list) => append(draft.spec, "containers", list),
+  containers: (draft, list) => {
+    append(draft.spec, "containers", list);
+  },
   namedContainers(draft, list) {
     append(draft.spec, "containers", list);
     draft.metadata.annotations["pullpass.dev/build-containers"] = "*";
   },
   initContainers: (draft, list) => (draft.spec["initContainers"] = list),
-  volumes: (draft, list) => append(draft.spec, "volumes", list),
+  volumes: (draft, list) => {
+    append(draft.spec, "volumes", list);
+  },
   pullSecrets(draft, list) {
     draft.spec["imagePullSecrets"] = list;
     draft.metadata.annotations["pullpass.dev/registries"] = "*";
   },
-  projectedSources: (draft, list) =>
-    append(draft.spec, "volumes", [{ name: "a", projected: { sources: list } }]),
+  projectedSources: (draft, list) => {
+    append(draft.spec, "volumes", [{ name: "a", projected: { sources: list } }]);
+  },
   ownerReferences: (draft, list) => (draft.metadata["ownerReferences"] = list),
   managedFields: (draft, list) => (draft.metadata["managedFields"] = list),
   annotations: (draft, list) => Object.assign(draft.metadata.annotations, keyed(list)),
   labels: (draft, list) => (draft.metadata["labels"] = keyed(list)),
-  env: ({ builder }, list) => append(builder, "env", list),
+  env: ({ builder }, list) => {
+    append(builder, "env", list);
+  },
   envFrom: ({ builder }, list) => (builder["envFrom"] = list),
-  args: ({ builder }, list) => append(builder, "args", list),
+  args: ({ builder }, list) => {
+    append(builder, "args", list);
+  },
   command: ({ builder }, list) => (builder["command"] = list),
   volumeMounts: ({ builder }, list) => (builder["volumeMounts"] = list),
   volumeDevices: ({ builder }, list) => (builder["volumeDevices"] = list),

@@ -75,6 +75,7 @@ describe("which registry is asked about an image", () => {
     registries,
     builders: [],
     attachedServiceAccounts: [],
+    podTemplates: [],
   });
 
   it("is each one whose secret a pod would get", () => {

@@ -1,6 +1,7 @@
-/** Parses YAML as kubectl reads it: merge keys (`<<`) count, too. */
+/** Parses YAML with the merge keys (`<<`) that kubectl knows, and without the depth that the library does not survive. */
 import {
   Composer,
+  Lexer,
   Parser,
   type CST,
   type Document,
@@ -37,9 +38,16 @@ export function parseYaml(
   text: string,
   lineCounter: LineCounter,
   options: ParseOptions & DocumentOptions & SchemaOptions = {},
+  lexer = new Lexer(),
 ): readonly Document.Parsed[] {
   const composer = new Composer({ merge: true, logLevel: "error", ...options });
-  return [...composer.compose(shallow(new Parser(lineCounter.addNewLine).parse(text)))];
+  lineCounter.addNewLine(0);
+  return [...composer.compose(shallow(parse(new Parser(lineCounter.addNewLine), lexer.lex(text))))];
+}
+
+function* parse(parser: Parser, lexemes: Iterable<string>): Iterable<CST.Token> {
+  for (const lexeme of lexemes) yield* parser.next(lexeme);
+  yield* parser.end();
 }
 
 /** A token is a whole document, or what stands between two. */

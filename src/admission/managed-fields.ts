@@ -1,7 +1,7 @@
 /** Shortens a review before it is parsed. */
 
 /** Before it come only members that have neither of the other two within. */
-export const OBJECT = '"object":{';
+const OBJECT = '"object":{';
 const START = '"managedFields":[';
 /** The list is the last member of an object's metadata, and the spec comes next: so the API server writes them. */
 const END = ']},"spec":{';

@@ -1,7 +1,7 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
 import type { SkipReason } from "../core/decision.ts";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
-import { leaveOutManagedFields, OBJECT } from "./managed-fields.ts";
+import { leaveOutManagedFields } from "./managed-fields.ts";
 
 /** A review that can be answered: it says to whom the answer goes. */
 export interface Review {
@@ -53,12 +53,15 @@ function isShortText(value: unknown): value is string {
   return typeof value === "string" && value.length <= MAX_REPEATED_LENGTH;
 }
 
+/** No member before the request's object has such a one within. */
+const OBJECT_START = /"object":(?:\{|null)/;
+
 /**
  * The review that begins with `head`, without its object, or undefined where the object does not begin in it: an API server
- * writes the uid and all else that an answer needs before it. So a review that is not read as a whole has an answer, too.
+ * writes the uid, and all else that an answer needs, before it. So there is an answer to a review that is not read as a whole.
  */
 export function decodeReviewHead(head: string, unread: UnreadReason): Review | undefined {
-  const end = head.indexOf(OBJECT);
+  const end = head.search(OBJECT_START);
   if (end < 0) return undefined;
   try {
     return { ...decodeReview(`${head.slice(0, end)}"object":null}}`), unread };

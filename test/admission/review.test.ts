@@ -74,8 +74,17 @@ describe("decodeReviewHead", () => {
     });
   });
 
+  it("reads all that stands before the old object where there is no new one", () => {
+    const deletion = readReview("23-delete-pod");
+    const head = deletion.slice(0, deletion.indexOf('"oldObject":{') + 500);
+    expect(decodeReviewHead(head, "review-too-large")).toMatchObject({
+      request: { operation: "DELETE", object: null },
+    });
+  });
+
   it.each([
     ["ends before the object", text.slice(0, objectStart - 1)],
+    ["is not a review", '{"object":{'],
     ["is no JSON up to there", `x${text}`],
     [
       "says its uid only later",

@@ -193,7 +193,10 @@ function reportImageLeftOut(
 }
 
 function describe(decision: Decision): readonly string[] {
-  if (decision.kind === "skip") return [`skipped: ${SKIP_REASONS[decision.reason]}`];
+  if (decision.kind === "skip") {
+    const remedy = decision.reason === "labels-unknown" ? "; add the manifest of the Namespace" : "";
+    return [`skipped: ${SKIP_REASONS[decision.reason]}${remedy}`];
+  }
   if (decision.secretNames.length === 0) return [];
   const registries = decision.registries.map((registry) => registry.name).join(", ");
   return [`injected ${decision.secretNames.join(", ")} for ${registries}`];

@@ -89,6 +89,7 @@ async function serveUntil(
     return waitingFor === undefined ? membership.unreadyReasons() : [waitingFor];
   };
   const isReplicated = options.cluster !== undefined;
+  if (!isReplicated) warnOfLimitedRegistries(configuration, logger);
   let registries = indexConfiguration(configuration, isReplicated);
   const ports: AdmissionPorts = {
     registries: () => registries,
@@ -140,6 +141,7 @@ async function serveUntil(
     onReload(next) {
       registries = indexConfiguration(next, isReplicated);
       membership.setConfiguration(next);
+      if (!isReplicated) warnOfLimitedRegistries(next, logger);
       metrics.countReload(true);
       logger.info(describe(next), "configuration reloaded");
     },
@@ -182,6 +184,16 @@ async function serveUntil(
 
 function describe(configuration: Configuration): { readonly registries: readonly string[] } {
   return { registries: configuration.registries.map((registry) => registry.name) };
+}
+
+/** Without a cluster the labels of namespaces are not known, and no registry is given to a namespace that may not have it. */
+function warnOfLimitedRegistries({ registries }: Configuration, logger: Logger): void {
+  const limited = registries.filter(({ namespaces }) => namespaces !== undefined).map(({ name }) => name);
+  if (limited.length === 0) return;
+  logger.warn(
+    { registries: limited },
+    "--standalone injects no registry that is limited to certain namespaces",
+  );
 }
 
 function rejections(logger: Logger, metrics: Metrics): (status: number, error: Error) => void {

@@ -14,7 +14,7 @@ export const SKIP_REASONS = {
   "pod-opted-out": "the pod has the label pullpass.dev/inject=disabled",
   "no-registry": "no registry that the namespace may use covers an image of the pod",
   "labels-unknown":
-    "a registry that covers an image of the pod requires labels of the namespace, which are not known",
+    "a registry that covers an image of the pod is limited to certain namespaces, and the labels of this one are not known",
   "already-present": "the pod names every pull secret that its images need",
   "mountable-secrets-enforced": "the service account allows only the pull secrets that it lists",
   "too-many-builders": "the pod has more containers that build images than Pullpass mounts credentials in",

@@ -7,7 +7,7 @@ import { INJECT_LABEL, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "./labels
 import { annotationOf, describeLocation, labelOf, listAnnotationOf, missingPullSecrets } from "./pod.ts";
 import { lookUpImages, type PodImage } from "./pod-images.ts";
 import { isPermittedIn, type Registry, type RegistryIndex } from "./registry.ts";
-import { quote, WarningList } from "./warning.ts";
+import { LABELS_UNKNOWN, quote, WarningList } from "./warning.ts";
 
 /*
  * The first row that holds decides. A pod needs pull secrets for its images and directories for its builders; a builder that
@@ -139,7 +139,6 @@ function findNeeded(
   }
   const isPartlyUnknown =
     labels === "unknown" && judged.keys().some((withOneAddress) => !withOneAddress.every(isPermitted));
-  // Not which one: its name is not ours to tell.
   if (isPartlyUnknown) warnings.add(() => LABELS_UNKNOWN);
 
   const named = listAnnotationOf(pod, REGISTRIES_ANNOTATION);
@@ -156,9 +155,6 @@ function findNeeded(
   if (named.rest !== "") warnings.add(() => `${REGISTRIES_ANNOTATION}: it is too long to be read to its end`);
   return { needed, isPartlyUnknown };
 }
-
-const LABELS_UNKNOWN =
-  "the labels of the namespace are not known, so a registry that asks for some of them was left out";
 
 function inConfigurationOrder(
   needed: ReadonlySet<Registry>,

@@ -34,6 +34,10 @@ export class WarningList {
   }
 }
 
+/** For pods and for their builders. It does not say which registries: their names are not ours to tell. */
+export const LABELS_UNKNOWN =
+  "the labels of the namespace are not known: registries that are limited to certain namespaces are left out";
+
 /** A text of others within a warning: in quotes, and cut, because what is cut off later is written all the same. */
 export function quote(text: string): string {
   return JSON.stringify(text.length <= MAX_LENGTH ? text : `${text.slice(0, MAX_LENGTH)}…`);

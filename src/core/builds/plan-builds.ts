@@ -17,7 +17,7 @@ import type { JsonObject, Pod, PodContext, ServiceAccountFacts } from "../kubern
 import type { PodImage } from "../pod-images.ts";
 import type { RegistryIndex } from "../registry.ts";
 import { BUILD_SECRET_NAME } from "../replication.ts";
-import type { WarningList } from "../warning.ts";
+import { LABELS_UNKNOWN, type WarningList } from "../warning.ts";
 
 /** What was decided about all builder containers of a pod. */
 export interface BuildPlan {
@@ -113,7 +113,9 @@ function mountFor(
       warnings.add(() => `container ${containerName}: the credentials of its registries cannot be read now`);
       return skipBecause("credentials-unreadable");
     }
-    return skipBecause(supply.isPartlyUnknown ? "labels-unknown" : "no-credentials");
+    if (!supply.isPartlyUnknown) return skipBecause("no-credentials");
+    warnings.add(() => LABELS_UNKNOWN);
+    return skipBecause("labels-unknown");
   }
   const { secretName, registries } = secret;
   const isBuildSecret = secretName === BUILD_SECRET_NAME;

@@ -6,7 +6,7 @@ import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
 import type { RegistryWithUsers } from "./password-registry.ts";
-import { linesInReadme, linesOf } from "./readme-log.ts";
+import { linesInPage, linesOf } from "./page-log.ts";
 import type { Credentials } from "./registry.ts";
 import { runCommand } from "./run-command.ts";
 import { mountsOf, runBuild, variablesOf } from "./run-build.ts";
@@ -126,7 +126,7 @@ await describeLevel("node", "kaniko builds from a private image and pushes to an
   it("with nothing but the label of its namespace", async () => {
     const { pod, phase, log, warnings } = await build("app");
     expect(log).toMatch(/Pushed \S+\/apps\/app@sha256:/);
-    expect(linesOf(log)).toEqual(expect.arrayContaining([...(await linesInReadme("kubectl logs app"))]));
+    expect(linesOf(log)).toEqual(expect.arrayContaining([...(await linesInPage("kubectl logs app"))]));
     expect({ phase, warnings }).toEqual({ phase: "Succeeded", warnings: "" });
     expect(mountsOf(pod)).toContainEqual(OURS);
     const pulls = (await bases.accessLog("team-a/base")).filter(({ method }) => method === "GET");
@@ -156,7 +156,7 @@ await describeLevel("node", "kaniko builds from a private image and pushes to an
     expect(phase).toBe("Failed");
     expect(mountsOf(pod)).toEqual([{ name: "context", mountPath: "/workspace" }]);
     expect(log).toContain("UNAUTHORIZED: authentication required");
-    expect(linesOf(log)).toEqual(await linesInReadme("kubectl logs refused --namespace=plain"));
+    expect(linesOf(log)).toEqual(await linesInPage("kubectl logs refused --namespace=plain"));
     const statuses = (await target.accessLog("apps/refused")).map(({ status }) => status);
     expect(new Set(statuses)).toEqual(new Set([401]));
   });

@@ -1,4 +1,4 @@
-/** What the pages in deploy/docs show is taken as it stands, by Pullpass, by the shell and by the chart. */
+/** What the README and the pages in docs/ show can be used as it is: by Pullpass, by the shell and by the chart. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -10,43 +10,34 @@ import { loadText, diagnosticsIn } from "./config/load-text.ts";
 import { blocksOf, valuesIn } from "./read-markdown.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
-const DOCS = path.join(ROOT, "deploy", "docs");
-const pages = readdirSync(DOCS).map((name) => ({ name, text: readFileSync(path.join(DOCS, name), "utf8") }));
+const names = ["README.md", ...readdirSync(path.join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const pages = names.map((name) => ({ name, text: readFileSync(path.join(ROOT, name), "utf8") }));
 const blocks = pages.flatMap(({ name, text }) =>
   blocksOf(text).map((block, index) => ({ title: `${name}, block ${String(index + 1)}`, name, ...block })),
 );
 const configurations = blocks.filter(({ language }) => language === "yaml");
 const shells = blocks.filter(({ language }) => language === "sh");
 
-describe("deploy/docs", () => {
-  it("has a page for kind, Knative, Polyaxon and a hosted platform, and nothing but configurations and commands", () => {
-    expect(pages.map(({ name }) => name)).toEqual([
-      "hosted-platform.md",
-      "kind.md",
-      "knative.md",
-      "polyaxon.md",
-    ]);
-    expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(["yaml", "sh"]));
-  });
-
+describe("the documentation", () => {
   it.each(configurations)("$title is a configuration without a fault", ({ text }) => {
     expect(diagnosticsIn(text)).toEqual([]);
     expect(loadText(text).registries).not.toEqual([]);
   });
 
   it.each<[string, string, readonly string[]]>([
-    ["hosted-platform.md", "my-registry.com/app:v1", ["my-org"]],
-    ["hosted-platform.md", "us-docker.pkg.dev/my-project/images/app", ["my-cloud"]],
-    ["kind.md", "gcr.io/my-project/app", ["gcr"]],
-    ["knative.md", "registry.example.com/team-a/app", ["team-a"]],
-    ["polyaxon.md", "registry.example.com/private/image:v1.1", ["registry-example-com"]],
-    ["polyaxon.md", "registry:5000/app", ["registry-5000"]],
-    ["polyaxon.md", "my.registry.com/app", ["my-registry-com"]],
+    ["docs/hosted-platform.md", "my-registry.com/app:v1", ["my-org"]],
+    ["docs/hosted-platform.md", "us-docker.pkg.dev/my-project/images/app", ["my-cloud"]],
+    ["docs/kind.md", "gcr.io/my-project/app", ["gcr"]],
+    ["docs/knative.md", "registry.example.com/team-a/app", ["team-a"]],
+    ["docs/polyaxon.md", "registry.example.com/private/image:v1.1", ["registry-example-com"]],
+    ["docs/polyaxon.md", "registry:5000/app", ["registry-5000"]],
+    ["docs/polyaxon.md", "my.registry.com/app", ["my-registry-com"]],
     [
-      "polyaxon.md",
+      "docs/polyaxon.md",
       "myregistry.com/org/repo:v1",
       ["docker-connection-kaniko", "docker-connection-dockerizer"],
     ],
+    ["README.md", "registry.example.com/team-a/app:v1", ["team-a"]],
   ])("%s has the registry for %s", (page, image, names) => {
     const found = configurations
       .filter(({ name }) => name === page)

@@ -1,6 +1,6 @@
-/** What the README shows is what the commands print. */
+/** What the README and the pages in docs/ show is what the commands print. */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { createMetrics } from "../src/telemetry/metrics.ts";
@@ -29,9 +29,10 @@ function patternFor(output: string): RegExp {
   return new RegExp(`^${loose}$`);
 }
 
-describe("the README", () => {
-  const readme = readFileSync(path.join(ROOT, "README.md"), "utf8");
-  const examples = examplesIn(readme);
+const PAGES = ["README.md", ...readdirSync(path.join(ROOT, "docs")).map((name) => `docs/${name}`)];
+
+describe("the documentation", () => {
+  const examples = PAGES.flatMap((page) => examplesIn(readFileSync(path.join(ROOT, page), "utf8")));
 
   it("has every metric that the program exports, and no other", async () => {
     const metrics = createMetrics();
@@ -48,7 +49,8 @@ describe("the README", () => {
     const exported = [...(await metrics.render()).matchAll(/^# TYPE (pullpass_\w+)/gm)].map(
       ([, name]) => name,
     );
-    const described = [...readme.matchAll(/^\| `(pullpass_\w+)`/gm)].map(([, name]) => name);
+    const operations = readFileSync(path.join(ROOT, "docs/operations.md"), "utf8");
+    const described = [...operations.matchAll(/^\| `(pullpass_\w+)`/gm)].map(([, name]) => name);
     expect(described.toSorted()).toEqual(exported.toSorted());
   });
 
@@ -63,10 +65,23 @@ describe("the README", () => {
   it.each(examples.filter(({ command }) => command !== "npm ci && npm test"))(
     "shows what $command prints",
     ({ command, output }) => {
-      // `--silent` leaves out npm's own lines; what is installed and built stays as it is while the tests run.
+      // What is installed and built stays as it is while the tests run.
       const shell = command.replace("npm ci && npm run demo", "node test/demo/demo.ts");
       const { stdout } = spawnSync("bash", ["-c", `{ ${shell}; } 2>&1`], { cwd: ROOT, encoding: "utf8" });
       expect(stdout).toMatch(patternFor(output));
     },
   );
+
+  it.each(PAGES)("%s links to files that are there", (page) => {
+    const text = readFileSync(path.join(ROOT, page), "utf8");
+    const links = [...text.matchAll(/\]\(([^)#]+)/g)].map(([, link = ""]) => link);
+    const missing = links.filter(
+      (link) => !link.startsWith("https://") && !existsSync(path.join(ROOT, path.dirname(page), link)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it("has a README of at most 150 lines", () => {
+    expect(readFileSync(path.join(ROOT, "README.md"), "utf8").split("\n").length).toBeLessThanOrEqual(150);
+  });
 });

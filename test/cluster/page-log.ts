@@ -2,12 +2,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 
-const README = join(import.meta.dirname, "..", "..", "README.md");
+const PAGE = join(import.meta.dirname, "..", "..", "docs", "build-pods.md");
 
-/** The lines that the README shows below a command in a block of text, as {@link linesOf} leaves them. */
-export async function linesInReadme(command: string): Promise<readonly string[]> {
-  const [, block] = (await readFile(README, "utf8")).split(`\`\`\`text\n$ ${command}\n`);
-  if (block === undefined) throw new Error(`the README does not show ${command}`);
+/** The lines that the page on build pods shows below a command in a block of text, as {@link linesOf} leaves them. */
+export async function linesInPage(command: string): Promise<readonly string[]> {
+  const [, block] = (await readFile(PAGE, "utf8")).split(`\`\`\`text\n$ ${command}\n`);
+  if (block === undefined) throw new Error(`docs/build-pods.md does not show ${command}`);
   const [text = ""] = block.split("```");
   return linesOf(text);
 }

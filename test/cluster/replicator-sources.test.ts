@@ -118,7 +118,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
         registry("env", { type: "BasicAuth", username: "user", passwordFrom: { env: "HUB_PASSWORD" } }),
         registry("token", { type: "Token", token: "made-up-token" }, { address: "europe.gcr.io/project" }),
         registry("file", { type: "DockerConfig", file: "config.json" }, { use: ["pull", "build"] }),
-        registry("hub", { type: "Token", token: "made-up-hub" }, { address: "docker.io" }),
+        registry("hub", { type: "Token", username: "us", token: "made-up-hub" }, { address: "docker.io" }),
         ...Object.keys(SECRETS).map((type) =>
           registry(type, {
             type: "Secret",
@@ -138,8 +138,8 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
       "pullpass-token": { "europe.gcr.io/project": "oauth2accesstoken:made-up-token" },
       "pullpass-file": { "file.example.com": "file:made-up-file" },
       "pullpass-hub": {
-        "docker.io": "token:made-up-hub",
-        "https://index.docker.io/v1/": "token:made-up-hub",
+        "docker.io": "us:made-up-hub",
+        "https://index.docker.io/v1/": "us:made-up-hub",
       },
       "pullpass-dockerconfigjson": { "dockerconfigjson.example.com": "user:made-up-dockerconfigjson" },
       "pullpass-dockercfg": { "dockercfg.example.com": "user:made-up-dockercfg" },

@@ -5,11 +5,8 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 
-const [certificatePath = "", keyPath = "", port = "", host = "127.0.0.1", patch] = process.argv.slice(2);
-const constant =
-  patch === undefined
-    ? ""
-    : `,"patchType":"JSONPatch","patch":"${Buffer.from(patch, "utf8").toString("base64")}"`;
+/** The patch is in base64. */
+const [certificatePath = "", keyPath = "", port = "", host = "", patch = ""] = process.argv.slice(2);
 
 createServer({ cert: readFileSync(certificatePath), key: readFileSync(keyPath) }, (request, response) => {
   const chunks: Buffer[] = [];
@@ -18,7 +15,7 @@ createServer({ cert: readFileSync(certificatePath), key: readFileSync(keyPath) }
     const review = JSON.parse(Buffer.concat(chunks).toString()) as {
       readonly request: { readonly uid: string };
     };
-    const body = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"${review.request.uid}","allowed":true${constant}}}`;
+    const body = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"${review.request.uid}","allowed":true,"patchType":"JSONPatch","patch":"${patch}"}}`;
     response.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body);
   });
 }).listen(Number(port), host);

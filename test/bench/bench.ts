@@ -1,61 +1,68 @@
 /**
- * Pullpass against the smallest Node HTTPS server, in turns in one run: requests a second over 10 connections, and the
- * 99th percentile over 50. Server and load are on different cores where the system lets them be.
+ * Pullpass beside the smallest Node webhook and the smallest Go webhook, in turns in one run: requests a second over 10
+ * connections, and the 99th percentile over 50, by wrk. The server that is asked has one core, wrk the other.
  */
-import { fork, spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
+import { connect } from "node:net";
 import path from "node:path";
-import { setTimeout } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { buildGoTool } from "../cluster/build-go-tool.ts";
+import { SMALLEST_WEBHOOK } from "../cluster/tools.ts";
+import { waitUntil } from "../cluster/wait-until.ts";
 import { benchBodies, type BenchBody } from "./bodies.ts";
-import type { LoadOrder, LoadReport } from "./load-worker.ts";
 import { shippedEnvironment, shippedFlags } from "./shipped-flags.ts";
+import { findWrk, type LoadReport } from "./wrk.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
-const WARM_UP_MS = 5_000;
-const MEASURED_MS = Number(process.env["BENCH_SECONDS"] ?? 3) * 1000;
+const WARM_UP_SECONDS = 5;
+const MEASURED_SECONDS = Number(process.env["BENCH_SECONDS"] ?? 3);
+const BODIES = benchBodies().slice(0, Number(process.env["BENCH_BODIES"] ?? Infinity));
 const SERVER_CORE = "0";
 const LOAD_CORE = "1";
-const PORTS = { pullpass: 18_443, smallest: 18_444 } as const;
 
-type Side = keyof typeof PORTS;
+const SIDES = ["pullpass", "node", "go"] as const;
+type Side = (typeof SIDES)[number];
+const PORTS = { pullpass: 18_443, node: 18_444, go: 18_445 } as const;
 
-const here = path.dirname(fileURLToPath(import.meta.url));
-const root = path.join(here, "../..");
-const node = process.execPath;
-/** Both sides have them. */
-const flags = shippedFlags();
-const canPin = cpus().length > 1 && spawnSync("taskset", ["-c", SERVER_CORE, "true"]).status === 0;
+const root = path.join(import.meta.dirname, "../..");
+
+/** What Pullpass answers to these reviews. */
+const PATCH = Buffer.from(
+  JSON.stringify([
+    { op: "add", path: "/spec/imagePullSecrets", value: [{ name: "pullpass-local" }] },
+    { op: "add", path: "/metadata/annotations/pullpass.dev~1injected", value: "local" },
+  ]),
+).toString("base64");
 
 async function main(): Promise<void> {
+  if (availableParallelism() < 2) throw new Error("server and load need a core each, and there is only one");
+  const wrk = await findWrk(LOAD_CORE);
+  const goWebhook = path.join(await buildGoTool(SMALLEST_WEBHOOK, console.error), "smallest-webhook");
   const directory = mkdtempSync(path.join(tmpdir(), "pullpass-bench-"));
   const children: ChildProcess[] = [];
   try {
-    const { certificate, privateKey } = await makeSelfSignedCertificate(
-      ["localhost", "127.0.0.1"],
-      new Date(),
-    );
-    const files = { certificate: path.join(directory, "tls.crt"), key: path.join(directory, "tls.key") };
-    writeFileSync(files.certificate, certificate);
-    writeFileSync(files.key, privateKey, { mode: 0o600 });
-
-    const pullpass = startServer(pullpassArguments(files));
-    const smallest = startServer(baselineArguments(files));
-    const load = startLoad();
-    children.push(pullpass, smallest, load);
-    await setTimeout(1_500);
-
-    const version = spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim();
-    const cores = canPin ? "server and load on a core each" : "server and load share the cores";
+    const files = await writeCertificate(directory);
+    const pids = {} as Record<Side, number | undefined>;
+    const all = commands(goWebhook, files);
+    for (const side of SIDES) {
+      const [server, reader] = startServer(all[side], path.join(directory, side));
+      children.push(server, reader);
+      pids[side] = server.pid;
+    }
+    for (const side of SIDES) await waitUntil(`${side} to listen`, () => isListening(PORTS[side]));
     console.log(
-      `Node ${version}, ${cores}, ${ROUNDS.toString()} rounds of ${(MEASURED_MS / 1000).toString()} s a side; medians\n`,
+      `Node ${process.version}, ${ROUNDS.toString()} rounds of ${MEASURED_SECONDS.toString()} s a side; medians; load of the machine: ${(loadavg()[0] ?? NaN).toFixed(1)}\n`,
     );
-    for (const line of table(
-      await measureAll(load, certificate, { pullpass: pullpass.pid, smallest: smallest.pid }),
-    ))
-      console.log(line);
+    for (const line of HEADER) console.log(line);
+    for (const body of BODIES) {
+      for (const connections of [10, 50]) {
+        const reports = await measure(wrk, body, connections, pids);
+        console.log(tableRow(body, connections, reports));
+      }
+    }
   } finally {
     for (const child of children) child.kill("SIGKILL");
     rmSync(directory, { recursive: true });
@@ -67,134 +74,128 @@ interface MeasuredReport extends LoadReport {
   readonly cpuMicros: number;
 }
 
-interface Row {
-  readonly body: BenchBody;
-  readonly connections: number;
-  readonly reports: Readonly<Record<Side, readonly MeasuredReport[]>>;
-}
+type Reports = Readonly<Record<Side, readonly MeasuredReport[]>>;
 
-async function measureAll(
-  load: ChildProcess,
-  ca: string,
+async function measure(
+  wrk: Awaited<ReturnType<typeof findWrk>>,
+  { file }: BenchBody,
+  connections: number,
   pids: Readonly<Record<Side, number | undefined>>,
-): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for (const body of benchBodies().slice(0, Number(process.env["BENCH_BODIES"] ?? 3))) {
-    for (const connections of [10, 50]) {
-      const reports: Record<Side, MeasuredReport[]> = { pullpass: [], smallest: [] };
-      for (let round = 0; round < ROUNDS; round++) {
-        for (const side of ["pullpass", "smallest"] as const) {
-          const order = { host: "127.0.0.1", port: PORTS[side], ca, body: body.body.toString(), connections };
-          if (round === 0) await runOrder(load, { ...order, durationMs: WARM_UP_MS });
-          const cpuBefore = cpuSeconds(pids[side]);
-          const report = await runOrder(load, { ...order, durationMs: MEASURED_MS });
-          const requests = (report.requestsPerSecond * MEASURED_MS) / 1000;
-          reports[side].push({
-            ...report,
-            cpuMicros: ((cpuSeconds(pids[side]) - cpuBefore) / requests) * 1e6,
-          });
-        }
-      }
-      rows.push({ body, connections, reports });
+): Promise<Reports> {
+  const reports: Record<Side, MeasuredReport[]> = { pullpass: [], node: [], go: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const side of SIDES) {
+      const url = `https://127.0.0.1:${PORTS[side].toString()}/mutate?timeout=10s`;
+      const load = { url, bodyFile: file, connections };
+      if (round === 0) await wrk({ ...load, seconds: WARM_UP_SECONDS });
+      const cpuBefore = cpuSeconds(pids[side]);
+      const report = await wrk({ ...load, seconds: MEASURED_SECONDS });
+      const cpuMicros = ((cpuSeconds(pids[side]) - cpuBefore) / report.requests) * 1e6;
+      reports[side].push({ ...report, cpuMicros });
     }
   }
-  return rows;
+  return reports;
 }
 
-function table(rows: readonly Row[]): readonly string[] {
-  const header = [
-    "| review | connections | Pullpass req/s | smallest req/s | ratio | Pullpass p99 ms | smallest p99 ms | ratio | Pullpass CPU µs | smallest CPU µs | ratio |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-  ];
-  return [...header, ...rows.map(tableRow)];
-}
+const HEADER = [
+  "| review | connections | Pullpass req/s | Node req/s | Go req/s | of Node's | of Go's | Pullpass p99 ms | Node p99 ms | Go p99 ms | of Node's | Pullpass CPU µs | Node CPU µs | Go CPU µs |",
+  "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+];
 
-function tableRow({ body, connections, reports }: Row): string {
-  const medianOf = (side: Side, figure: keyof MeasuredReport): number =>
-    median(reports[side].map((report) => report[figure]));
-  const rate = {
-    ours: medianOf("pullpass", "requestsPerSecond"),
-    theirs: medianOf("smallest", "requestsPerSecond"),
+function tableRow({ name, kibibytes }: BenchBody, connections: number, reports: Reports): string {
+  const medians = (figure: keyof MeasuredReport): Readonly<Record<Side, number>> => {
+    const medianOf = (side: Side): number => median(reports[side].map((report) => report[figure]));
+    return { pullpass: medianOf("pullpass"), node: medianOf("node"), go: medianOf("go") };
   };
-  const p99 = { ours: medianOf("pullpass", "p99"), theirs: medianOf("smallest", "p99") };
-  const cpu = { ours: medianOf("pullpass", "cpuMicros"), theirs: medianOf("smallest", "cpuMicros") };
+  const cellsOf = (figures: Readonly<Record<Side, number>>, digits: number): readonly string[] =>
+    SIDES.map((side) => figures[side].toFixed(digits));
+  const rate = medians("requestsPerSecond");
+  const p99 = medians("p99");
   const cells = [
-    `${body.name} (${(body.body.length / 1024).toFixed(1)} KiB)`,
+    `${name} (${kibibytes.toFixed(1)} KiB)`,
     connections.toString(),
-    rate.ours.toFixed(0),
-    rate.theirs.toFixed(0),
-    (rate.ours / rate.theirs).toFixed(2),
-    p99.ours.toFixed(2),
-    p99.theirs.toFixed(2),
-    (p99.ours / p99.theirs).toFixed(2),
-    cpu.ours.toFixed(0),
-    cpu.theirs.toFixed(0),
-    (cpu.ours / cpu.theirs).toFixed(2),
+    ...cellsOf(rate, 0),
+    (rate.pullpass / rate.node).toFixed(2),
+    (rate.pullpass / rate.go).toFixed(2),
+    ...cellsOf(p99, 2),
+    (p99.pullpass / p99.node).toFixed(2),
+    ...cellsOf(medians("cpuMicros"), 1),
   ];
   return `| ${cells.join(" | ")} |`;
 }
 
-/** Processor time of a process since it began, from Linux; NaN elsewhere. */
+/** Processor time of a process since it began, from Linux. */
 function cpuSeconds(pid: number | undefined): number {
-  try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, "latin1");
-    const [user = NaN, system = NaN] = stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .split(" ")
-      .slice(11, 13)
-      .map(Number);
-    return (user + system) / 100;
-  } catch {
-    return NaN;
-  }
+  const stat = readFileSync(`/proc/${String(pid)}/stat`, "latin1");
+  const [user = NaN, system = NaN] = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) / 100;
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
 
-function pullpassArguments(files: { readonly certificate: string; readonly key: string }): readonly string[] {
-  const config = path.join(root, "deploy/examples/pullpass.yaml");
-  return [
-    ...[path.join(root, "dist/main.js"), "serve", "--standalone", "--config", config],
-    ...["--listen", `127.0.0.1:${PORTS.pullpass.toString()}`, "--admin-listen", "127.0.0.1:0"],
-    ...["--tls-cert", files.certificate, "--tls-key", files.key],
-  ];
+interface CertificateFiles {
+  readonly certificate: string;
+  readonly key: string;
 }
 
-function baselineArguments(files: { readonly certificate: string; readonly key: string }): readonly string[] {
-  return [path.join(here, "baseline-server.ts"), files.certificate, files.key, PORTS.smallest.toString()];
+async function writeCertificate(directory: string): Promise<CertificateFiles> {
+  const { certificate, privateKey } = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
+  const files = { certificate: path.join(directory, "tls.crt"), key: path.join(directory, "tls.key") };
+  writeFileSync(files.certificate, certificate);
+  writeFileSync(files.key, privateKey, { mode: 0o600 });
+  return files;
+}
+
+function commands(
+  goWebhook: string,
+  { certificate, key }: CertificateFiles,
+): Readonly<Record<Side, readonly string[]>> {
+  const node = [process.execPath, ...shippedFlags()];
+  const config = path.join(root, "deploy/examples/pullpass.yaml");
+  return {
+    pullpass: [
+      ...[...node, path.join(root, "dist/main.js"), "serve", "--standalone", "--config", config],
+      ...["--listen", `127.0.0.1:${PORTS.pullpass.toString()}`, "--admin-listen", "127.0.0.1:0"],
+      ...["--tls-cert", certificate, "--tls-key", key],
+    ],
+    node: [
+      ...[...node, path.join(import.meta.dirname, "baseline-server.ts")],
+      ...[certificate, key, PORTS.node.toString(), "127.0.0.1", PATCH],
+    ],
+    go: [goWebhook, `127.0.0.1:${PORTS.go.toString()}`, certificate, key, PATCH],
+  };
 }
 
 /** What it logs goes through a pipe, as in a container, and is read on the load's core. */
-function startServer(args: readonly string[]): ChildProcess {
-  const command = [...(canPin ? ["taskset", "-c", SERVER_CORE] : []), node, ...flags, ...args];
-  const child = spawn(command[0] ?? node, command.slice(1), {
+function startServer(
+  command: readonly string[],
+  pipe: string,
+): readonly [server: ChildProcess, reader: ChildProcess] {
+  spawnSync("mkfifo", [pipe]);
+  const reader = spawn("taskset", ["--cpu-list", LOAD_CORE, "sh", "-c", 'exec cat "$0" >/dev/null', pipe]);
+  // For reading, too, so that opening it does not wait for the reader.
+  const output = openSync(pipe, "r+");
+  const server = spawn("taskset", ["--cpu-list", SERVER_CORE, ...command], {
     cwd: root,
-    env: { ...process.env, ...shippedEnvironment() },
-    stdio: ["ignore", "pipe", "inherit"],
+    // Go would start a thread for each core of the machine.
+    env: { ...process.env, ...shippedEnvironment(), GOMAXPROCS: "1" },
+    stdio: ["ignore", output, "inherit"],
   });
-  child.stdout.resume();
-  return child;
+  closeSync(output);
+  return [server, reader];
 }
 
-function startLoad(): ChildProcess {
-  const worker = path.join(here, "load-worker.ts");
-  const child = fork(worker, { execPath: node, cwd: root });
-  if (canPin && child.pid !== undefined)
-    spawnSync("taskset", ["-a", "-p", "-c", LOAD_CORE, child.pid.toString()]);
-  return child;
-}
-
-function runOrder(load: ChildProcess, order: LoadOrder): Promise<LoadReport> {
-  return new Promise((resolve, reject) => {
-    load.once("message", (report) => {
-      load.off("exit", reject);
-      resolve(report as LoadReport);
-    });
-    load.once("exit", reject);
-    load.send(order);
-  });
+async function isListening(port: number): Promise<true> {
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.destroy();
+  return true;
 }
 
 await main();

@@ -1,21 +1,24 @@
 /** Reviews of three sizes, as a real API server sent them. */
-import { readFileSync } from "node:fs";
+import { statSync } from "node:fs";
+import path from "node:path";
 
 export interface BenchBody {
   readonly name: string;
-  readonly body: Buffer;
+  readonly file: string;
+  readonly kibibytes: number;
 }
 
-const RECORDED = new URL("../fixtures/", import.meta.url);
+const RECORDED = path.join(import.meta.dirname, "../fixtures");
 
 export function benchBodies(): readonly BenchBody[] {
   return [
-    { name: "bare pod", body: recorded("reviews/01-create-bare-pod-kubectl-apply.json") },
-    { name: "typical pod", body: recorded("reviews/10-create-init-and-sidecar.json") },
-    { name: "100 containers", body: recorded("large-reviews/create-100-containers.json") },
+    recorded("bare pod", "reviews/01-create-bare-pod-kubectl-apply.json"),
+    recorded("typical pod", "reviews/10-create-init-and-sidecar.json"),
+    recorded("100 containers", "large-reviews/create-100-containers.json"),
   ];
 }
 
-function recorded(name: string): Buffer {
-  return readFileSync(new URL(name, RECORDED));
+function recorded(name: string, review: string): BenchBody {
+  const file = path.join(RECORDED, review);
+  return { name, file, kibibytes: statSync(file).size / 1024 };
 }

@@ -24,7 +24,13 @@ export async function startSmallestWebhook(
     process.execPath,
     [
       path.join(import.meta.dirname, "baseline-server.ts"),
-      ...[certificateFile, keyFile, service.port.toString(), service.host, JSON.stringify(patch)],
+      ...[
+        certificateFile,
+        keyFile,
+        service.port.toString(),
+        service.host,
+        Buffer.from(JSON.stringify(patch)).toString("base64"),
+      ],
     ],
     { stdio: ["ignore", "ignore", "inherit"] },
   );

@@ -1,6 +1,6 @@
 import { assetsDirectory, inAssets, requestedRelease } from "./parts.ts";
 import { isBuilt } from "./build-go-tool.ts";
-import { canInstallPackages, missingDebianPackages } from "./debian-programs.ts";
+import { canInstallPackages, missingDebianPackages, NODE_PROGRAMS } from "./debian-programs.ts";
 import { findExecutable } from "./find-executable.ts";
 import { runCommand } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool } from "./tools.ts";
@@ -71,7 +71,7 @@ async function whyNoNode(): Promise<string | undefined> {
 }
 
 async function whyNoPackages(): Promise<string | undefined> {
-  const packages = await missingDebianPackages();
+  const packages = await missingDebianPackages(NODE_PROGRAMS);
   if (packages.length > 0 && !(await canInstallPackages())) {
     return `${packages.join(", ")}: not installed; on Debian, apt-get install ${packages.join(" ")}`;
   }

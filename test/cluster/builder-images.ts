@@ -80,7 +80,7 @@ async function craneFile(name = "crane"): Promise<TarEntry> {
 
 /** It says itself where credentials are, as the original does. */
 export async function skopeoImage({ authority }: Trust): Promise<ImageContent> {
-  const { skopeo } = await requireDebianPrograms(reportToStandardError);
+  const { skopeo } = await requireDebianPrograms(["skopeo"], reportToStandardError);
   return {
     files: [
       ...(await programFiles(skopeo)),
@@ -94,7 +94,7 @@ export async function skopeoImage({ authority }: Trust): Promise<ImageContent> {
 
 /** Without an entrypoint, as the original; buildah keeps images in a volume that its pod has to give it. */
 export async function buildahImage({ authority }: Trust): Promise<ImageContent> {
-  const { buildah } = await requireDebianPrograms(reportToStandardError);
+  const { buildah } = await requireDebianPrograms(["buildah"], reportToStandardError);
   return {
     files: [
       ...(await programFiles(buildah)),

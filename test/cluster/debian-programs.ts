@@ -3,7 +3,7 @@ import { aloneOnThisMachine } from "./cache-directory.ts";
 import { findExecutable } from "./find-executable.ts";
 import { runCommand } from "./run-command.ts";
 
-/** The programs of the node level that Debian packages, and the oldest versions that are known to work. */
+/** Programs that Debian packages, and the oldest versions that are known to work. */
 const PROGRAMS = [
   { program: "runc", debianPackage: "runc", atLeast: "1.1", versionArgs: ["--version"] },
   {
@@ -16,33 +16,41 @@ const PROGRAMS = [
   { program: "buildah", debianPackage: "buildah", atLeast: "1.28", versionArgs: ["--version"] },
   { program: "htpasswd", debianPackage: "apache2-utils", atLeast: undefined, versionArgs: [] },
   { program: "ip", debianPackage: "iproute2", atLeast: undefined, versionArgs: [] },
+  { program: "wrk", debianPackage: "wrk", atLeast: undefined, versionArgs: [] },
 ] as const;
 
-export type DebianProgram = (typeof PROGRAMS)[number]["program"];
+type DebianProgram = (typeof PROGRAMS)[number]["program"];
 
-export type DebianPrograms = Readonly<Record<DebianProgram, string>>;
+/** What the node level needs. */
+export const NODE_PROGRAMS = ["runc", "docker-registry", "skopeo", "htpasswd", "ip"] as const;
+
+export type NodePrograms = Readonly<Record<(typeof NODE_PROGRAMS)[number], string>>;
 
 /** The packages that would have to be installed. */
-export async function missingDebianPackages(): Promise<readonly string[]> {
+export async function missingDebianPackages(needed: readonly DebianProgram[]): Promise<readonly string[]> {
   const missing: string[] = [];
-  for (const { program, debianPackage } of PROGRAMS) {
+  for (const { program, debianPackage } of PROGRAMS.filter((entry) => needed.includes(entry.program))) {
     if ((await findExecutable(program)) === undefined) missing.push(debianPackage);
   }
   return missing;
 }
 
 /** Installs what is missing, which needs root, and returns where the programs are. */
-export async function requireDebianPrograms(report: (line: string) => void): Promise<DebianPrograms> {
-  if ((await missingDebianPackages()).length > 0)
-    await aloneOnThisMachine("packages", report, () => install(report));
+export async function requireDebianPrograms<Program extends DebianProgram>(
+  needed: readonly Program[],
+  report: (line: string) => void,
+): Promise<Readonly<Record<Program, string>>> {
+  if ((await missingDebianPackages(needed)).length > 0)
+    await aloneOnThisMachine("packages", report, () => install(needed, report));
   const paths: Partial<Record<DebianProgram, string>> = {};
   for (const { program, debianPackage, atLeast, versionArgs } of PROGRAMS) {
+    if (!needed.some((name) => name === program)) continue;
     const path = await findExecutable(program);
     if (path === undefined) throw new Error(`${program} is missing: apt-get install ${debianPackage}`);
     if (atLeast !== undefined) await requireVersion(path, versionArgs, atLeast);
     paths[program] = path;
   }
-  return paths as DebianPrograms;
+  return paths as Readonly<Record<Program, string>>;
 }
 
 /**
@@ -54,8 +62,8 @@ export async function canInstallPackages(): Promise<boolean> {
   return isBare && process.getuid?.() === 0 && (await findExecutable("apt-get")) !== undefined;
 }
 
-async function install(report: (line: string) => void): Promise<void> {
-  const packages = await missingDebianPackages();
+async function install(needed: readonly DebianProgram[], report: (line: string) => void): Promise<void> {
+  const packages = await missingDebianPackages(needed);
   if (packages.length === 0 || !(await canInstallPackages())) return;
   report(`installing ${packages.join(", ")}`);
   const options = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { buildGoTool } from "./build-go-tool.ts";
-import { requireDebianPrograms, type DebianPrograms } from "./debian-programs.ts";
+import { NODE_PROGRAMS, requireDebianPrograms, type NodePrograms } from "./debian-programs.ts";
 import { findExecutable, isExecutable } from "./find-executable.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool, type KubernetesRelease } from "./tools.ts";
 
@@ -20,7 +20,7 @@ export interface NodeParts {
   /** Where containerd finds the shim that it starts for every pod. */
   readonly containerdDirectory: string;
   readonly pause: string;
-  readonly programs: DebianPrograms;
+  readonly programs: NodePrograms;
 }
 
 type Report = (line: string) => void;
@@ -59,7 +59,7 @@ export async function controlPlaneParts(
 }
 
 export async function nodeParts(report: Report): Promise<NodeParts> {
-  const programs = await requireDebianPrograms(report);
+  const programs = await requireDebianPrograms(NODE_PROGRAMS, report);
   const kubernetes = await buildGoTool(KUBERNETES.newest, report);
   const containerdDirectory = await buildGoTool(CONTAINERD, report);
   const pauseDirectory = await buildGoTool(PAUSE, report);

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeKeyPair, type Authority } from "./certificates.ts";
-import type { DebianPrograms } from "./debian-programs.ts";
+import type { NodePrograms } from "./debian-programs.ts";
 import { pauseImage, writeImageLayout, type ImageContent } from "./images.ts";
 import { runCommand } from "./run-command.ts";
 import { runDaemon } from "./run-daemon.ts";
@@ -55,7 +55,7 @@ export interface RegistryOptions {
   readonly logDirectory: string;
   readonly authority: Authority;
   readonly auth: RegistryAuth;
-  readonly programs: DebianPrograms;
+  readonly programs: NodePrograms;
   readonly pause: string;
 }
 

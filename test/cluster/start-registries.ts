@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { createAuthority } from "./certificates.ts";
 import { claimNetwork } from "./claim-network.ts";
 import { keepLogs, reportToStandardError } from "./cluster.ts";
-import { requireDebianPrograms } from "./debian-programs.ts";
+import { NODE_PROGRAMS, requireDebianPrograms } from "./debian-programs.ts";
 import { startPasswordRegistry, type RegistryWithUsers } from "./password-registry.ts";
 import { startOrUndo } from "./teardown.ts";
 import { startTokenRegistry, type TokenRegistry } from "./token-registry.ts";
@@ -18,7 +18,7 @@ export interface Registries {
 }
 
 export async function startRegistries(): Promise<Registries> {
-  const programs = await requireDebianPrograms(reportToStandardError);
+  const programs = await requireDebianPrograms(NODE_PROGRAMS, reportToStandardError);
   return startOrUndo(async (teardown) => {
     const network = await claimNetwork();
     const { directory } = network;

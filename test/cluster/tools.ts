@@ -109,6 +109,14 @@ export const PAUSE: GoTool = {
   program: "pause",
 };
 
+/** What Pullpass is measured beside. */
+export const SMALLEST_WEBHOOK: GoTool = {
+  name: "smallest-webhook",
+  directory: join(GO_DIRECTORY, "smallest-webhook"),
+  packages: ["."],
+  program: "smallest-webhook",
+};
+
 function kubernetes(release: KubernetesRelease, links: readonly string[]): GoTool {
   return {
     name: "kubernetes",

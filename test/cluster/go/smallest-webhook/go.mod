@@ -1,0 +1,3 @@
+module pullpass.dev/test/cluster/smallest-webhook
+
+go 1.26.0

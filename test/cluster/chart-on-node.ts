@@ -110,7 +110,19 @@ export function startChartOnNode(): Promise<ChartOnNode> {
       },
       async deploy(command, ...flags) {
         const startedAt = Date.now();
-        const args = [command, "pullpass", CHART_DIRECTORY, NAMESPACE_FLAG, ...values, ...flags];
+        // This node's kubelet cannot measure the machine's disk, and so has no ephemeral storage to give out.
+        const unlimited = ["requests", "limits"].map(
+          (part) => `--set=resources.${part}.ephemeral-storage=null`,
+        );
+        const args = [
+          command,
+          "pullpass",
+          CHART_DIRECTORY,
+          NAMESPACE_FLAG,
+          ...values,
+          ...unlimited,
+          ...flags,
+        ];
         await helm.run(...args, "--wait", "--timeout=120s");
         // kube-proxy hears of the replicas a moment later.
         if (command === "install")

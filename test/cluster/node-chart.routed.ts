@@ -95,7 +95,7 @@ await describeLevel("node", "the chart, installed", () => {
     expect(items[0]?.spec.imagePullSecrets).toEqual([{ name: "pullpass-team-a" }]);
   });
 
-  it("refuses no pod while it is upgraded, and not one misses its secret; no certificate is renewed", async () => {
+  it("refuses no pod while it is upgraded, and not one misses its secret; no certificate is renewed", LONG, async () => {
     const before = await readCertificateSecret(chart.client);
     const pods = chart.startPods("upgrade");
     await chart.deploy("upgrade", "--set=podAnnotations.a=b");

@@ -95,15 +95,19 @@ await describeLevel("node", "the chart, installed", () => {
     expect(items[0]?.spec.imagePullSecrets).toEqual([{ name: "pullpass-team-a" }]);
   });
 
-  it("refuses no pod while it is upgraded, and not one misses its secret; no certificate is renewed", LONG, async () => {
-    const before = await readCertificateSecret(chart.client);
-    const pods = chart.startPods("upgrade");
-    await chart.deploy("upgrade", "--set=podAnnotations.a=b");
-    const { count, ...result } = await pods.stop();
-    expect(count).toBeGreaterThan(100);
-    expect(result).toMatchObject({ refused: [], withoutSecret: 0 });
-    expect((await readCertificateSecret(chart.client)).resourceVersion).toBe(before.resourceVersion);
-  });
+  it(
+    "refuses no pod while it is upgraded, and not one misses its secret; no certificate is renewed",
+    LONG,
+    async () => {
+      const before = await readCertificateSecret(chart.client);
+      const pods = chart.startPods("upgrade");
+      await chart.deploy("upgrade", "--set=podAnnotations.a=b");
+      const { count, ...result } = await pods.stop();
+      expect(count).toBeGreaterThan(100);
+      expect(result).toMatchObject({ refused: [], withoutSecret: 0 });
+      expect((await readCertificateSecret(chart.client)).resourceVersion).toBe(before.resourceVersion);
+    },
+  );
 
   it("refuses no pod while its certificates are renewed, again and again", LONG, async () => {
     const { kubectl } = chart.cluster;

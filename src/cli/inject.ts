@@ -166,13 +166,13 @@ function injectPodTemplate(template: PodTemplate, { labelsOf, index }: InjectCon
   if (decision.kind === "skip") return { operations: [], report };
   const prefix = template.path.map((key) => `/${jsonpatch.escapePathComponent(key.toString())}`).join("");
   const operations = [...metadataFor(template, hasMetadata), ...patchPod(pod, decision)]
-    .filter(({ path }) => hasMetadata || template.hasMetadata || !path.startsWith("/metadata"))
+    .filter(({ path }) => hasMetadata || template.allowsMetadata || !path.startsWith("/metadata"))
     .map(({ op, path, value }) => ({ op, path: prefix + path, value }));
   return { operations, report };
 }
 
 function metadataFor(template: PodTemplate, isThere: boolean): readonly AddOperation[] {
-  return isThere || !template.hasMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
+  return isThere || !template.allowsMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
 }
 
 function reportImageLeftOut(

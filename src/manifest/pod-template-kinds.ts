@@ -14,13 +14,13 @@ interface PodTemplateRow extends PodTemplateKind {
    * Whether the type has the template's `metadata`. Where the schema of a custom resource has none, the API server refuses what
    * is added there.
    */
-  readonly hasMetadata: boolean;
+  readonly allowsMetadata: boolean;
 }
 
 const [WITH_METADATA, WITHOUT_METADATA] = [true, false];
 
 /** Each with the source of the type that says so. */
-const BUILT_IN: readonly (readonly [group: string, kind: string, path: string, hasMetadata: boolean])[] = [
+const BUILT_IN: readonly (readonly [group: string, kind: string, path: string, allowsMetadata: boolean])[] = [
   // k8s.io/api/core/v1/types.go
   ["", "Pod", "", WITH_METADATA],
   ["", "PodTemplate", "template", WITH_METADATA],
@@ -91,13 +91,13 @@ export type PodTemplateKinds = ReadonlyMap<string, readonly PodTemplateRow[]>;
 /** Those of the table, and those that the configuration adds. Nothing is known of the schemas of the latter. */
 export function indexPodTemplateKinds(configured: readonly PodTemplateKind[] = []): PodTemplateKinds {
   const rows: readonly PodTemplateRow[] = [
-    ...BUILT_IN.map(([group, kind, path, hasMetadata]) => ({
+    ...BUILT_IN.map(([group, kind, path, allowsMetadata]) => ({
       group,
       kind,
       path: path === "" ? [] : path.split("."),
-      hasMetadata,
+      allowsMetadata,
     })),
-    ...configured.map((row) => ({ ...row, hasMetadata: false })),
+    ...configured.map((row) => ({ ...row, allowsMetadata: false })),
   ];
   const index = new Map<string, PodTemplateRow[]>();
   for (const row of rows) {

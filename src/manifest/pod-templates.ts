@@ -13,7 +13,7 @@ export interface PodTemplate {
   readonly owner: string;
   readonly namespace: string | undefined;
   /** Whether `metadata` can be added where there is none. */
-  readonly hasMetadata: boolean;
+  readonly allowsMetadata: boolean;
 }
 
 const BUILT_IN_KINDS = indexPodTemplateKinds();
@@ -28,17 +28,17 @@ export function podTemplatesIn(
 
 /** Of one object. */
 export function podTemplatesOf(object: ManifestObject, kinds: PodTemplateKinds): readonly PodTemplate[] {
-  const found = (kinds.get(keyOf(object)) ?? []).flatMap(({ path, hasMetadata }) =>
+  const found = (kinds.get(keyOf(object)) ?? []).flatMap(({ path, allowsMetadata }) =>
     valuesAt(object.value, path, []).flatMap(([at, value]) =>
-      isObject(value) ? { at, value, hasMetadata } : [],
+      isObject(value) ? { at, value, allowsMetadata } : [],
     ),
   );
-  return found.map(({ at, value, hasMetadata }) => ({
+  return found.map(({ at, value, allowsMetadata }) => ({
     path: [...object.path, ...at],
     value,
     owner: found.length === 1 ? object.title : `${object.title} ${formatPath(at)}`,
     namespace: object.namespace,
-    hasMetadata,
+    allowsMetadata,
   }));
 }
 

@@ -25,7 +25,10 @@ await describeLevel("control-plane", "inject beside kubectl", () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "pullpass-inject-"));
     const parts = await controlPlaneParts(requestedRelease(), (line) => process.stderr.write(`${line}\n`));
-    kubectl = createKubectl(parts.kubectl, join(directory, "no-kubeconfig"), directory);
+    // It reads no cluster's objects with --local, but wants a kubeconfig that is there.
+    const kubeconfig = join(directory, "kubeconfig");
+    await writeFile(kubeconfig, "");
+    kubectl = createKubectl(parts.kubectl, kubeconfig, directory);
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 

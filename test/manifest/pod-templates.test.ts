@@ -25,7 +25,7 @@ describe("podTemplatesIn", () => {
       {
         path: row.path.map((key) => (key === "*" ? 0 : key)),
         owner: `${row.kind}/a`,
-        hasMetadata: row.hasMetadata,
+        allowsMetadata: row.allowsMetadata,
       },
     ]);
   });
@@ -46,7 +46,7 @@ describe("podTemplatesIn", () => {
     const flow = objectOf({ group: "example.com", kind: "Flow", path }, (value) => [value]);
     expect(podTemplatesIn(flow)).toEqual([]);
     expect(podTemplatesIn(flow, kinds)).toMatchObject([
-      { path: ["spec", "tasks", 0, "template"], hasMetadata: false },
+      { path: ["spec", "tasks", 0, "template"], allowsMetadata: false },
     ]);
   });
 

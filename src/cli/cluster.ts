@@ -20,6 +20,7 @@ import { createRequestRate } from "../kube/request-rate.ts";
 import { createServiceAccountClient } from "../kube/service-accounts.ts";
 import type { ReflectorTimings } from "../kube/reflector.ts";
 import { createReplicator } from "../replicator/controller.ts";
+import type { CopyWriter } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
 import type { ClusterGauges, ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import { startCampaign } from "./campaign.ts";
@@ -64,7 +65,10 @@ export interface Membership {
   leave(): Promise<void>;
 }
 
-/** The copies of a namespace that opts in are there within a second, and after a minute in which the API server was away. */
+/**
+ * The copies of a namespace that opts in are there within a second; within 14 s if the leader dies meanwhile (see
+ * LEADER_TIMING); and a minute leaves room for an API server that is restarted.
+ */
 const FIRST_COPIES_MS = 60_000;
 
 /** How long a replica that stops waits for its last writes; the lease expires soon after. */
@@ -83,6 +87,8 @@ export function joinCluster(
     const namespace = namespaces.get(name);
     return namespace?.isOptedIn === true ? namespace : undefined;
   };
+  const isNewlyOptedIn = (name: string): boolean =>
+    optedIn(name) === undefined || Date.now() - (optInTimes.get(name) ?? -Infinity) < FIRST_COPIES_MS;
   let leadership: LeaderElection | undefined;
   let hasLeft = false;
   const isLeading = (): boolean => leadership?.isLeading() ?? false;
@@ -130,9 +136,21 @@ export function joinCluster(
     },
   });
 
+  const copyWriter = createCopyWriter(leaderClient, intern);
+  /** Namespaces where a Secret of others has the name of the build secret, as far as this replica has tried to write it. */
+  const blockedBuildSecrets = new Set<string>();
+  const createCopy: CopyWriter["create"] = async (namespace, copy, lane) => {
+    const outcome = await copyWriter.create(namespace, copy, lane);
+    if (copy.name === BUILD_SECRET_NAME) {
+      if (outcome.kind === "foreign") blockedBuildSecrets.add(namespace);
+      else blockedBuildSecrets.delete(namespace);
+    }
+    return outcome;
+  };
+
   const replicator = createReplicator({
     namespaces,
-    writer: createCopyWriter(leaderClient, intern),
+    writer: { ...copyWriter, create: createCopy },
     accounts,
     warn,
     digest,
@@ -210,8 +228,7 @@ export function joinCluster(
       namespace: (name) => optedIn(name) ?? { isOptedIn: true, labels: "unknown" },
       buildSecret: (name) => ({
         exists: replicator.copies.in(name).has(BUILD_SECRET_NAME),
-        isExpected:
-          optedIn(name) === undefined || Date.now() - (optInTimes.get(name) ?? -Infinity) < FIRST_COPIES_MS,
+        isExpected: isNewlyOptedIn(name) && !blockedBuildSecrets.has(name),
         unreadable: faults.registries(),
       }),
       serviceAccount: (namespace, name) => accountFacts.of(namespace, name),

@@ -102,6 +102,15 @@ describe("pullpass serve --standalone", () => {
     expect((await fetch(new URL("/readyz", adminUrl))).status).toBe(200);
   });
 
+  it("says at its start which registries it keeps from all namespaces, whose labels it does not know", async () => {
+    const limited = `  - { name: limited, address: quay.io, namespaces: { matchLabels: { team: a } } }\n`;
+    const config = write("pullpass.yaml", configuration("regcred") + limited);
+    const { logged } = await start("--config", config, "--tls-self-signed");
+    expect(
+      await logged("--standalone injects no registry that is limited to certain namespaces"),
+    ).toMatchObject({ registries: ["limited"] });
+  });
+
   it("takes over a configuration that kubelet swaps, and keeps the last good one when the new one is wrong", async () => {
     const tls = await certificateFiles();
     const mount = path.join(directory, "config");

@@ -13,6 +13,7 @@ import { waitUntil } from "./wait-until.ts";
 const KANIKO = "gcr.io/kaniko-project/executor:v1.24.0";
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const MOUNT = { name: "pullpass-build", mountPath: "/kaniko/.docker" };
+const MISSING = "Warning: container main: Secret pullpass.build is missing in its namespace, so it gets none";
 const WARNING = "Warning: container main: the credentials of its registries cannot be read now";
 
 await describeLevel("control-plane", "a build pod never waits for a build secret that does not come", () => {
@@ -82,8 +83,20 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
   it.each(["full", "taken"])("where it cannot be written (%s), nothing is mounted", async (namespace) => {
     expect(await create(namespace)).toEqual({
       mounts: [],
-      warnings: "Warning: container main: Secret pullpass.build is missing in its namespace, so it gets none",
+      warnings: MISSING,
     });
+  });
+
+  it("where somebody else's Secret has its name as the namespace opts in, nothing is mounted either", async () => {
+    await createNamespace(cluster.kubectl, "late");
+    await cluster.kubectl.create({
+      ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "pullpass.build", namespace: "late" } },
+      stringData: { of: "others" },
+    });
+    await cluster.kubectl.run(["label", "namespace", "late", "pullpass.dev/inject=enabled"]);
+    // Well before the minute is over in which the build secret counts as on its way.
+    await waitUntil("Pullpass to find that Secret", async () => (await create("late")).warnings === MISSING);
+    expect((await create("late")).mounts).toEqual([]);
   });
 
   it("when they are lost again, it is where the build secret is already, and nowhere else", async () => {

@@ -30,6 +30,8 @@ const useNoRegistry = ({ spec }: PodDraft): void => void (spec.containers = [{ i
 const nameSecret = ({ spec }: PodDraft): void => void (spec.imagePullSecrets = [{ name: "regcred" }]);
 const useTwo = ({ spec }: PodDraft): void =>
   void (spec.containers = [{ image: "nginx" }, { image: "registry.example.com/team-a/app" }]);
+const useLimited = ({ spec }: PodDraft): void => void (spec.containers = [{ image: "quay.io/app" }]);
+const UNKNOWN_LABELS = { namespace: { isOptedIn: true, labels: "unknown" } } as const;
 const NOT_OPTED_IN = { namespace: { isOptedIn: false, labels: {} } };
 const allowOnly = (...pullSecretNames: readonly string[]): Partial<PodContext> => ({
   serviceAccount: {
@@ -51,6 +53,7 @@ describe("decide", () => {
     ["a namespace that is not opted in", "skip namespace-not-opted-in", optOut, NOT_OPTED_IN],
     ["a pod that is opted out", "skip pod-opted-out", optOut, {}],
     ["a pod that needs no registry", "skip no-registry", useNoRegistry, {}],
+    ["a pod that needs one for unknown labels", "skip labels-unknown", useLimited, UNKNOWN_LABELS],
     ["a pod that has all it needs", "skip already-present", nameSecret, {}],
     ["an account that allows none of them", "skip mountable-secrets-enforced", useTwo, allowOnly("other")],
     ["an account that allows some of them", "inject regcred", useTwo, allowOnly("regcred")],
@@ -62,6 +65,18 @@ describe("decide", () => {
     ],
   ] as const)("%s: %s", (_title, outcome, change, context) => {
     expect(outcomeOf(decideFor(change, context))).toBe(outcome);
+  });
+
+  it("says that a registry was left out whose labels are not known to fit, and not which", () => {
+    const decision = decideFor(({ metadata, spec }) => {
+      spec.containers = [{ image: "quay.io/app" }, { image: "nginx" }];
+      metadata.annotations = { "pullpass.dev/registries": "limited,*" };
+    }, UNKNOWN_LABELS);
+    expect(outcomeOf(decision)).toBe("inject regcred,hub-creds");
+    expect(decision.warnings).toEqual([
+      "the labels of the namespace are not known: registries that are limited to certain namespaces are left out",
+      'pullpass.dev/registries: this namespace has no registry "limited"',
+    ]);
   });
 
   it("asks nothing of an account that does not enforce its list", () => {
@@ -102,8 +117,6 @@ describe("decide", () => {
 });
 
 describe("a registry limited to namespaces", () => {
-  const useLimited = ({ spec }: PodDraft): void => void (spec.containers = [{ image: "quay.io/app" }]);
-
   it.each([
     [{ team: "b" }, "inject limited-creds"],
     [{ team: "a" }, "skip no-registry"],
@@ -137,6 +150,12 @@ describe("the annotation pullpass.dev/registries", () => {
     ]);
   });
 
+  it("reads 1024 names, and warns of more", () => {
+    const decision = decideNaming(`${"hub,".repeat(1024)}team-a`, tweak(minimalPod(), useNoRegistry));
+    expect(outcomeOf(decision)).toBe("inject hub-creds");
+    expect(decision.warnings).toEqual(["pullpass.dev/registries: it is too long to be read to its end"]);
+  });
+
   it("takes a name once, however often it is there", () => {
     const registries = Array.from({ length: 200 }, (_, number) =>
       makeRegistry(`r${number.toString()}`, "quay.io"),
@@ -158,6 +177,9 @@ describe("a pod that builds", () => {
     ]);
   const buildAndPull = ({ spec }: PodDraft): void =>
     void (spec.containers = [{ name: "build", image: "martizih/kaniko" }]);
+  const buildALot = ({ spec }: PodDraft): void =>
+    void (spec.containers = Array.from({ length: 33 }, () => ({ name: "build", image: KANIKO })));
+  const pullToo = ({ spec }: PodDraft): void => void (spec.initContainers = [{ image: "nginx" }]);
   const nameContainer = ({ metadata, spec }: PodDraft): void => {
     metadata.annotations = { "pullpass.dev/build-containers": "app" };
     spec.containers = [{ name: "app", image: "ghcr.io/app" }];
@@ -185,6 +207,8 @@ describe("a pod that builds", () => {
     ["one that needs no pull secret", "inject  at /kaniko/.docker", [build], {}],
     ["one that needs both", "inject hub-creds at /kaniko/.docker", [buildAndPull], {}],
     ["one that the annotation names", "inject  at /pullpass/docker", [nameContainer], {}],
+    ["one with too many builders", "skip too-many-builders", [buildALot], {}],
+    ["one with too many builders that needs a pull secret", "inject hub-creds", [buildALot, pullToo], {}],
     ["an account that allows neither", "skip mountable-secrets-enforced", [buildAndPull], allow([], [])],
     ["an account that allows no mount", "skip mountable-secrets-enforced", [build], allow(["hub-creds"], [])],
     ["an account that allows the pull secret", "inject hub-creds", [buildAndPull], allow(["hub-creds"], [])],

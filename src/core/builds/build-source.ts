@@ -30,15 +30,16 @@ export interface BuildSupply {
  * the namespace may have it | the build secret  | its credentials can be read | in it
  * no, unknown               |                   |                             | no
  * yes                       | exists, unknown   |                             | yes: as it is, it stays
- * yes                       | missing           |                             | no: it may never come
+ * yes                       | missing           | no                          | no; and if there is none at all, it never comes
  * yes                       | missing, expected | yes                         | yes
- * yes                       | missing, expected | no                          | no; and if there is none at all, it never comes
+ * yes                       | missing           | yes                         | no: something keeps it from being written
  */
 export function buildSupplyOf(
   { namespace: { labels }, buildSecret }: Pick<PodContext, "namespace" | "buildSecret">,
   { buildRegistries }: RegistryIndex,
 ): BuildSupply {
   const unreadable = buildSecret?.exists === false ? buildSecret.unreadable : NONE;
+  const isMissing = buildSecret?.exists === false && !buildSecret.isExpected;
   const merged: Registry[] = [];
   const connections = new Map<string, Registry[]>();
   let isPartlyUnknown = false;
@@ -49,8 +50,8 @@ export function buildSupplyOf(
     if (!isPermittedIn(registry, labels)) isPartlyUnknown ||= labels === "unknown";
     else if (buildSource?.kind === "own-secret") {
       connections.getOrInsertComputed(buildSource.directory, () => []).push(registry);
-    } else if (buildSecret?.exists === false && !buildSecret.isExpected) isBuildSecretMissing = true;
-    else if (unreadable.has(name)) isPartlyUnreadable = true;
+    } else if (unreadable.has(name)) isPartlyUnreadable = true;
+    else if (isMissing) isBuildSecretMissing = true;
     else merged.push(registry);
   }
   const registries = new Set([...merged, ...[...connections.values()].flat()]);

@@ -270,6 +270,52 @@ describe("planBuilds", () => {
   });
 });
 
+describe("more than any real pod has", () => {
+  const builders = (count: number): readonly JsonObject[] => Array.from({ length: count }, () => KANIKO);
+
+  it("of builders: 32 are given directories, and of one more none is, with one warning", () => {
+    expect(plan(builders(32)).injection?.findings).toHaveLength(32);
+    const { findings, injection, warnings } = plan(builders(1000));
+    expect(injection).toBeUndefined();
+    expect(new Set(outcomesOf({ findings, injection }))).toEqual(new Set(["skip too-many-builders"]));
+    expect(findings).toHaveLength(33);
+    expect(warnings).toEqual(["more than 32 containers build images; none is given credentials"]);
+  });
+
+  it("of script: what is not read is left alone, unless the annotation names it", () => {
+    const script = (length: number): JsonObject => ({
+      ...KANIKO,
+      command: ["sh", "-c"],
+      args: ["/kaniko/executor ".padEnd(length, "a")],
+    });
+    expect(outcomesOf(plan(script(16 * 1024)))).toEqual([MERGED]);
+    expect(outcomesOf(plan(script(16 * 1024 + 1)))).toEqual(["skip script-too-long"]);
+    expect(outcomesOf(plan([script(9000), script(9000)]))).toEqual([MERGED, "skip script-too-long"]);
+    const annotations = { "pullpass.dev/build-containers": "build" };
+    expect(outcomesOf(plan(script(100_000), [HUB, TEAM_A], { annotations }))).toEqual([MERGED]);
+  });
+
+  it("of destinations: the first 128 of all builders are looked at", () => {
+    const container = { ...KANIKO, args: Array.from({ length: 100 }, (_, n) => `-dacme/${n.toString()}`) };
+    const { findings } = plan([container, container]);
+    expect(findings.map(({ destinations }) => destinations.length)).toEqual([100, 28]);
+  });
+
+  it("of names in the annotation: the first 1024 count, and a warning says so", () => {
+    const annotations = { "pullpass.dev/build-containers": `${"build,".repeat(1024)}app` };
+    expect(plan([KANIKO, { name: "app", image: "nginx" }], [HUB], { annotations })).toMatchObject({
+      findings: [{ container: "build" }],
+      warnings: ["pullpass.dev/build-containers: it is too long to be read to its end"],
+    });
+  });
+
+  it("of a container's name: where it is stands for it", () => {
+    expect(plan({ ...KANIKO, name: "a".repeat(64) }).findings).toMatchObject([
+      { container: "spec.containers[0]" },
+    ]);
+  });
+});
+
 describe("which Secret", () => {
   const to = (...images: readonly string[]): JsonObject => ({
     ...KANIKO,
@@ -338,7 +384,15 @@ describe("which Secret", () => {
     ["unknown", [LIMITED, HUB], "mount pullpass.build at /kaniko/.docker for hub"],
   ] as const)("in a namespace with the labels %j, of %j: %s", (labels, registries, expected) => {
     const context = { ...CONTEXT, namespace: { isOptedIn: true, labels } };
-    expect(outcomesOf(plan(KANIKO, registries, { context }))).toEqual([expected]);
+    const planned = plan(KANIKO, registries, { context });
+    expect(outcomesOf(planned)).toEqual([expected]);
+    expect(planned.warnings).toEqual(
+      expected === "skip labels-unknown"
+        ? [
+            "the labels of the namespace are not known: registries that are limited to certain namespaces are left out",
+          ]
+        : [],
+    );
   });
 
   // In the order of the table above `buildSupplyOf`.
@@ -350,6 +404,12 @@ describe("which Secret", () => {
       [HUB, TEAM_A],
       "skip build-secret-missing",
       ["container build: Secret pullpass.build is missing in its namespace, so it gets none"],
+    ],
+    [
+      { exists: false, isExpected: false, unreadable: ["hub", "team-a"] },
+      [HUB, TEAM_A],
+      "skip credentials-unreadable",
+      ["container build: the credentials of its registries cannot be read now"],
     ],
     [{ exists: false, isExpected: false, unreadable: [] }, [HUB, FOR_KANIKO], CONNECTION, []],
     [{ exists: false, isExpected: true, unreadable: ["other"] }, [HUB, TEAM_A], MERGED, []],

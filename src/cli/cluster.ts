@@ -87,8 +87,6 @@ export function joinCluster(
     const namespace = namespaces.get(name);
     return namespace?.isOptedIn === true ? namespace : undefined;
   };
-  const isNewlyOptedIn = (name: string): boolean =>
-    optedIn(name) === undefined || Date.now() - (optInTimes.get(name) ?? -Infinity) < FIRST_COPIES_MS;
   let leadership: LeaderElection | undefined;
   let hasLeft = false;
   const isLeading = (): boolean => leadership?.isLeading() ?? false;
@@ -137,14 +135,10 @@ export function joinCluster(
   });
 
   const copyWriter = createCopyWriter(leaderClient, intern);
-  /** Namespaces where a Secret of others has the name of the build secret, as far as this replica has tried to write it. */
-  const blockedBuildSecrets = new Set<string>();
   const createCopy: CopyWriter["create"] = async (namespace, copy, lane) => {
     const outcome = await copyWriter.create(namespace, copy, lane);
-    if (copy.name === BUILD_SECRET_NAME) {
-      if (outcome.kind === "foreign") blockedBuildSecrets.add(namespace);
-      else blockedBuildSecrets.delete(namespace);
-    }
+    // Somebody else's Secret has its name: the build secret is no longer on its way.
+    if (outcome.kind === "foreign" && copy.name === BUILD_SECRET_NAME) optInTimes.delete(namespace);
     return outcome;
   };
 
@@ -228,7 +222,8 @@ export function joinCluster(
       namespace: (name) => optedIn(name) ?? { isOptedIn: true, labels: "unknown" },
       buildSecret: (name) => ({
         exists: replicator.copies.in(name).has(BUILD_SECRET_NAME),
-        isExpected: isNewlyOptedIn(name) && !blockedBuildSecrets.has(name),
+        isExpected:
+          optedIn(name) === undefined || Date.now() - (optInTimes.get(name) ?? -Infinity) < FIRST_COPIES_MS,
         unreadable: faults.registries(),
       }),
       serviceAccount: (namespace, name) => accountFacts.of(namespace, name),

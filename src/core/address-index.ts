@@ -45,21 +45,34 @@ export function indexAddresses<T extends { readonly address: Address }>(
   const bySpecificity = (a: readonly T[], b: readonly T[]): number =>
     (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0);
 
-  // Images that one combination of hosts covers mostly come in a row.
-  let last: { readonly parts: readonly Covering<T>[]; readonly merged: Covering<T> } = {
-    parts: [],
-    merged: [],
-  };
-  return ({ authority, path }) => {
+  const rootsFor = (authority: string): readonly Node<T>[] => {
     const host = hosts.get(authority);
-    const parts = host === undefined ? [] : [coveringIn(host, path)];
-    for (const glob of globs.matching(authority)) parts.push(coveringIn(glob, path));
-    if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-    const isAsBefore =
-      parts.length === last.parts.length && parts.every((part, index) => part === last.parts[index]);
-    if (!isAsBefore) last = { parts, merged: parts.flat().sort(bySpecificity) };
-    return last.merged;
+    const matching = globs.matching(authority);
+    return host === undefined ? matching : [host, ...matching];
   };
+  // The images of a pod mostly come from one host, and those of many hosts are mostly covered by the same few addresses.
+  let lastAuthority = "";
+  let lastRoots: readonly Node<T>[] = [];
+  let lastParts: readonly Covering<T>[] = [];
+  let lastMerged: Covering<T> = [];
+  return ({ authority, path }) => {
+    if (authority !== lastAuthority) {
+      lastAuthority = authority;
+      lastRoots = rootsFor(authority);
+    }
+    const parts = lastRoots.map((root) => coveringIn(root, path));
+    const [first] = parts;
+    if (first !== undefined && parts.length === 1) return first;
+    if (!isSameList(parts, lastParts)) {
+      lastParts = parts;
+      lastMerged = parts.flat().sort(bySpecificity);
+    }
+    return lastMerged;
+  };
+}
+
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((element, index) => element === other[index]);
 }
 
 function setCovering<T>(node: Node<T>, above: Covering<T>): void {

@@ -41,8 +41,11 @@ export function planAttachment(
   const present = (account.imagePullSecrets ?? []).map((entry) => textOf(entry, "name"));
   const recorded = namesIn(textOf(account.annotations, ATTACHED_ANNOTATION));
   const missing = [...new Set(wanted)].filter((name) => !present.includes(name));
-  const indexes = recorded.filter((name) => !wanted.includes(name)).map((name) => present.indexOf(name));
-  const surplus = indexes.filter((index) => index >= 0);
+  // The first of each name. A tenant may write both lists, tens of thousands of names into each.
+  const firstIndex = new Map(present.map((name, index) => [name, index] as const).toReversed());
+  const surplus = recorded
+    .filter((name) => !wanted.includes(name))
+    .flatMap((name) => firstIndex.get(name) ?? []);
   const kept = recorded.filter((name) => wanted.includes(name));
   const changes = [
     ...changeList(account.imagePullSecrets, surplus, missing),

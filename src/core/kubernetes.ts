@@ -46,7 +46,7 @@ export interface ServiceAccountFacts {
 export interface BuildSecretFacts {
   /** It is there, whatever can be read now. */
   readonly exists: boolean;
-  /** If it is not there, it is on its way: the namespace opted in a moment ago, and nobody else's Secret is known to have its name. */
+  /** If it is not there, it is on its way: the namespace opted in a moment ago, and nothing is known to be in the way. */
   readonly isExpected: boolean;
   /** The names of the registries whose credentials cannot be read now: a new build secret goes without them. */
   readonly unreadable: ReadonlySet<string>;

@@ -19,7 +19,7 @@ import { createProgress, type ReplicationReport } from "./progress.ts";
 import { reconcileAccount } from "./reconcile-account.ts";
 import { reconcileCopies } from "./reconcile-copies.ts";
 import { warnOfIdleSources, warnOfProblems } from "./warnings.ts";
-import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
+import { createWorkQueue } from "./work-queue.ts";
 
 /** The metadata of a ServiceAccount, as far as attachment goes. */
 export interface AccountMetadata extends Versioned {
@@ -87,9 +87,6 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
   const attached = createObjectStore<AccountMetadata>();
   const blocked = new Set<string>();
   const queue = createWorkQueue({ ...options, handle });
-  const enqueue: WorkQueue["add"] = (key, lane) => {
-    queue.add(key, lane);
-  };
   const progress = createProgress(options.onReport);
   let catalog: CopyCatalog | undefined;
   let goal: ReplicationGoal = { sources: [], attachedServiceAccounts: [] };
@@ -162,7 +159,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
   }
 
   /** Queues a namespace that is not as it has to be. One that has no copies yet is new: its pods are about to come. */
-  function consider(name: string, add: WorkQueue["add"] = enqueue): void {
+  function consider(name: string, add = queue.add): void {
     const namespace = namespaces.get(name);
     if (namespace === undefined || catalog === undefined || !isStarted) return;
     const existing = copies.in(name);
@@ -177,7 +174,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     if (!queue.has(name)) progress.end(namespace, "done", NOTHING_DONE, existing.size);
   }
 
-  function considerAccounts(name: string, add: WorkQueue["add"] = enqueue): void {
+  function considerAccounts(name: string, add = queue.add): void {
     const namespace = namespaces.get(name);
     if (namespace === undefined || namespace.isTerminating || catalog === undefined || !isStarted) return;
     const list = digestOf(catalog(namespace).pullSecretNames);

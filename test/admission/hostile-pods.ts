@@ -105,10 +105,10 @@ const TEXT_PLACES = {
     append(builder, "env", [{ name: text, value: "a" }]);
   },
   dockerConfig: ({ builder }, text) => {
-    append(builder, "env", [{ name: "DOCKER_CONFIG", value: `/${text}` }]);
+    append(builder, "env", [{ name: "DOCKER_CONFIG", value: `/${text}x` }]);
   },
   authFile: ({ builder }, text) => {
-    append(builder, "env", [{ name: "REGISTRY_AUTH_FILE", value: `/${text}` }]);
+    append(builder, "env", [{ name: "REGISTRY_AUTH_FILE", value: `/${text}x` }]);
   },
   home: ({ builder }, text) => {
     append(builder, "env", [{ name: "HOME", value: `/${text}` }]);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { apiClient } from "./api-client.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { createNamespace } from "./create-namespace.ts";
 import { describeLevel } from "./describe-level.ts";
@@ -110,6 +111,17 @@ await describeLevel("control-plane", "a pod that something is wrong with", () =>
     const containers = [{ name: "main", image: IMAGE, env: environment }];
     const { withUs } = await createWithAndWithoutUs(IMAGE, {}, { containers });
     expect(withUs).toEqual({ secrets: ["pullpass-team-a"], warnings: [] });
+  });
+
+  it("is as large as etcd takes it, and six times as large as JSON: it is created, with a warning", async () => {
+    const post = await apiClient(cluster);
+    // Go writes \u003c, in reviews and in what kubectl sends.
+    const containers = [{ name: "main", image: IMAGE, env: [{ name: "A", value: "<".repeat(1_300_000) }] }];
+    const pod = podWith(IMAGE, { name: "large" }, { containers });
+    const { status, headers, body } = await post("/api/v1/namespaces/with-us/pods", pod);
+    expect(status).toBe(201);
+    expect(pullSecretsOf(JSON.parse(body) as PodObject)).toEqual([]);
+    expect(headers["warning"]).toContain("pullpass: nothing injected: the pod is too large to be read");
   });
 
   describe("has an account that allows only what it lists", () => {

@@ -58,6 +58,7 @@ const ENTRIES: Readonly<Record<string, JsonObject>> = {
     ],
   },
   builders: { builders: [{ name: "k", images: ["k"], dockerConfigPath: "/k" }] },
+  podTemplates: { podTemplates: [{ group: "example.com", kind: "Worker", path: "spec.template" }] },
   serviceAccounts: { serviceAccounts: { attach: ["default"] } },
 };
 

@@ -16,7 +16,7 @@
  * |                                               |      | with a patch     |         |                         |
  */
 import { skip, SKIP_REASONS, type Decision, type SkipReason } from "../core/decision.ts";
-import { elementsOf, isObject, textOf, type Pod } from "../core/kubernetes.ts";
+import { asArray, isObject, getString, type Pod } from "../core/kubernetes.ts";
 import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
 import { patchEncoder } from "./patch-encoder.ts";
@@ -54,7 +54,7 @@ function decideRequest(
   const context = {
     namespace: ports.namespace(namespace),
     buildSecret: ports.buildSecret(namespace),
-    serviceAccount: ports.serviceAccount(namespace, textOf(pod.spec, "serviceAccountName") ?? "default"),
+    serviceAccount: ports.serviceAccount(namespace, getString(pod.spec, "serviceAccountName") ?? "default"),
   };
   return decide(pod, context, ports.registries());
 }
@@ -69,7 +69,7 @@ function isNamed(value: unknown): boolean {
 }
 
 function ownerOf(pod: Pod): string | undefined {
-  const owners = elementsOf(pod.metadata["ownerReferences"]).filter(isObject);
+  const owners = asArray(pod.metadata["ownerReferences"]).filter(isObject);
   const owner = owners.find((candidate) => candidate["controller"] === true);
   const kind = nameIn(owner, "kind");
   const name = nameIn(owner, "name");
@@ -78,7 +78,7 @@ function ownerOf(pod: Pod): string | undefined {
 
 /** A member that is a name. No name in Kubernetes is longer; the log waits for more reviews, and would keep what is. */
 function nameIn(object: unknown, key: string): string | undefined {
-  const name = textOf(object, key);
+  const name = getString(object, key);
   return name !== undefined && name.length <= MAX_NAME_LENGTH ? name : undefined;
 }
 

@@ -8,7 +8,7 @@ import {
   type Condition,
   type ImageExplanation,
 } from "../core/explain-pod.ts";
-import { textOf } from "../core/kubernetes.ts";
+import { getString } from "../core/kubernetes.ts";
 import { formatSelector, type Labels } from "../core/labels.ts";
 import type { Registry, RegistryIndex } from "../core/registry.ts";
 import { decidePodTemplate } from "../manifest/decide-pod-template.ts";
@@ -35,7 +35,7 @@ async function explainPodTemplate(
   index: RegistryIndex,
   find: FindSurroundings,
 ): Promise<readonly string[]> {
-  const account = textOf(template.value["spec"], "serviceAccountName") ?? "default";
+  const account = getString(template.value["spec"], "serviceAccountName") ?? "default";
   const { namespaceLabels: labels, serviceAccount, unread } = await find(template.namespace, account);
   const decided = decidePodTemplate(template, { labels, serviceAccount }, index);
   if (decided === undefined) return [titleOf(template), "  nothing    it has no readable pod spec"];

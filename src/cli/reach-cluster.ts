@@ -1,7 +1,7 @@
 /** Waits for the API server at the start, and finds out whether it lets us read what we need. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../core/error-message.ts";
-import { elementsOf } from "../core/kubernetes.ts";
+import { asArray } from "../core/kubernetes.ts";
 import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/certificate-writer.ts";
 import { KubeApiError, type KubeClient } from "../kube/client.ts";
 import type { KubeConnection } from "../kube/connection.ts";
@@ -107,7 +107,7 @@ async function askForAll(client: KubeClient, options: ReachOptions): Promise<Fin
           if (!hasStatus(error, 404)) throw error;
         }),
     ]);
-    if (elementsOf(found["items"]).length > 0) return { kind: "reached" };
+    if (asArray(found["items"]).length > 0) return { kind: "reached" };
     return refused(
       `the namespace ${namespace} does not exist in the cluster at ${server}: create it, or name the one that Pullpass runs in with --namespace`,
     );

@@ -1,7 +1,7 @@
 /** Reads the configuration from the texts of its files: everything that is wrong with it at once, or all of it. */
 import path from "node:path";
 import { Sensitive } from "../core/credential.ts";
-import { elementsOf, isObject } from "../core/kubernetes.ts";
+import { asArray, isObject } from "../core/kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
 import { formatLocation, inReadingOrder, InvalidConfigurationError, type Diagnostic } from "./diagnostics.ts";
@@ -75,7 +75,7 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
 /** The entries of a list. They are read one by one, also in a document that has errors elsewhere: every error comes at once. */
 function entriesOf({ value, locate }: LocatedValue, list: string): readonly LocatedValue[] {
   const entries = isObject(value) ? value[list] : undefined;
-  return elementsOf(entries).map((entry, index) => ({
+  return asArray(entries).map((entry, index) => ({
     value: entry,
     locate: (path) => locate([list, index, ...path]),
   }));

@@ -24,10 +24,10 @@ export interface ReloadListener {
  * is compared is what is loaded: a file may change between two readings.
  */
 export function watchConfiguration(paths: readonly string[], listener: ReloadListener): FileWatch {
-  let lastText = textOf(readFiles(paths));
+  let lastText = getString(readFiles(paths));
   return watchFiles(paths, () => {
     const next = readFiles(paths);
-    const text = textOf(next);
+    const text = getString(next);
     if (text === lastText) return;
     lastText = text;
     try {
@@ -88,6 +88,6 @@ function load({ files, diagnostics }: ReadFiles): Configuration {
 }
 
 /** What the files hold, or why they cannot be read. */
-function textOf(read: ReadFiles): string {
+function getString(read: ReadFiles): string {
   return JSON.stringify(read);
 }

@@ -11,7 +11,7 @@ import {
   type ErrorCode,
   type Node,
 } from "yaml";
-import { elementsOf, isObject } from "../core/kubernetes.ts";
+import { asArray, isObject } from "../core/kubernetes.ts";
 import type { Diagnostic, KeyPath, SourceLocation } from "./diagnostics.ts";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../yaml/parse-yaml.ts";
 import { isDnsLabel } from "./schema.ts";
@@ -111,7 +111,7 @@ function unresolvedAliases(document: Document): readonly number[] {
 /** The name of the entry that a path leads into: `team-a` for `registries[0].auth`. */
 function entryNameAt(value: unknown, [list, index]: KeyPath): string | undefined {
   if (typeof list !== "string" || typeof index !== "number" || !isObject(value)) return undefined;
-  const entry = elementsOf(value[list])[index];
+  const entry = asArray(value[list])[index];
   const name = isObject(entry) ? entry["name"] : undefined;
   return typeof name === "string" && isDnsLabel(name) ? name : undefined;
 }

@@ -5,7 +5,7 @@
  * patch that fails where somebody else was faster.
  */
 import { escapePointer, type PatchOperation } from "./json-patch.ts";
-import { textOf } from "./kubernetes.ts";
+import { getString } from "./kubernetes.ts";
 import { ATTACHED_ANNOTATION } from "./labels.ts";
 
 /** A ServiceAccount, as far as attachment goes. */
@@ -38,8 +38,8 @@ export function planAttachment(
   account: ServiceAccount,
   wanted: readonly string[],
 ): readonly PatchOperation[] {
-  const present = (account.imagePullSecrets ?? []).map((entry) => textOf(entry, "name"));
-  const recorded = namesIn(textOf(account.annotations, ATTACHED_ANNOTATION));
+  const present = (account.imagePullSecrets ?? []).map((entry) => getString(entry, "name"));
+  const recorded = namesIn(getString(account.annotations, ATTACHED_ANNOTATION));
   const missing = [...new Set(wanted)].filter((name) => !present.includes(name));
   // The first of each name. A tenant may write both lists, tens of thousands of names into each.
   const firstIndex = new Map(present.map((name, index) => [name, index] as const).toReversed());
@@ -102,7 +102,7 @@ function changeRecord(
     return [{ op: "add", path: "/metadata/annotations", value: { [ATTACHED_ANNOTATION]: text } }];
   }
   const path = `/metadata/annotations/${escapePointer(ATTACHED_ANNOTATION)}`;
-  const before = textOf(annotations, ATTACHED_ANNOTATION);
+  const before = getString(annotations, ATTACHED_ANNOTATION);
   if (names.length === 0) return before === undefined ? [] : [{ op: "remove", path }];
   return namesIn(before).join(",") === text ? [] : [{ op: "add", path, value: text }];
 }

@@ -1,5 +1,5 @@
 /** What `explain --pod` adds to a decision: what covers each image, and under which conditions the decision holds. */
-import { textOf, type Pod } from "./kubernetes.ts";
+import { getString, type Pod } from "./kubernetes.ts";
 import { INJECT_LABEL, type Labels } from "./labels.ts";
 import { visitImages } from "./pod.ts";
 import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
@@ -63,7 +63,7 @@ export type Condition = keyof typeof CONDITIONS;
  * is unknown     | exists  | opted-in, recreated
  */
 export function conditionsFor(pod: Pod, labels: Labels | "unknown"): readonly Condition[] {
-  const isOptedIn = labels !== "unknown" && textOf(labels, INJECT_LABEL) === "enabled";
+  const isOptedIn = labels !== "unknown" && getString(labels, INJECT_LABEL) === "enabled";
   if (isOptedIn) return exists(pod) ? ["recreated-opted-in"] : [];
   const optIn = labels === "unknown" ? "opted-in" : "label";
   return exists(pod) ? [optIn, "recreated"] : [optIn];
@@ -71,5 +71,5 @@ export function conditionsFor(pod: Pod, labels: Labels | "unknown"): readonly Co
 
 /** The API server sets both; a manifest and a template have neither, or a `creationTimestamp` of null. */
 function exists({ metadata }: Pod): boolean {
-  return textOf(metadata, "uid") !== undefined || textOf(metadata, "creationTimestamp") !== undefined;
+  return getString(metadata, "uid") !== undefined || getString(metadata, "creationTimestamp") !== undefined;
 }

@@ -66,12 +66,12 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** The elements of a list, or none if the value is no list: absent, null, or of a type that no API server sends. */
-export function elementsOf(value: unknown): readonly unknown[] {
+export function asArray(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? (value as readonly unknown[]) : [];
 }
 
 /** The own member of an object if it is a text, whatever the member's name. */
-export function textOf(object: unknown, key: string): string | undefined {
+export function getString(object: unknown, key: string): string | undefined {
   if (!isObject(object) || !Object.hasOwn(object, key)) return undefined;
   const value = object[key];
   return typeof value === "string" ? value : undefined;

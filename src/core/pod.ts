@@ -1,5 +1,5 @@
 /** Reads a pod: its images, its pull secrets, and what it says to Pullpass in labels and annotations. */
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "./kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject, type Pod } from "./kubernetes.ts";
 
 /**
  * A pod, or the template of one, from JSON; undefined if it is none that can be read and appended to. What kubelet and
@@ -30,12 +30,12 @@ export function visitImages(
   visit: (image: unknown, field: ImageField, index: number, holder: JsonObject) => void,
 ): void {
   for (const key of ["initContainers", "containers"] as const) {
-    elementsOf(pod.spec[key]).forEach((container, index) => {
+    asArray(pod.spec[key]).forEach((container, index) => {
       if (isObject(container) && container["image"] !== undefined)
         visit(container["image"], `spec.${key}`, index, container);
     });
   }
-  elementsOf(pod.spec["volumes"]).forEach((volume, index) => {
+  asArray(pod.spec["volumes"]).forEach((volume, index) => {
     if (!isObject(volume)) return;
     const source = volume["image"];
     if (isObject(source) && source["reference"] !== undefined)
@@ -51,19 +51,19 @@ export function describeLocation(field: ImageField, index: number): string {
 /** Which of these names are not among the pod's `imagePullSecrets`. Entries without a name are legal, and do nothing. */
 export function missingPullSecrets(pod: Pod, names: Iterable<string>): ReadonlySet<string> {
   const missing = new Set(names);
-  for (const entry of elementsOf(pod.spec["imagePullSecrets"])) {
-    const name = textOf(entry, "name");
+  for (const entry of asArray(pod.spec["imagePullSecrets"])) {
+    const name = getString(entry, "name");
     if (name !== undefined) missing.delete(name);
   }
   return missing;
 }
 
 export function labelOf(pod: Pod, key: string): string | undefined {
-  return textOf(pod.metadata["labels"], key);
+  return getString(pod.metadata["labels"], key);
 }
 
 export function annotationOf(pod: Pod, key: string): string | undefined {
-  return textOf(pod.metadata["annotations"], key);
+  return getString(pod.metadata["annotations"], key);
 }
 
 /** A list in an annotation, separated by commas. */

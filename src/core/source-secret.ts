@@ -9,7 +9,7 @@ import {
   type CredentialText,
 } from "./credential.ts";
 import type { DockerConfigFormat } from "./docker-config.ts";
-import { textOf, type JsonObject } from "./kubernetes.ts";
+import { getString, type JsonObject } from "./kubernetes.ts";
 import { selectCredentials } from "./select-credentials.ts";
 
 /** Thrown by {@link credentialsInSecret}; says what of the Secret is wrong, and never what it holds. */
@@ -39,7 +39,7 @@ const BASIC_AUTH = "kubernetes.io/basic-auth";
  * @throws UnusableSecretError if the Secret holds none for the address, or one that cannot be used.
  */
 export function credentialsInSecret(secret: JsonObject, address: Address): readonly AddressedCredential[] {
-  const type = textOf(secret, "type") ?? "";
+  const type = getString(secret, "type") ?? "";
   if (type === BASIC_AUTH) return [basicAuth(secret, address)];
   const [key, format] = DOCUMENTS.get(type) ?? [];
   if (key === undefined || format === undefined) {
@@ -66,7 +66,7 @@ function readKey(secret: JsonObject, key: string, read: (bytes: Uint8Array) => C
 }
 
 function readBytes(secret: JsonObject, key: string): Uint8Array {
-  const base64 = textOf(secret["data"], key);
+  const base64 = getString(secret["data"], key);
   if (base64 === undefined) throw new UnusableSecretError(`the Secret has no key ${key}`);
   const bytes = decodeBase64(base64);
   if (bytes === undefined) throw new UnusableSecretError(`its key ${key} is not base64`);

@@ -1,5 +1,5 @@
 /** What the webhook knows of ServiceAccounts: those that enforce their list of Secrets, and what it lists. */
-import { elementsOf, textOf, type ServiceAccountFacts } from "../core/kubernetes.ts";
+import { asArray, getString, type ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { ServiceAccountClient } from "../replicator/ports.ts";
 import type { ServiceAccountMetadata } from "./service-accounts.ts";
 
@@ -68,8 +68,8 @@ const MAX_NAMES = 256;
 const MAX_NAME_LENGTH = 253;
 
 export function namesIn(list: unknown): ReadonlySet<string> {
-  const names = elementsOf(list)
-    .map((entry) => textOf(entry, "name"))
+  const names = asArray(list)
+    .map((entry) => getString(entry, "name"))
     .filter((name) => name !== undefined)
     .filter(({ length }) => length <= MAX_NAME_LENGTH);
   return new Set(names.slice(0, MAX_NAMES));

@@ -1,5 +1,5 @@
 /** What the API server's refusals become: errors that can be logged. */
-import { elementsOf, isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject } from "../core/kubernetes.ts";
 import { KubeApiError } from "./client.ts";
 
 /** Texts that are made of names: whose they are and what is not allowed, not found, in conflict or too much. */
@@ -25,9 +25,9 @@ const WORDS_OF_OTHERS =
  */
 export function apiError(call: string, status: number, text: string, wasBodySent: boolean): KubeApiError {
   const answer = parseStatus(text);
-  const reason = textOf(answer, "reason") ?? "";
+  const reason = getString(answer, "reason") ?? "";
   const body = withoutQuotes(answer, status, wasBodySent);
-  const message = textOf(body, "message") ?? "";
+  const message = getString(body, "message") ?? "";
   const words = [status.toString(), reason].filter((word) => word !== "").join(" ");
   return new KubeApiError(status, reason, body, `${call}: ${words}${message === "" ? "" : `: ${message}`}`);
 }
@@ -50,11 +50,11 @@ function parseStatus(text: string): JsonObject {
 
 function withoutQuotes(answer: JsonObject, status: number, wasBodySent: boolean): JsonObject {
   const details = isObject(answer["details"]) ? answer["details"] : {};
-  const causes = elementsOf(details["causes"]).map((cause) => ({
-    reason: textOf(cause, "reason") ?? "",
-    field: textOf(cause, "field") ?? "",
+  const causes = asArray(details["causes"]).map((cause) => ({
+    reason: getString(cause, "reason") ?? "",
+    field: getString(cause, "field") ?? "",
   }));
-  const message = textOf(answer, "message") ?? "";
+  const message = getString(answer, "message") ?? "";
   const others = WORDS_OF_OTHERS.exec(message);
   const isSafe = !wasBodySent || (STATUSES_THAT_QUOTE_NOTHING.has(status) && others === null);
   const fields = causes.map(({ field }) => field).filter((field) => field !== "");

@@ -1,5 +1,5 @@
 /** Reads and writes the Secret of Pullpass's own certificates, and what the API server trusts of them. */
-import { elementsOf, isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject } from "../core/kubernetes.ts";
 import { CERTIFICATES_LABEL, GITOPS_ANNOTATIONS, MANAGER, SELF_MANAGED } from "../core/labels.ts";
 import type {
   CertificateWriter,
@@ -89,7 +89,7 @@ export function readStoredCertificates(secret: JsonObject): StoredCertificates {
   const { labels, resourceVersion } = readMetadata(secret);
   const data = isObject(secret["data"]) ? secret["data"] : {};
   const texts = Object.keys(data).map(
-    (key) => [key, Buffer.from(textOf(data, key) ?? "", "base64").toString("utf8")] as const,
+    (key) => [key, Buffer.from(getString(data, key) ?? "", "base64").toString("utf8")] as const,
   );
   return {
     isOurs: labels[CERTIFICATES_LABEL] === SELF_MANAGED || texts.length === 0,
@@ -101,9 +101,9 @@ export function readStoredCertificates(secret: JsonObject): StoredCertificates {
 
 export function readRegistration(configuration: JsonObject): WebhookRegistration {
   const { resourceVersion } = readMetadata(configuration);
-  const bundles = elementsOf(configuration["webhooks"]).map((webhook) =>
+  const bundles = asArray(configuration["webhooks"]).map((webhook) =>
     Buffer.from(
-      textOf(isObject(webhook) ? webhook["clientConfig"] : {}, "caBundle") ?? "",
+      getString(isObject(webhook) ? webhook["clientConfig"] : {}, "caBundle") ?? "",
       "base64",
     ).toString("utf8"),
   );

@@ -1,5 +1,5 @@
 /** Reads and writes one Lease, the object by which replicas agree who of them writes. */
-import { isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { isObject, getString, type JsonObject } from "../core/kubernetes.ts";
 import { KubeUnreachableError, type KubeClient } from "./client.ts";
 import type { LeaseClaim } from "./lease-claim.ts";
 import { hasStatus } from "./refusals.ts";
@@ -72,13 +72,13 @@ export function createLeaseClient(
 
 export function readLease(object: JsonObject): Lease {
   const spec = specOf(object);
-  const holder = textOf(spec, "holderIdentity");
+  const holder = getString(spec, "holderIdentity");
   return {
     // client-go leaves the holder out of a lease that it gives up; older ones write an empty text.
     holder: holder === "" ? undefined : holder,
     durationMs: numberOf(spec["leaseDurationSeconds"]) * 1000,
     transitions: numberOf(spec["leaseTransitions"]),
-    acquireTime: textOf(spec, "acquireTime"),
+    acquireTime: getString(spec, "acquireTime"),
     record: JSON.stringify(spec),
     object,
   };

@@ -1,5 +1,5 @@
 /** Lists a collection: in pages, for the API server's sake, and of each page one object after the other, for ours. */
-import { textOf, type JsonObject } from "../core/kubernetes.ts";
+import { getString, type JsonObject } from "../core/kubernetes.ts";
 import type { KubeClient } from "./client.ts";
 
 export interface Collection {
@@ -43,9 +43,9 @@ export async function listPages(
       onObject,
     );
     onPage();
-    continuation = textOf(page["metadata"], "continue");
+    continuation = getString(page["metadata"], "continue");
     if (continuation === undefined || continuation === "") {
-      return textOf(page["metadata"], "resourceVersion") ?? "";
+      return getString(page["metadata"], "resourceVersion") ?? "";
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Reads a Secret as a copy: a few short texts, of which those that many copies share are kept once. */
 import { hash } from "node:crypto";
-import { elementsOf, isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject } from "../core/kubernetes.ts";
 import { GITOPS_ANNOTATIONS, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
 import { contentOf, type Digest, type ExistingCopy } from "../core/replication.ts";
 import type { Intern } from "./intern.ts";
@@ -15,7 +15,7 @@ export const digest: Digest = (text) => hash("sha256", text, "base64");
 
 /** Whether a Secret, or its metadata alone, carries the label by which it is ours. */
 export function isManaged(secret: JsonObject): boolean {
-  return textOf(readMetadata(secret).labels, MANAGED_BY_LABEL) === MANAGER;
+  return getString(readMetadata(secret).labels, MANAGED_BY_LABEL) === MANAGER;
 }
 
 /**
@@ -23,20 +23,20 @@ export function isManaged(secret: JsonObject): boolean {
  * It takes the Secret or its metadata alone.
  */
 export function isWrittenByUs({ metadata }: JsonObject): boolean {
-  const records = elementsOf(isObject(metadata) ? metadata["managedFields"] : undefined);
-  return records.some((record) => textOf(record, "manager") === MANAGER);
+  const records = asArray(isObject(metadata) ? metadata["managedFields"] : undefined);
+  return records.some((record) => getString(record, "manager") === MANAGER);
 }
 
 export function readCopy(secret: JsonObject, intern: Intern): ExistingCopy {
   const { uid, resourceVersion, annotations } = readMetadata(secret);
   const isPullSecret = secret["type"] === PULL_SECRET_TYPE;
-  const data = isPullSecret ? textOf(secret["data"], DOCUMENT_KEY) : undefined;
-  const registries = textOf(annotations, REGISTRIES_ANNOTATION);
+  const data = isPullSecret ? getString(secret["data"], DOCUMENT_KEY) : undefined;
+  const registries = getString(annotations, REGISTRIES_ANNOTATION);
   const isOurs = isWrittenByUs(secret);
   const isMarked =
     isOurs &&
     isManaged(secret) &&
-    Object.entries(GITOPS_ANNOTATIONS).every(([key, value]) => textOf(annotations, key) === value);
+    Object.entries(GITOPS_ANNOTATIONS).every(([key, value]) => getString(annotations, key) === value);
   return {
     uid,
     // Comparable as numbers: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions

@@ -1,6 +1,6 @@
 /** Reads the body of a watch: one JSON object a line. */
 import type { Readable } from "node:stream";
-import { isObject, textOf } from "../core/kubernetes.ts";
+import { isObject, getString } from "../core/kubernetes.ts";
 import type { WatchEvent } from "./client.ts";
 
 /** An object in etcd has at most 1.5 MiB, which JSON escapes make some times larger. */
@@ -46,7 +46,7 @@ export async function readEvents(
 
 function parseEvent(line: string): WatchEvent {
   const event = parse(line);
-  const type = textOf(event, "type");
+  const type = getString(event, "type");
   if (!isObject(event) || type === undefined || !isObject(event["object"])) {
     throw new WatchFormatError("a line of a watch is no event");
   }

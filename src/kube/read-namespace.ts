@@ -1,5 +1,5 @@
 /** Reads a Namespace, or its metadata alone. */
-import { textOf, type JsonObject, type Namespace } from "../core/kubernetes.ts";
+import { getString, type JsonObject, type Namespace } from "../core/kubernetes.ts";
 import { INJECT_LABEL, SERVICE_ACCOUNTS_ANNOTATION, type Labels } from "../core/labels.ts";
 import { MAX_LABELS_LENGTH, MAX_SERVICE_ACCOUNTS, type NamespaceProblem } from "../core/namespace-problem.ts";
 import type { Intern } from "./intern.ts";
@@ -15,8 +15,8 @@ export function readNamespace(namespace: JsonObject, intern: Intern): Namespace 
   const { name, labels: allLabels, annotations, isBeingDeleted } = readMetadata(namespace);
   const areTooLong = isLongerThan(MAX_LABELS_LENGTH, allLabels);
   const labels: Labels = areTooLong ? {} : allLabels;
-  const optIn = textOf(labels, INJECT_LABEL);
-  const accounts = accountNames(textOf(annotations, SERVICE_ACCOUNTS_ANNOTATION) ?? "", intern);
+  const optIn = getString(labels, INJECT_LABEL);
+  const accounts = accountNames(getString(annotations, SERVICE_ACCOUNTS_ANNOTATION) ?? "", intern);
   const problems: NamespaceProblem[] = [];
   if (areTooLong) problems.push("LabelsTooLong");
   if (optIn !== undefined && optIn !== "enabled" && optIn !== "disabled")

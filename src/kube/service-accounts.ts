@@ -1,6 +1,6 @@
 /** Reads and changes ServiceAccounts. */
 import type { ServiceAccount } from "../core/attachment.ts";
-import { elementsOf, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { asArray, getString, type JsonObject } from "../core/kubernetes.ts";
 import { ATTACHED_ANNOTATION, enforcesMountableSecrets, MANAGER } from "../core/labels.ts";
 import type { ServiceAccountClient } from "../replicator/ports.ts";
 import { causesOf, hasStatus } from "./refusals.ts";
@@ -21,7 +21,7 @@ export interface ServiceAccountMetadata {
 /** Reads a ServiceAccount or its PartialObjectMetadata. */
 export function readServiceAccountMetadata(account: JsonObject): ServiceAccountMetadata {
   const { namespace, name, resourceVersion, annotations } = readMetadata(account);
-  const attached = textOf(annotations, ATTACHED_ANNOTATION);
+  const attached = getString(annotations, ATTACHED_ANNOTATION);
   return {
     namespace,
     name,
@@ -76,8 +76,8 @@ function readServiceAccount(account: JsonObject): ServiceAccount {
   const { imagePullSecrets, secrets } = account;
   return {
     resourceVersion,
-    imagePullSecrets: Array.isArray(imagePullSecrets) ? elementsOf(imagePullSecrets) : undefined,
-    secrets: Array.isArray(secrets) ? elementsOf(secrets) : undefined,
+    imagePullSecrets: Array.isArray(imagePullSecrets) ? asArray(imagePullSecrets) : undefined,
+    secrets: Array.isArray(secrets) ? asArray(secrets) : undefined,
     annotations: Object.keys(annotations).length === 0 ? undefined : annotations,
   };
 }

@@ -1,5 +1,5 @@
 /** One watch, from a resource version until it ends for whatever reason. */
-import { textOf, type JsonObject } from "../core/kubernetes.ts";
+import { getString, type JsonObject } from "../core/kubernetes.ts";
 import { watchError } from "./api-error.ts";
 import { KubeApiError, type KubeClient } from "./client.ts";
 import { metadataAccept, type Collection } from "./list-pages.ts";
@@ -74,7 +74,7 @@ export async function watchOnce(options: WatchOptions): Promise<WatchEnd> {
         }
         watchdog.refresh();
         if (type !== "BOOKMARK") onChange(type, object);
-        onProgress(textOf(object["metadata"], "resourceVersion"));
+        onProgress(getString(object["metadata"], "resourceVersion"));
       },
       control.signal,
       onOpen,

@@ -32,7 +32,7 @@ export function flowTextOf(copy: Document): string {
     copy.directives.docStart = null;
     copy.directives.docEnd = false;
   }
-  return textOf(copy, { collectionStyle: "flow" }).trim();
+  return getString(copy, { collectionStyle: "flow" }).trim();
 }
 
 /** The whole document again from its syntax tree, aliases on the way to an addition as copies. */
@@ -45,7 +45,7 @@ export function reformatted(document: Document, additions: readonly Addition[]):
     }
   }
   addTo(copy, additions);
-  return textOf(copy);
+  return getString(copy);
 }
 
 function additionsBelow(path: ManifestPath, additions: readonly Addition[]): readonly Addition[] {
@@ -117,7 +117,7 @@ const UNQUOTED: ScalarTag = {
   test: /(?!)/,
 };
 
-function textOf(copy: Document, options: { readonly collectionStyle?: "flow" } = {}): string {
+function getString(copy: Document, options: { readonly collectionStyle?: "flow" } = {}): string {
   copy.setSchema("1.2", { customTags: (tags) => [...tags, UNQUOTED], merge: true });
   visit(copy, {
     Scalar(_key, node) {

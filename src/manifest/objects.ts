@@ -1,5 +1,5 @@
 /** Finds the Kubernetes objects in a document: itself, or the items of a list. */
-import { isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { isObject, getString, type JsonObject } from "../core/kubernetes.ts";
 import type { ManifestPath } from "./addition.ts";
 
 export interface ManifestObject {
@@ -43,8 +43,8 @@ function objectsAt(
   fallback: TypeMeta | undefined,
 ): readonly ManifestObject[] {
   if (!isObject(value)) return [];
-  const apiVersion = textOf(value, "apiVersion") ?? fallback?.apiVersion;
-  const kind = textOf(value, "kind") ?? fallback?.kind;
+  const apiVersion = getString(value, "apiVersion") ?? fallback?.apiVersion;
+  const kind = getString(value, "kind") ?? fallback?.kind;
   if (apiVersion === undefined || kind === undefined) return [];
   const slash = apiVersion.indexOf("/");
   const group = slash < 0 ? "" : apiVersion.slice(0, slash);
@@ -56,9 +56,9 @@ function objectsAt(
     return items.flatMap((item, index) => objectsAt(item, [...path, list, index], itemType));
   }
   const { metadata } = value;
-  const name = textOf(metadata, "name") ?? textOf(metadata, "generateName");
+  const name = getString(metadata, "name") ?? getString(metadata, "generateName");
   const title = name === undefined ? kind : `${kind}/${name}`;
-  return [{ path, value, group, kind, title, namespace: textOf(metadata, "namespace") }];
+  return [{ path, value, group, kind, title, namespace: getString(metadata, "namespace") }];
 }
 
 /** The member that lists other objects: of a List, and of an OpenShift Template (github.com/openshift/api template/v1/types.go). */

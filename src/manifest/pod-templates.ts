@@ -1,5 +1,5 @@
 /** Finds pods and pod templates in manifests. */
-import { isObject, textOf, type JsonObject } from "../core/kubernetes.ts";
+import { isObject, getString, type JsonObject } from "../core/kubernetes.ts";
 import type { ManifestPath } from "./addition.ts";
 import { formatPath, objectsIn, onOneLine, type ManifestObject } from "./objects.ts";
 import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "./pod-template-kinds.ts";
@@ -52,7 +52,7 @@ export function namespaceLabelsIn(
   manifest: unknown,
 ): readonly (readonly [name: string, labels: JsonObject])[] {
   return objectsIn(manifest).flatMap(({ group, kind, value: { metadata } }) => {
-    const name = textOf(metadata, "name");
+    const name = getString(metadata, "name");
     if (group !== "" || kind !== "Namespace" || name === undefined) return [];
     const labels = isObject(metadata) && isObject(metadata["labels"]) ? metadata["labels"] : {};
     return [[name, labels] as const];

@@ -18,9 +18,9 @@ export function describeFailure(error: unknown): string {
     return error.errors.map(describeFailure).join(", ");
   }
   if (!(error instanceof Error)) return oneLine(String(error));
-  const code = textOf(error, "code");
+  const code = getString(error, "code");
   if (isPlainHttpFailure(error)) return "TLS: what answers does not speak it";
-  if (isTlsCode(code)) return oneLine(`TLS: ${textOf(error, "reason") || code}`);
+  if (isTlsCode(code)) return oneLine(`TLS: ${getString(error, "reason") || code}`);
   if (UNKNOWN_AUTHORITY.has(code)) {
     // Newer Node adds advice of its own after a semicolon.
     const [message = ""] = error.message.split(";");
@@ -36,8 +36,8 @@ export function describeFailure(error: unknown): string {
  * answer as the version of a record.
  */
 export function isPlainHttpFailure(error: unknown): boolean {
-  if (!(error instanceof Error) || !isTlsCode(textOf(error, "code"))) return false;
-  return /wrong version number|packet length too long/.test(textOf(error, "reason") || error.message);
+  if (!(error instanceof Error) || !isTlsCode(getString(error, "code"))) return false;
+  return /wrong version number|packet length too long/.test(getString(error, "reason") || error.message);
 }
 
 function isTlsCode(code: string): boolean {
@@ -45,7 +45,7 @@ function isTlsCode(code: string): boolean {
 }
 
 /** OpenSSL's errors have members of their own. */
-function textOf(error: Error, member: "code" | "reason"): string {
+function getString(error: Error, member: "code" | "reason"): string {
   const value: unknown = Reflect.get(error, member);
   return typeof value === "string" ? value : "";
 }

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
-import { textOf } from "../../src/core/kubernetes.ts";
+import { getString } from "../../src/core/kubernetes.ts";
 import { INJECT_LABEL, MANAGED_BY_LABEL, MANAGER } from "../../src/core/labels.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { createHttpsClient } from "../../src/kube/https-client.ts";
@@ -69,11 +69,11 @@ export async function timeOptIn(client: KubeClient, name: string, copies: number
       query: {
         watch: "true",
         labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}`,
-        resourceVersion: textOf(list["metadata"], "resourceVersion") ?? "",
+        resourceVersion: getString(list["metadata"], "resourceVersion") ?? "",
       },
     },
     ({ type, object }) => {
-      if (type === "ADDED") seen.add(textOf(object["metadata"], "name") ?? "");
+      if (type === "ADDED") seen.add(getString(object["metadata"], "name") ?? "");
       if (seen.size < copies) return;
       doneAt ??= performance.now();
       watch.abort();

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { textOf } from "../../src/core/kubernetes.ts";
+import { getString } from "../../src/core/kubernetes.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { createHttpsClient, type RequestFacts } from "../../src/kube/https-client.ts";
 import { kubeconfigConnection } from "../../src/kube/kubeconfig.ts";
@@ -40,7 +40,7 @@ await describeLevel("control-plane", "requests to a real API server", () => {
 
   it("are let in by a service account's token, over a certificate for an address", async () => {
     const namespace = await client.request(READ);
-    expect(textOf(namespace["metadata"], "name")).toBe("default");
+    expect(getString(namespace["metadata"], "name")).toBe("default");
     expect(facts.at(-1)).toMatchObject({ method: "GET", status: 200, lane: undefined });
   });
 
@@ -49,7 +49,7 @@ await describeLevel("control-plane", "requests to a real API server", () => {
     expect(connection.namespace).toBe("default");
     const rate = createRequestRate({ perSecond: 1, burst: 1, concurrency: 1 });
     const other = createHttpsClient({ connection, rate });
-    expect(textOf((await other.request(READ))["metadata"], "name")).toBe("default");
+    expect(getString((await other.request(READ))["metadata"], "name")).toBe("default");
     other.close();
   });
 
@@ -70,7 +70,7 @@ await describeLevel("control-plane", "requests to a real API server", () => {
       contentType: "application/apply-patch+yaml",
       body: pullSecret("written", '{"auths":{}}'),
     });
-    const versionOf = (object: typeof created) => textOf(object["metadata"], "resourceVersion");
+    const versionOf = (object: typeof created) => getString(object["metadata"], "resourceVersion");
     expect(versionOf(applied)).not.toBe(versionOf(created));
     const patched = await client.request({
       method: "PATCH",
@@ -83,7 +83,7 @@ await describeLevel("control-plane", "requests to a real API server", () => {
     await expect(client.request({ method: "DELETE", path, body: { preconditions } })).rejects.toMatchObject({
       status: 409,
     });
-    const uid = textOf(created["metadata"], "uid");
+    const uid = getString(created["metadata"], "uid");
     await client.request({ method: "DELETE", path, body: { preconditions: { uid } } });
     await expect(client.request({ method: "GET", path })).rejects.toMatchObject({
       status: 404,
@@ -127,7 +127,7 @@ await describeLevel("control-plane", "requests to a real API server", () => {
     const other = await account.client();
     await expect(other.request(READ)).rejects.toMatchObject({ status: 401 });
     await account.writeToken(account.token);
-    expect(textOf((await other.request(READ))["metadata"], "name")).toBe("default");
+    expect(getString((await other.request(READ))["metadata"], "name")).toBe("default");
     other.close();
   });
 
@@ -136,6 +136,6 @@ await describeLevel("control-plane", "requests to a real API server", () => {
     await cluster.stopApiServer();
     await expect(client.request(READ)).rejects.toMatchObject({ name: "KubeUnreachableError" });
     await cluster.restartApiServer();
-    expect(textOf((await client.request(READ))["metadata"], "name")).toBe("default");
+    expect(getString((await client.request(READ))["metadata"], "name")).toBe("default");
   });
 });

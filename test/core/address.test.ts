@@ -46,7 +46,7 @@ function covers(pattern: string, image: string): boolean {
   }
 }
 
-function textOf(input: string): string | null {
+function getString(input: string): string | null {
   try {
     return parseAddress(input).text;
   } catch (error) {
@@ -165,7 +165,7 @@ describe("parseAddress", () => {
 
   it.each(keyring.normalisation)("reads $configKey as $indexKey ($id)", ({ id, configKey, indexKey }) => {
     const expected = indexKey === "index.docker.io" ? "docker.io" : indexKey;
-    expect(textOf(configKey)).toBe(REFUSED.has(id) ? null : expected);
+    expect(getString(configKey)).toBe(REFUSED.has(id) ? null : expected);
   });
 
   const NO_HOST =
@@ -181,7 +181,7 @@ describe("parseAddress", () => {
     ["localhost/app", "localhost/app"],
     ["Registry/app", "Registry/app"],
   ])("reads %s as %s", (input, text) => {
-    expect(textOf(input)).toBe(text);
+    expect(getString(input)).toBe(text);
   });
 
   it.each([
@@ -208,8 +208,8 @@ describe("parseAddress", () => {
   it("gives the same address again for its own text", () => {
     fc.assert(
       fc.property(addressText, (input) => {
-        const text = textOf(input);
-        if (text !== null) expect(textOf(text)).toBe(text);
+        const text = getString(input);
+        if (text !== null) expect(getString(text)).toBe(text);
       }),
       { numRuns: 2000 },
     );

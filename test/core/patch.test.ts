@@ -2,7 +2,7 @@ import fc from "fast-check";
 import jsonpatch from "fast-json-patch";
 import { describe, expect, it } from "vitest";
 import type { AddOperation } from "../../src/core/json-patch.ts";
-import { elementsOf, isObject, textOf, type Pod } from "../../src/core/kubernetes.ts";
+import { asArray, isObject, getString, type Pod } from "../../src/core/kubernetes.ts";
 import { patchPod } from "../../src/core/patch.ts";
 import { asPod } from "../../src/core/pod.ts";
 import { decide } from "../../src/core/policy.ts";
@@ -197,15 +197,15 @@ describe("for any pod", () => {
 
   /** Every list that we may append to, in one order. */
   const listsOf = ({ spec }: Pod): readonly (readonly unknown[])[] => [
-    elementsOf(spec["imagePullSecrets"]),
-    elementsOf(spec["volumes"]),
-    ...[...elementsOf(spec["initContainers"]), ...elementsOf(spec["containers"])]
+    asArray(spec["imagePullSecrets"]),
+    asArray(spec["volumes"]),
+    ...[...asArray(spec["initContainers"]), ...asArray(spec["containers"])]
       .filter(isObject)
-      .flatMap(({ volumeMounts, env }) => [elementsOf(volumeMounts), elementsOf(env)]),
+      .flatMap(({ volumeMounts, env }) => [asArray(volumeMounts), asArray(env)]),
   ];
   const isOurs = (element: unknown): boolean =>
     ["pullpass", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "regcred", "hub-creds"].some((name) =>
-      textOf(element, "name")?.startsWith(name),
+      getString(element, "name")?.startsWith(name),
     );
 
   it("the patch applies, and appends what is ours to lists and to our annotation, and nothing else", () => {

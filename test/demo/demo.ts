@@ -9,7 +9,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { readConfiguration } from "../../src/config/read.ts";
 import { SKIP_REASONS, type SkipReason } from "../../src/core/decision.ts";
-import { isObject, textOf } from "../../src/core/kubernetes.ts";
+import { isObject, getString } from "../../src/core/kubernetes.ts";
 import { asPod, visitImages } from "../../src/core/pod.ts";
 import { indexRegistries, selectRegistries } from "../../src/core/registry.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
@@ -87,7 +87,7 @@ function describeReview(
   const { request } = review;
   const object = request.object ?? {};
   const metadata = "metadata" in object ? object.metadata : {};
-  const name = textOf(request, "name") ?? `${textOf(metadata, "generateName") ?? ""}*`;
+  const name = getString(request, "name") ?? `${getString(metadata, "generateName") ?? ""}*`;
   const subresource = request.subResource === undefined ? "" : `/${request.subResource}`;
   return [
     `${request.operation} pod${subresource} ${request.namespace}/${name}, made by ${makerOf(review)}`,
@@ -102,9 +102,9 @@ function makerOf({ request }: RecordedReview): string {
   const [owner] = Array.isArray(metadata?.["ownerReferences"])
     ? (metadata["ownerReferences"] as readonly unknown[])
     : [];
-  const user = textOf(request["userInfo"], "username") ?? "somebody";
-  if (isObject(owner)) return `${textOf(owner, "kind") ?? ""}/${textOf(owner, "name") ?? ""} (${user})`;
-  const manager = textOf(request["options"], "fieldManager");
+  const user = getString(request["userInfo"], "username") ?? "somebody";
+  if (isObject(owner)) return `${getString(owner, "kind") ?? ""}/${getString(owner, "name") ?? ""} (${user})`;
+  const manager = getString(request["options"], "fieldManager");
   return manager === undefined ? user : `${user} with ${manager}`;
 }
 

@@ -1,5 +1,5 @@
 /** A reflector that writes down what it is told. */
-import { textOf, type JsonObject } from "../../src/core/kubernetes.ts";
+import { getString, type JsonObject } from "../../src/core/kubernetes.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import type { Reflector, ReflectorOptions, RestartReason } from "../../src/kube/reflector.ts";
 import { startReflector } from "../../src/kube/start-reflector.ts";
@@ -30,7 +30,7 @@ export function recordReflector(
     client,
     collection: options.collection,
     timings: { firstMs: 20, maxMs: 200, ...options.timings },
-    toFact: (object) => ({ key: textOf(object["metadata"], "name") ?? "", fact: factOf(object) }),
+    toFact: (object) => ({ key: getString(object["metadata"], "name") ?? "", fact: factOf(object) }),
     listener: {
       onRelist(facts) {
         known.clear();
@@ -56,5 +56,5 @@ export function recordReflector(
 }
 
 function versionOf(object: JsonObject): string {
-  return textOf(object["metadata"], "resourceVersion") ?? "";
+  return getString(object["metadata"], "resourceVersion") ?? "";
 }

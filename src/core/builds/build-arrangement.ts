@@ -12,7 +12,7 @@ import type { BuildSkipReason } from "./build-decision.ts";
 import type { BuildTarget } from "./build-target.ts";
 import type { Builder } from "./builders.ts";
 import type { BuilderContainer } from "./find-builders.ts";
-import { elementsOf, type JsonObject } from "../kubernetes.ts";
+import { asArray, type JsonObject } from "../kubernetes.ts";
 
 /*
  * The first row that holds decides; then it is the Secrets' turn.
@@ -70,6 +70,6 @@ function runsBuilder(
   ) {
     return true;
   }
-  if (elementsOf(command).length > 0) return false;
-  return runsByItself === "always" || runsByItself.some((argument) => argument === elementsOf(args)[0]);
+  if (asArray(command).length > 0) return false;
+  return runsByItself === "always" || runsByItself.some((argument) => argument === asArray(args)[0]);
 }

@@ -1,5 +1,5 @@
 /** Reads a container as far as builders go: its words, its variables, its user and what it mounts. */
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject, type Pod } from "../kubernetes.ts";
 import { isAround } from "./container-path.ts";
 
 /** The lists of a pod whose containers can be given volumes. */
@@ -20,10 +20,10 @@ const PERHAPS: Variable = { kind: "perhaps" };
 
 /** The last entry of a name counts, and any entry counts before what `envFrom` brings. */
 export function variableOf(container: JsonObject, name: string): Variable {
-  const entry = elementsOf(container["env"]).findLast((candidate) => textOf(candidate, "name") === name);
-  if (entry === undefined) return elementsOf(container["envFrom"]).length > 0 ? PERHAPS : UNSET;
+  const entry = asArray(container["env"]).findLast((candidate) => getString(candidate, "name") === name);
+  if (entry === undefined) return asArray(container["envFrom"]).length > 0 ? PERHAPS : UNSET;
   if (isObject(entry) && isObject(entry["valueFrom"])) return COMPUTED;
-  const value = textOf(entry, "value") ?? "";
+  const value = getString(entry, "value") ?? "";
   return value.includes("$(") ? COMPUTED : { kind: "text", value };
 }
 
@@ -54,8 +54,8 @@ export function mountAround(container: JsonObject, directory: string): string | 
 /** Where the container mounts volumes and devices, as it is written. */
 export function mountPathsOf(container: JsonObject): readonly string[] {
   return [
-    ...elementsOf(container["volumeMounts"]).map((mount) => textOf(mount, "mountPath")),
-    ...elementsOf(container["volumeDevices"]).map((device) => textOf(device, "devicePath")),
+    ...asArray(container["volumeMounts"]).map((mount) => getString(mount, "mountPath")),
+    ...asArray(container["volumeDevices"]).map((device) => getString(device, "devicePath")),
   ].filter((path) => path !== undefined);
 }
 
@@ -74,7 +74,7 @@ export function readCommand(container: JsonObject, maxScriptLength: number): Com
   let scriptLength = 0;
   let isWhole = true;
   for (const list of [container["command"], container["args"]]) {
-    for (const part of elementsOf(list)) {
+    for (const part of asArray(list)) {
       if (typeof part !== "string") continue;
       if (!/\s/.test(part)) words.push(part);
       else if (scriptLength + part.length > maxScriptLength) isWhole = false;

@@ -1,5 +1,5 @@
 /** The volumes that build containers mount. */
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject, type Pod } from "../kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../replication.ts";
 
 /** Readable for every user of the container, who may be anybody: 0444. */
@@ -53,8 +53,8 @@ export class BuildVolumes {
   readonly #tried = new Map<string, number>();
 
   constructor(pod: Pod) {
-    for (const volume of elementsOf(pod.spec["volumes"])) {
-      const name = textOf(volume, "name") ?? "";
+    for (const volume of asArray(pod.spec["volumes"])) {
+      const name = getString(volume, "name") ?? "";
       this.#taken.add(name);
       const isOurs = isNameOf(SECRET_VOLUME, name);
       for (const secretName of secretsIn(volume)) {
@@ -108,9 +108,9 @@ function isNameOf(base: string, name: string): boolean {
 function secretsIn(volume: unknown): readonly (string | undefined)[] {
   if (!isObject(volume)) return [];
   const { projected } = volume;
-  const sources = isObject(projected) ? elementsOf(projected["sources"]) : [];
+  const sources = isObject(projected) ? asArray(projected["sources"]) : [];
   return [
-    textOf(volume["secret"], "secretName"),
-    ...sources.map((source) => (isObject(source) ? textOf(source["secret"], "name") : undefined)),
+    getString(volume["secret"], "secretName"),
+    ...sources.map((source) => (isObject(source) ? getString(source["secret"], "name") : undefined)),
   ];
 }

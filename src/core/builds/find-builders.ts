@@ -3,7 +3,7 @@ import { readCommand, type ContainerList } from "./build-container.ts";
 import { NAMED_BUILDER, type Builder } from "./builders.ts";
 import { isMountable, normalisePath } from "./container-path.ts";
 import type { RecognisedBuilder } from "./recognise-builder.ts";
-import { elementsOf, isObject, textOf, type JsonObject, type Pod } from "../kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject, type Pod } from "../kubernetes.ts";
 import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "../labels.ts";
 import { annotationOf, listAnnotationOf } from "../pod.ts";
 import type { PodImage } from "../pod-images.ts";
@@ -68,9 +68,9 @@ export function findBuilders(
   const found: BuilderContainer[] = [];
   let scriptLength = 0;
   for (const list of ["initContainers", "containers"] as const) {
-    for (const [position, container] of elementsOf(pod.spec[list]).entries()) {
+    for (const [position, container] of asArray(pod.spec[list]).entries()) {
       if (!isObject(container)) continue;
-      const given = textOf(container, "name") ?? "";
+      const given = getString(container, "name") ?? "";
       unknown.delete(given);
       const isNamed = named.has("*") || named.has(given);
       // What the image says comes first: it knows more than that the container builds.

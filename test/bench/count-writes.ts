@@ -1,8 +1,8 @@
 /** Counts what was written, by the API server's own account. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Cluster } from "../cluster/cluster.ts";
-import { sendRequest } from "../cluster/send-request.ts";
+import type { Cluster } from "../cluster/harness/cluster.ts";
+import { sendRequest } from "../cluster/harness/send-request.ts";
 
 /** Requests that write Secrets, those that were refused included, since the API server started. */
 export async function countSecretWrites({ server, authority, network }: Cluster): Promise<number> {

@@ -7,7 +7,7 @@ import { INJECT_LABEL, MANAGED_BY_LABEL, MANAGER } from "../../src/core/labels.t
 import type { KubeClient } from "../../src/kube/client.ts";
 import { createHttpsClient } from "../../src/kube/https-client.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
-import type { Cluster } from "../cluster/cluster.ts";
+import type { Cluster } from "../cluster/harness/cluster.ts";
 
 const CONNECTIONS = 16;
 const PATIENCE_MS = 60_000;

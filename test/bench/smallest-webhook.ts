@@ -1,11 +1,11 @@
 /** The smallest Node webhook, behind a Service of its own and registered. */
 import { spawn } from "node:child_process";
 import path from "node:path";
-import { writeKeyPair } from "../cluster/certificates.ts";
-import type { Cluster } from "../cluster/cluster.ts";
-import { createNamespace } from "../cluster/create-namespace.ts";
-import { createService } from "../cluster/create-service.ts";
-import { webhookConfiguration } from "../cluster/webhook-configuration.ts";
+import { writeKeyPair } from "../cluster/harness/certificates.ts";
+import type { Cluster } from "../cluster/harness/cluster.ts";
+import { createNamespace } from "../cluster/harness/create-namespace.ts";
+import { createService } from "../cluster/harness/create-service.ts";
+import { webhookConfiguration } from "../cluster/harness/webhook-configuration.ts";
 
 const NAME = "smallest";
 

@@ -1,11 +1,11 @@
 /** Runs `pullpass serve` as a pod has it: it finds the API server by its service account, not by a kubeconfig. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { writeKeyPair } from "../cluster/certificates.ts";
-import type { Cluster } from "../cluster/cluster.ts";
-import { API_SERVER_PORT } from "../cluster/control-plane.ts";
-import { runDaemon } from "../cluster/run-daemon.ts";
-import { sendRequest } from "../cluster/send-request.ts";
+import { writeKeyPair } from "../cluster/harness/certificates.ts";
+import type { Cluster } from "../cluster/harness/cluster.ts";
+import { API_SERVER_PORT } from "../cluster/harness/control-plane.ts";
+import { runDaemon } from "../cluster/harness/run-daemon.ts";
+import { sendRequest } from "../cluster/harness/send-request.ts";
 import { shippedEnvironment } from "./shipped-flags.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../dist/main.js");

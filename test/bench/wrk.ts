@@ -1,7 +1,7 @@
 /** A load of reviews over kept HTTPS connections, by wrk. */
 import path from "node:path";
-import { requireDebianPrograms } from "../cluster/debian-programs.ts";
-import { runCommand } from "../cluster/run-command.ts";
+import { requireDebianPrograms } from "../cluster/harness/debian-programs.ts";
+import { runCommand } from "../cluster/harness/run-command.ts";
 
 export interface Load {
   readonly url: string;

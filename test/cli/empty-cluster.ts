@@ -7,7 +7,7 @@ import {
   type FakeApiServer,
   type Seen,
 } from "../kube/fake-api-server.ts";
-import { writeKubeconfig } from "../cluster/write-kubeconfig.ts";
+import { writeKubeconfig } from "../cluster/harness/write-kubeconfig.ts";
 
 /** Whether it took the request; those that are left are answered as that cluster would. */
 export type Fault = (seen: Seen, response: ServerResponse) => boolean;

@@ -8,10 +8,10 @@ import {
   WEBHOOK_CONFIGURATIONS_PATH,
 } from "../../src/kube/certificate-writer.ts";
 import { KubeApiError, type KubeClient } from "../../src/kube/client.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { describeLevel } from "./describe-level.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { webhookConfiguration } from "./webhook-configuration.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 await describeLevel("control-plane", "the writer of certificates", () => {
   let cluster: Cluster;

@@ -2,10 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { createPullSecret } from "./create-pull-secret.ts";
-import { describeLevel } from "./describe-level.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { createPullSecret } from "./harness/create-pull-secret.ts";
+import { describeLevel } from "./harness/describe-level.ts";
 
 /** Nobody listens there. */
 const ADDRESS = "127.0.0.1:9";

@@ -2,16 +2,16 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { createService } from "./create-service.ts";
-import { describeLevel } from "./describe-level.ts";
-import type { KubernetesObject } from "./kubectl.ts";
-import { readMachineState } from "./machine-state.ts";
-import { assetsDirectory } from "./parts.ts";
-import { startInChild } from "./start-in-child.ts";
-import { KUBERNETES, pinnedVersion } from "./tools.ts";
-import { waitUntil } from "./wait-until.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { createService } from "./harness/create-service.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import type { KubernetesObject } from "./harness/kubectl.ts";
+import { readMachineState } from "./harness/machine-state.ts";
+import { assetsDirectory } from "./harness/parts.ts";
+import { startInChild } from "./harness/start-in-child.ts";
+import { KUBERNETES, pinnedVersion } from "./harness/tools.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 interface VersionAnswer {
   readonly serverVersion: { readonly gitVersion: string };

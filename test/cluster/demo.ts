@@ -1,15 +1,15 @@
 // npm run demo:cluster [-- --keep]: from nothing to a pod with a private image, on a real cluster on this machine.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { clusterAvailability } from "./availability.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { startNarrator, type Narrator } from "./demo-narrator.ts";
-import { KEEPER_FILE } from "./keeper.ts";
-import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
-import { podWith, pullSecretsOf, type PodList, type PodObject } from "./pods.ts";
-import type { Registry } from "./registry.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
-import { waitUntil } from "./wait-until.ts";
+import { clusterAvailability } from "./harness/availability.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { startNarrator, type Narrator } from "./harness/demo-narrator.ts";
+import { KEEPER_FILE } from "./harness/keeper.ts";
+import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
+import { podWith, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
+import type { Registry } from "./harness/registry.ts";
+import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 const NAMESPACE = "team-a";
 const REPOSITORY = "team-a/app";

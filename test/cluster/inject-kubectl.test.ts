@@ -7,9 +7,9 @@ import { injectFiles } from "../../src/cli/inject.ts";
 import { decodeManifests, encodeManifests } from "../../src/manifest/encoding.ts";
 import { indexOf, makeRegistry } from "../core/make-registry.ts";
 import { ODD_MANIFESTS } from "../manifest/odd-manifests.ts";
-import { describeLevel } from "./describe-level.ts";
-import { createKubectl, type Kubectl } from "./kubectl.ts";
-import { controlPlaneParts, requestedRelease } from "./parts.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { createKubectl, type Kubectl } from "./harness/kubectl.ts";
+import { controlPlaneParts, requestedRelease } from "./harness/parts.ts";
 
 const INDEX = indexOf(makeRegistry("hub", "docker.io", { secretName: "hub-creds" }));
 

@@ -5,9 +5,9 @@ import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { createHttpsClient, type RequestFacts } from "../../src/kube/https-client.ts";
 import { kubeconfigConnection } from "../../src/kube/kubeconfig.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { describeLevel } from "./describe-level.ts";
-import { mountServiceAccount, type MountedServiceAccount } from "./kube-service-account.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-service-account.ts";
 
 const SECRETS = "/api/v1/namespaces/default/secrets";
 const READ: KubeRequest = { method: "GET", path: "/api/v1/namespaces/default" };

@@ -4,12 +4,12 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import type { RequestFacts } from "../../src/kube/https-client.ts";
 import { watchOnce } from "../../src/kube/watch-once.ts";
 import { recordReflector, type Recording } from "../kube/recording-reflector.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { API_SERVER_PORT } from "./control-plane.ts";
-import { describeLevel } from "./describe-level.ts";
-import { mountServiceAccount, type MountedServiceAccount } from "./kube-service-account.ts";
-import { startStallingProxy } from "./stalling-proxy.ts";
-import { waitUntil } from "./wait-until.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { API_SERVER_PORT } from "./harness/control-plane.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-service-account.ts";
+import { startStallingProxy } from "./harness/stalling-proxy.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 

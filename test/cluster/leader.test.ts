@@ -3,11 +3,11 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { LEADER_TIMING } from "../../src/kube/leader-timing.ts";
 import { startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { waitUntil } from "./wait-until.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 interface LeaseObject {
   readonly spec: {

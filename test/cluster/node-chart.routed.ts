@@ -6,19 +6,25 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
-import { renewCertificate, startCertManager } from "./cert-manager.ts";
-import { ATTACHED, NAMESPACE_FLAG, startChartOnNode, TEAM, type ChartOnNode } from "./chart-on-node.ts";
-import { describeLevel } from "./describe-level.ts";
-import { enforcePorts, type EnforcedPorts } from "./enforce-ports.ts";
-import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
-import { REGISTRY_USER } from "./node-cluster.ts";
-import { podSpec, type PodList } from "./pods.ts";
-import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
-import { runCommand } from "./run-command.ts";
-import type { Daemon } from "./run-daemon.ts";
-import { servedFingerprints } from "./served-fingerprints.ts";
-import { waitUntil } from "./wait-until.ts";
-import { WORKLOADS } from "./workloads.ts";
+import { renewCertificate, startCertManager } from "./harness/cert-manager.ts";
+import {
+  ATTACHED,
+  NAMESPACE_FLAG,
+  startChartOnNode,
+  TEAM,
+  type ChartOnNode,
+} from "./harness/chart-on-node.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { enforcePorts, type EnforcedPorts } from "./harness/enforce-ports.ts";
+import { PULLPASS_NAMESPACE } from "./harness/install-pullpass.ts";
+import { REGISTRY_USER } from "./harness/node-cluster.ts";
+import { podSpec, type PodList } from "./harness/pods.ts";
+import { publishedBundles, readCertificateSecret } from "./harness/published-certificates.ts";
+import { runCommand } from "./harness/run-command.ts";
+import type { Daemon } from "./harness/run-daemon.ts";
+import { servedFingerprints } from "./harness/served-fingerprints.ts";
+import { waitUntil } from "./harness/wait-until.ts";
+import { WORKLOADS } from "./harness/workloads.ts";
 
 /** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
 const WITH_SHORT_TIMING = `--set-json=extraArgs=["--renewal-timing=${JSON.stringify({

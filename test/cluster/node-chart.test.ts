@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { beforeAll, expect, it } from "vitest";
-import { buildGoTool } from "./build-go-tool.ts";
-import { buildImage } from "./build-image.ts";
-import { reportToStandardError } from "./cluster.ts";
-import { describeLevel } from "./describe-level.ts";
-import { nodeParts } from "./parts.ts";
-import { CERT_MANAGER, HELM } from "./tools.ts";
+import { buildGoTool } from "./harness/build-go-tool.ts";
+import { buildImage } from "./harness/build-image.ts";
+import { reportToStandardError } from "./harness/cluster.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { nodeParts } from "./harness/parts.ts";
+import { CERT_MANAGER, HELM } from "./harness/tools.ts";
 
 await describeLevel("node", "the chart on a node", () => {
   beforeAll(async () => {

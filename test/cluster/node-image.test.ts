@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { buildImage, type BuiltImage } from "./build-image.ts";
-import { reportToStandardError } from "./cluster.ts";
-import { describeLevel } from "./describe-level.ts";
-import { runCommand } from "./run-command.ts";
+import { buildImage, type BuiltImage } from "./harness/build-image.ts";
+import { reportToStandardError } from "./harness/cluster.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { runCommand } from "./harness/run-command.ts";
 
 /** In the image's files and as its user; /tmp is a directory of the test. */
 const IN_IMAGE = `

@@ -1,16 +1,16 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { kanikoImage, shellImage } from "./builder-images.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
-import type { RegistryWithUsers } from "./password-registry.ts";
-import { linesInPage, linesOf } from "./page-log.ts";
-import type { Credentials } from "./registry.ts";
-import { runCommand } from "./run-command.ts";
-import { mountsOf, runBuild, variablesOf } from "./run-build.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { kanikoImage, shellImage } from "./harness/builder-images.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
+import type { RegistryWithUsers } from "./harness/password-registry.ts";
+import { linesInPage, linesOf } from "./harness/page-log.ts";
+import type { Credentials } from "./harness/registry.ts";
+import { runCommand } from "./harness/run-command.ts";
+import { mountsOf, runBuild, variablesOf } from "./harness/run-build.ts";
+import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 
 const PUBLISHER: Credentials = { username: "publisher", password: "made-up:publisher" };
 const SHOP = "shop";

@@ -1,14 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createPullSecret } from "./create-pull-secret.ts";
-import { describeLevel } from "./describe-level.ts";
-import type { Kubectl, KubernetesObject } from "./kubectl.ts";
-import { readMachineState } from "./machine-state.ts";
-import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
-import { sendRequest } from "./send-request.ts";
-import { startInChild } from "./start-in-child.ts";
-import { waitUntil } from "./wait-until.ts";
+import { createPullSecret } from "./harness/create-pull-secret.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import type { Kubectl, KubernetesObject } from "./harness/kubectl.ts";
+import { readMachineState } from "./harness/machine-state.ts";
+import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
+import { sendRequest } from "./harness/send-request.ts";
+import { startInChild } from "./harness/start-in-child.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 await describeLevel("node", "a node", () => {
   let cluster: NodeCluster;

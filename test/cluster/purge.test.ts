@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { installManifest, rightsOf } from "./install-manifest.ts";
-import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./install-pullpass.ts";
-import { waitForCopies } from "./read-copies.ts";
-import { leaderOf, type Replica } from "./run-replica.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { waitUntil } from "./wait-until.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { installManifest, rightsOf } from "./harness/install-manifest.ts";
+import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
+import { waitForCopies } from "./harness/read-copies.ts";
+import { leaderOf, type Replica } from "./harness/run-replica.ts";
+import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 const LEFT =
   "left alone, because Pullpass did not write them, although they have the label app.kubernetes.io/managed-by=pullpass: pullpass/source\n";

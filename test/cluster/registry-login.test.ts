@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { MAIN } from "../cli/run-pullpass.ts";
-import { describeLevel } from "./describe-level.ts";
-import type { Credentials } from "./registry.ts";
-import { startRegistries, type Registries } from "./start-registries.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import type { Credentials } from "./harness/registry.ts";
+import { startRegistries, type Registries } from "./harness/start-registries.ts";
 
 const USER = { username: "pullpass", password: "pass:wörd@with+signs" };
 const WRONG = { username: "pullpass", password: "changed-last-year" };

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { podWith } from "./pods.ts";
-import { waitForCopies } from "./read-copies.ts";
-import { mountsOf, type BuildPod } from "./run-build.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { waitUntil } from "./wait-until.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { podWith } from "./harness/pods.ts";
+import { waitForCopies } from "./harness/read-copies.ts";
+import { mountsOf, type BuildPod } from "./harness/run-build.ts";
+import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
+import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 const KANIKO = "gcr.io/kaniko-project/executor:v1.24.0";
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

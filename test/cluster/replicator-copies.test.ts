@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./audit.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { installPullpass } from "./install-pullpass.ts";
-import { copiesIn, waitForCopies, type CopyContent, type SecretObject } from "./read-copies.ts";
-import { leaderOf, type Replica } from "./run-replica.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { waitUntil } from "./wait-until.ts";
+import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { installPullpass } from "./harness/install-pullpass.ts";
+import { copiesIn, waitForCopies, type CopyContent, type SecretObject } from "./harness/read-copies.ts";
+import { leaderOf, type Replica } from "./harness/run-replica.ts";
+import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { waitUntil } from "./harness/wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const PLAIN: CopyContent = { "registry.example.com/plain": "plain:made-up-1" };

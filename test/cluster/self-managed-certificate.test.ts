@@ -1,22 +1,22 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
-import { apiClient } from "./api-client.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { createService } from "./create-service.ts";
-import { describeLevel } from "./describe-level.ts";
-import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./install-pullpass.ts";
-import { pullSecretsOf, type PodObject } from "./pods.ts";
-import { publishedBundles, readCertificateSecret } from "./published-certificates.ts";
-import { leaderOf, type Replica } from "./run-replica.ts";
-import { sendRequest } from "./send-request.ts";
-import { startBalancer, type Balancer } from "./start-balancer.ts";
-import { startCreatingPods, type Creation } from "./start-creating-pods.ts";
-import { startHandshakes } from "./start-handshakes.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { waitUntil } from "./wait-until.ts";
-import { webhookConfiguration } from "./webhook-configuration.ts";
+import { apiClient } from "./harness/api-client.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { createService } from "./harness/create-service.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
+import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { publishedBundles, readCertificateSecret } from "./harness/published-certificates.ts";
+import { leaderOf, type Replica } from "./harness/run-replica.ts";
+import { sendRequest } from "./harness/send-request.ts";
+import { startBalancer, type Balancer } from "./harness/start-balancer.ts";
+import { startCreatingPods, type Creation } from "./harness/start-creating-pods.ts";
+import { startHandshakes } from "./harness/start-handshakes.ts";
+import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { waitUntil } from "./harness/wait-until.ts";
+import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const CONFIGURATION = {
   registries: [{ name: "team-a", address: "registry.example.com/team-a", secretName: "team-a" }],

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { apiClient } from "./api-client.ts";
-import { awaitWebhooks } from "./await-webhooks.ts";
-import { createAuthority } from "./certificates.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { pullSecretsOf, type PodObject } from "./pods.ts";
-import { startCreatingPods, type Creation } from "./start-creating-pods.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
-import { webhookConfiguration } from "./webhook-configuration.ts";
+import { apiClient } from "./harness/api-client.ts";
+import { awaitWebhooks } from "./harness/await-webhooks.ts";
+import { createAuthority } from "./harness/certificates.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { startCreatingPods, type Creation } from "./harness/start-creating-pods.ts";
+import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
+import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 await describeLevel(
   "control-plane",

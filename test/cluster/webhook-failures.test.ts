@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { awaitWebhooks } from "./await-webhooks.ts";
-import { createAuthority } from "./certificates.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { createService } from "./create-service.ts";
-import { describeLevel } from "./describe-level.ts";
-import { podWith, pullSecretsOf, type PodObject } from "./pods.ts";
-import { CommandError } from "./run-command.ts";
-import { allow, startScriptedWebhook, type Answerer, type ScriptedWebhook } from "./scripted-webhook.ts";
-import { webhookConfiguration } from "./webhook-configuration.ts";
+import { awaitWebhooks } from "./harness/await-webhooks.ts";
+import { createAuthority } from "./harness/certificates.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { createService } from "./harness/create-service.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { CommandError } from "./harness/run-command.ts";
+import {
+  allow,
+  startScriptedWebhook,
+  type Answerer,
+  type ScriptedWebhook,
+} from "./harness/scripted-webhook.ts";
+import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const PATCH = [{ op: "add", path: "/spec/imagePullSecrets", value: [{ name: "regcred" }] }];
 const TIMEOUT_SECONDS = 1;

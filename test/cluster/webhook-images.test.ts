@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { podWith, pullSecretsOf, type PodObject } from "./pods.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 
 const PUBLIC = "public.example.com/app:v1";
 const PRIVATE = "registry.example.com/team-a/tool:v1";

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { apiClient } from "./api-client.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { describeLevel } from "./describe-level.ts";
-import { podSpec, podWith, pullSecretsOf, type PodList } from "./pods.ts";
-import { startWebhook, type RunningWebhook } from "./start-webhook.ts";
-import { waitUntil } from "./wait-until.ts";
-import { WORKLOADS } from "./workloads.ts";
+import { apiClient } from "./harness/api-client.ts";
+import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { createNamespace } from "./harness/create-namespace.ts";
+import { describeLevel } from "./harness/describe-level.ts";
+import { podSpec, podWith, pullSecretsOf, type PodList } from "./harness/pods.ts";
+import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
+import { waitUntil } from "./harness/wait-until.ts";
+import { WORKLOADS } from "./harness/workloads.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const COUNT = 200;

@@ -19,7 +19,7 @@ import type { ImageConfig } from "./images.ts";
 import { runBuildStage } from "./run-build-stage.ts";
 import { runCommand } from "./run-command.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
+const ROOT = join(import.meta.dirname, "..", "..", "..");
 /** What the build reads; `.dockerignore` lets nothing else through. */
 const CONTEXT = ["Dockerfile", "package.json", "package-lock.json", ".npmrc"];
 const CONTEXT_DIRECTORIES = ["src", "deploy/image"];

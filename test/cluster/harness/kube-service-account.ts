@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { createHttpsClient, type HttpsClientOptions } from "../../src/kube/https-client.ts";
-import { inClusterConnection } from "../../src/kube/in-cluster.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { createHttpsClient, type HttpsClientOptions } from "../../../src/kube/https-client.ts";
+import { inClusterConnection } from "../../../src/kube/in-cluster.ts";
+import type { KubeClient } from "../../../src/kube/client.ts";
+import { createRequestRate } from "../../../src/kube/request-rate.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** The directory that kubelet would give a pod, made by hand, with the token of an account that may do everything. */

@@ -2,9 +2,9 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-import { residentMemory } from "../bench/resident-memory.ts";
-import { shippedEnvironment } from "../bench/shipped-flags.ts";
+import { makeSelfSignedCertificate } from "../../../src/tls/self-signed.ts";
+import { residentMemory } from "../../bench/resident-memory.ts";
+import { shippedEnvironment } from "../../bench/shipped-flags.ts";
 import { createMemoryCgroup } from "./memory-cgroup.ts";
 import { runDaemon } from "./run-daemon.ts";
 import { waitUntil } from "./wait-until.ts";
@@ -23,7 +23,7 @@ export interface LimitedReplica {
   stop(): Promise<void>;
 }
 
-const PROGRAM = join(import.meta.dirname, "..", "..", "dist", "main.js");
+const PROGRAM = join(import.meta.dirname, "..", "..", "..", "dist", "main.js");
 const HOST = "127.0.0.1";
 
 export async function runLimited(configuration: string): Promise<LimitedReplica> {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import type { KubernetesObject } from "./kubectl.ts";
 
-const DEPLOY = join(import.meta.dirname, "..", "..", "deploy");
+const DEPLOY = join(import.meta.dirname, "..", "..", "..", "deploy");
 
 /** Pullpass as people install it without Helm. */
 export const INSTALL_MANIFEST = join(DEPLOY, "install.yaml");

@@ -1,7 +1,7 @@
 /** The chart on a node where Services are routed: its image is in a registry with a password, and pods ask for it. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { KubeClient } from "../../../src/kube/client.ts";
 import { apiClient } from "./api-client.ts";
 import { buildImage } from "./build-image.ts";
 import { reportToStandardError } from "./cluster.ts";

@@ -9,7 +9,7 @@ export interface Helm {
   run(...args: readonly string[]): Promise<CommandOutput>;
 }
 
-export const CHART_DIRECTORY = join(import.meta.dirname, "..", "..", "deploy", "pullpass");
+export const CHART_DIRECTORY = join(import.meta.dirname, "..", "..", "..", "deploy", "pullpass");
 
 /** Helm on a cluster, or without one for what needs none. It keeps nothing outside of the cluster's directory. */
 export async function createHelm(

@@ -46,7 +46,7 @@ export interface Replica {
   start(): Promise<void>;
 }
 
-const PROGRAM = join(import.meta.dirname, "..", "..", "dist", "main.js");
+const PROGRAM = join(import.meta.dirname, "..", "..", "..", "dist", "main.js");
 const ADMIN_PORT = 8080;
 
 /** Starts the program and waits until it is ready. */

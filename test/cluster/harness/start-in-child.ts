@@ -18,7 +18,7 @@ export async function startInChild(level: ClusterLevel): Promise<ClusterInChild>
     console.log("started");
     setInterval(() => undefined, 1000);`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    cwd: join(import.meta.dirname, "..", ".."),
+    cwd: join(import.meta.dirname, "..", "..", ".."),
     detached: true,
     stdio: ["ignore", "pipe", "inherit"],
   });

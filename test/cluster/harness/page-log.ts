@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 
-const PAGE = join(import.meta.dirname, "..", "..", "docs", "build-pods.md");
+const PAGE = join(import.meta.dirname, "..", "..", "..", "docs", "build-pods.md");
 
 /** The lines that the page on build pods shows below a command in a block of text, as {@link linesOf} leaves them. */
 export async function linesInPage(command: string): Promise<readonly string[]> {

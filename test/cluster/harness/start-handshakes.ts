@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { KubeClient } from "../../../src/kube/client.ts";
 import { publishedPem } from "./published-certificates.ts";
 
 export interface Handshakes {

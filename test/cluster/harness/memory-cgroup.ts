@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { shippedFlags } from "../bench/shipped-flags.ts";
+import { shippedFlags } from "../../bench/shipped-flags.ts";
 import { waitUntil } from "./wait-until.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -49,7 +49,7 @@ const VERSION_2: CgroupFiles = {
 
 /** The limit of a replica's memory, as the chart sets it. */
 function chartMemoryLimit(): number {
-  const file = join(import.meta.dirname, "..", "..", "deploy", "pullpass", "values.yaml");
+  const file = join(import.meta.dirname, "..", "..", "..", "deploy", "pullpass", "values.yaml");
   const values = parse(readFileSync(file, "utf8")) as {
     readonly resources: { readonly limits: { readonly memory: string } };
   };

@@ -1,6 +1,6 @@
 /** The certificates of Pullpass as the cluster holds them. */
 import { X509Certificate } from "node:crypto";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { KubeClient } from "../../../src/kube/client.ts";
 import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
 
 export interface CertificateSecret {

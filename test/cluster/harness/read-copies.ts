@@ -1,5 +1,5 @@
-import type { JsonObject } from "../../src/core/kubernetes.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { JsonObject } from "../../../src/core/kubernetes.ts";
+import type { KubeClient } from "../../../src/kube/client.ts";
 import { waitUntil, type WaitOptions } from "./wait-until.ts";
 
 /** A Secret as the API server sends it. */

@@ -38,7 +38,7 @@ describe("the documentation", () => {
     const metrics = createMetrics();
     // The gauge of the authority is there only where the authority is ours.
     metrics.setCertificateExpiry(new Date(), new Date());
-    metrics.forCluster(() => ({
+    metrics.forCluster().observe(() => ({
       copies: 0,
       queueDepth: 0,
       blockedNamespaces: 0,

@@ -85,7 +85,7 @@ async function openSecretSources(
   const { connect, NoApiServerError } = await import("./connect.ts");
   const { readSecretSources } = await import("./secret-sources.ts");
   try {
-    const connection = await connect(kubeconfig, environment);
+    const connection = connect(kubeconfig, environment);
     const { name } = ownNamespace({ kubeconfig, namespace }, environment, connection);
     return readSecretSources(connection, name);
   } catch (error) {

@@ -2,9 +2,12 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Environment } from "../config/credentials.ts";
-import type { KubeConnection } from "../kube/connection.ts";
-import { inClusterConnection, NotInClusterError } from "../kube/in-cluster.ts";
-import { kubeconfigConnection, KubeconfigError } from "../kube/kubeconfig.ts";
+import {
+  inClusterConnection,
+  kubeconfigConnection,
+  KubeconfigError,
+  type KubeConnection,
+} from "../kube/connection.ts";
 
 /** Thrown where nothing says how the API server is reached, or what says so cannot be used. */
 export class NoApiServerError extends Error {
@@ -20,26 +23,21 @@ export class NoApiServerError extends Error {
  * no           | no                      | there                        | the one that kubectl takes
  * no           | no                      | no                           | not known
  */
-export async function connect(
-  kubeconfig: string | undefined,
-  environment: Environment,
-): Promise<KubeConnection> {
+export function connect(kubeconfig: string | undefined, environment: Environment): KubeConnection {
   try {
-    return await find(kubeconfig, environment);
+    return find(kubeconfig, environment);
   } catch (error) {
-    if (error instanceof KubeconfigError || error instanceof NotInClusterError) {
-      throw new NoApiServerError(error.message, { cause: error });
-    }
+    if (error instanceof KubeconfigError) throw new NoApiServerError(error.message, { cause: error });
     throw error;
   }
 }
 
-function find(kubeconfig: string | undefined, environment: Environment): Promise<KubeConnection> {
+function find(kubeconfig: string | undefined, environment: Environment): KubeConnection {
   if (kubeconfig !== undefined) return kubeconfigConnection(kubeconfig);
   const { KUBERNETES_SERVICE_HOST: host = "", KUBECONFIG: list = "", HOME: home = "" } = environment;
   if (host !== "") return inClusterConnection(environment);
   if (list !== "" || existsSync(path.join(home, ".kube", "config"))) return kubeconfigConnection();
   throw new NoApiServerError(
-    "this is no pod, and there is no kubeconfig: say how the API server is reached with --kubeconfig, or serve without one with --standalone",
+    "this is not a pod, and there is no kubeconfig: say how the API server is reached with --kubeconfig, or serve without one with --standalone",
   );
 }

@@ -21,7 +21,7 @@ interface ExplainFlags {
 }
 
 /** A person waits, and asks for a few objects. */
-const RATE = { perSecond: 50, burst: 50, concurrency: 8 };
+const RATE = { concurrency: 8 };
 
 /** Adds the flags and what they do, but for `--config`, which all commands have. */
 export function explainCommand(command: Command, io: ProgramIo): Command {
@@ -131,20 +131,24 @@ async function withCluster<T>(
 ): Promise<T> {
   // Loaded only here: the rest of the command needs no cluster.
   const { connect, NoApiServerError } = await import("./connect.ts");
-  const { createHttpsClient } = await import("../kube/https-client.ts");
-  const { createPodReader } = await import("../kube/pod-reader.ts");
+  const { createApis } = await import("../kube/api.ts");
+  const { createPodReader } = await import("../kube/resources/pods.ts");
   const { createRequestRate } = await import("../kube/request-rate.ts");
-  const connection = await connect(kubeconfig, environment).catch((error: unknown) => {
+  const { createTransport } = await import("../kube/transport.ts");
+  let connection;
+  try {
+    connection = connect(kubeconfig, environment);
+  } catch (error) {
     if (error instanceof NoApiServerError) throw new UsageError(error.message, { cause: error });
     throw error;
-  });
-  const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
+  }
+  const transport = createTransport({ connection, rate: createRequestRate(RATE) });
   try {
     return await use({
-      reader: createPodReader(client),
+      reader: createPodReader(createApis(transport)),
       defaultNamespace: connection.namespace ?? "default",
     });
   } finally {
-    client.close();
+    transport.close();
   }
 }

@@ -1,8 +1,8 @@
 /** Finds what a pod's admission depends on besides the pod itself: in the manifests at hand, and in a cluster. */
 import type { ServiceAccountFacts } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
-import { KubeApiError } from "../kube/client.ts";
-import type { PodReader } from "../kube/pod-reader.ts";
+import { KubeApiError } from "../kube/errors.ts";
+import type { PodReader } from "../kube/resources/pods.ts";
 import { namespaceLabels } from "../manifest/decide-pod-template.ts";
 
 export interface PodSurroundings {

@@ -5,7 +5,7 @@ import { explainCommand } from "./explain-command.ts";
 import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
 import { purgeCommand } from "./purge-command.ts";
-import { serveCommand } from "./serve-command.ts";
+import { serveCommand } from "./serve.ts";
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
 export function buildProgram(io: ProgramIo): Command {

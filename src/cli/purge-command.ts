@@ -11,7 +11,7 @@ interface PurgeFlags {
 }
 
 /** A person or a Job waits; the API server has its own limits. */
-const RATE = { perSecond: 100, burst: 100, concurrency: 8 };
+const RATE = { limit: { perSecond: 100, burst: 100 }, concurrency: 8 };
 
 export function purgeCommand(command: Command, io: ProgramIo): Command {
   return command
@@ -31,12 +31,12 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
       }
       // Loaded only here: the other commands need no cluster.
       const { connect, NoApiServerError } = await import("./connect.ts");
-      const { createHttpsClient } = await import("../kube/https-client.ts");
+      const { createTransport } = await import("../kube/transport.ts");
       const { createRequestRate } = await import("../kube/request-rate.ts");
       const { purge } = await import("./purge.ts");
       try {
-        const connection = await connect(kubeconfig, io.environment);
-        const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
+        const connection = connect(kubeconfig, io.environment);
+        const client = createTransport({ connection, rate: createRequestRate(RATE) });
         try {
           const names = { namespace, webhook: webhookName, lease: MANAGER };
           const { copies, accounts, left } = await purge(client, names);

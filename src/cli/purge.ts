@@ -1,15 +1,17 @@
 /** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
 import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
-import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/certificate-writer.ts";
-import type { KubeClient } from "../kube/client.ts";
-import { leasesPath } from "../kube/lease.ts";
-import { listPages, type Collection } from "../kube/list-pages.ts";
-import { isWrittenByUs } from "../kube/read-copy.ts";
-import { readMetadata } from "../kube/read-metadata.ts";
-import { hasStatus } from "../kube/refusals.ts";
-import { secretPath, secretsPath } from "../kube/secrets.ts";
-import { createServiceAccountClient, readServiceAccountMetadata } from "../kube/service-accounts.ts";
+import { createApis } from "../kube/api.ts";
+import { isConflict, isNotFound } from "../kube/errors.ts";
+import { listPages, type Collection } from "../kube/list.ts";
+import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/resources/certificates.ts";
+import { isWrittenByUs } from "../kube/resources/copies.ts";
+import { readMetadata } from "../kube/resources/metadata.ts";
+import {
+  createServiceAccountClient,
+  readServiceAccountMetadata,
+} from "../kube/resources/service-accounts.ts";
+import type { Transport } from "../kube/transport.ts";
 import { reconcileAccount } from "../replicator/reconcile-account.ts";
 
 export interface PurgeNames {
@@ -58,7 +60,7 @@ const ATTEMPTS = 10;
  *
  * @throws StillRunningError if copies come back; KubeApiError, KubeUnreachableError
  */
-export async function purge(client: KubeClient, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
+export async function purge(client: Transport, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
   await remove(client, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
   const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
   const labelled: Collection = { path: "/api/v1/secrets", query };
@@ -67,10 +69,11 @@ export async function purge(client: KubeClient, { namespace, webhook, lease }: P
   const accountCount = await detachAll(client);
   // Those of cert-manager, too, which leaves them behind.
   const certificates = { labelSelector: CERTIFICATES_LABEL };
-  const secrets = namespace === undefined ? "/api/v1/secrets" : secretsPath(namespace);
+  const secrets = namespace === undefined ? "/api/v1/secrets" : `/api/v1/namespaces/${namespace}/secrets`;
   await removeSecrets(client, await list(client, { path: secrets, query: certificates }, readSecret));
   const places = namespace === undefined ? await namespacesWithLease(client, lease) : [namespace];
-  for (const place of places) await remove(client, `${leasesPath(place)}/${lease}`);
+  for (const place of places)
+    await remove(client, `/apis/coordination.k8s.io/v1/namespaces/${place}/leases/${lease}`);
   const left = await list(client, labelled, readSecret);
   const copiesLeft = left.filter((secret) => secret.isWrittenByUs).length;
   if (copiesLeft > 0) {
@@ -94,33 +97,34 @@ function readSecret(secret: JsonObject): FoundSecret {
   const { namespace, name, uid } = readMetadata(secret);
   return {
     id: `${namespace}/${name}`,
-    path: secretPath(namespace, name),
+    path: `/api/v1/namespaces/${namespace}/secrets/${name}`,
     uid,
     isWrittenByUs: isWrittenByUs(secret),
   };
 }
 
-async function removeSecrets(client: KubeClient, secrets: readonly FoundSecret[]): Promise<void> {
+async function removeSecrets(client: Transport, secrets: readonly FoundSecret[]): Promise<void> {
   await Promise.all(secrets.map(({ path, uid }) => remove(client, path, uid)));
 }
 
-function namespacesWithLease(client: KubeClient, lease: string): Promise<readonly string[]> {
+function namespacesWithLease(client: Transport, lease: string): Promise<readonly string[]> {
   const query = { fieldSelector: `metadata.name=${lease}` };
   const leases = { path: "/apis/coordination.k8s.io/v1/leases", query };
   return list(client, leases, (object) => readMetadata(object).namespace);
 }
 
 /** Takes off what Pullpass added, and nothing else. */
-async function detachAll(client: KubeClient): Promise<number> {
-  const accounts = createServiceAccountClient(client);
+async function detachAll(client: Transport): Promise<number> {
+  const accounts = createServiceAccountClient(createApis(client));
   const attached = await list(client, { path: "/api/v1/serviceaccounts" }, (object) => {
     const account = readServiceAccountMetadata(object);
-    return account.attached === undefined ? undefined : account;
+    const { namespace, name } = readMetadata(object);
+    return account.attached === undefined ? undefined : { namespace, name };
   });
   await Promise.all(
     attached.map(async (account) => {
       for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-        const { kind } = await reconcileAccount(accounts, account, [], "background");
+        const { kind } = await reconcileAccount(accounts, account, [], "low");
         if (kind !== "conflict") return;
       }
       throw new StillRunningError(
@@ -133,7 +137,7 @@ async function detachAll(client: KubeClient): Promise<number> {
 
 /** What `read` makes of the metadata of each object, without those of which it makes nothing. */
 async function list<T>(
-  client: KubeClient,
+  client: Transport,
   collection: Collection,
   read: (object: JsonObject) => T | undefined,
 ): Promise<readonly T[]> {
@@ -147,15 +151,15 @@ async function list<T>(
 }
 
 /** With a uid: that object, and none that has its name by now. */
-async function remove(client: KubeClient, path: string, uid?: string): Promise<void> {
+async function remove(client: Transport, path: string, uid?: string): Promise<void> {
   const body = {
     apiVersion: "v1",
     kind: "DeleteOptions",
     ...(uid === undefined ? {} : { preconditions: { uid } }),
   };
   try {
-    await client.request({ method: "DELETE", path, body, lane: "background" });
+    await client.request({ method: "DELETE", path, body, priority: "low" });
   } catch (error) {
-    if (!hasStatus(error, 404, 409)) throw error;
+    if (!isNotFound(error) && !isConflict(error)) throw error;
   }
 }

@@ -1,11 +1,12 @@
 /** Reads credentials from the Secrets of a cluster, once, for `check --login`. */
 import { UnusableCredentialsError } from "../config/credentials.ts";
 import { credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
-import { KubeApiError, KubeUnreachableError } from "../kube/client.ts";
+import { createApis } from "../kube/api.ts";
+import { KubeApiError, KubeUnreachableError } from "../kube/errors.ts";
 import type { KubeConnection } from "../kube/connection.ts";
-import { createHttpsClient } from "../kube/https-client.ts";
 import { createRequestRate } from "../kube/request-rate.ts";
-import { getSecret } from "../kube/secrets.ts";
+import { getSecret } from "../kube/resources/copies.ts";
+import { createTransport } from "../kube/transport.ts";
 import type { ReadSecretSource } from "./check-login.ts";
 
 export interface SecretSources {
@@ -14,18 +15,19 @@ export interface SecretSources {
 }
 
 /** A person waits, and asks for a few Secrets. */
-const RATE = { perSecond: 50, burst: 50, concurrency: 8 };
+const RATE = { concurrency: 8 };
 
 /** `ownNamespace` is where Secrets are that the configuration names without a namespace. */
 export function readSecretSources(connection: KubeConnection, ownNamespace: string): SecretSources {
-  const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
+  const transport = createTransport({ connection, rate: createRequestRate(RATE) });
+  const apisFor = createApis(transport);
   return {
     async read(name, namespace = ownNamespace, address) {
       const secretName = `Secret ${namespace}/${name}`;
       try {
-        const secret = await getSecret(client, namespace, name, "urgent");
+        const secret = await getSecret(apisFor, namespace, name, "high");
         if (secret === undefined) throw new UnusableCredentialsError(`${secretName} does not exist`);
-        return credentialsInSecret(secret, address);
+        return credentialsInSecret({ ...secret }, address);
       } catch (error) {
         const isExpected =
           error instanceof UnusableSecretError ||
@@ -36,7 +38,7 @@ export function readSecretSources(connection: KubeConnection, ownNamespace: stri
       }
     },
     close() {
-      client.close();
+      transport.close();
     },
   };
 }

@@ -1,239 +1,204 @@
-/**
- * `pullpass serve`: puts the parts together, runs them until a signal comes, and takes them down in reverse.
- */
-import type { RequestListener } from "node:http";
-import { performance } from "node:perf_hooks";
-import { setTimeout } from "node:timers/promises";
-import type { Logger } from "pino";
-import { reviewHandler } from "../admission/handler.ts";
-import { measured } from "../admission/measured.ts";
-import type { AdmissionPorts } from "../admission/ports.ts";
-import type { Configuration } from "../config/configuration.ts";
-import { readConfiguration, watchConfiguration } from "../config/read.ts";
-import { messageOf } from "../core/error-message.ts";
-import { adminApp } from "../http/admin-app.ts";
-import { admissionListener } from "../http/app.ts";
-import { startServer, type ListenAddress, type RunningServer, type ServerOptions } from "../http/server.ts";
-import { batchReviews } from "../telemetry/batch.ts";
-import { openLog } from "../telemetry/logger.ts";
-import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { localCertificates, type CertificateSource } from "./certificate-source.ts";
-import { indexConfiguration } from "./index-configuration.ts";
-import { isSelfManaged, join, reach, STANDALONE, type JoinOptions } from "./join.ts";
-import { returnMemoryWhenIdle } from "./return-memory.ts";
-import { listenForStop, StoppedError, type StopSignal } from "./stop-signal.ts";
-import { swapCertificates } from "./swap-certificates.ts";
+/** The flags of `pullpass serve`. */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { Environment } from "../config/credentials.ts";
+import { MANAGER } from "../core/labels.ts";
+import type { ListenAddress } from "../http/server.ts";
+import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
+import { ownNamespace } from "./own-namespace.ts";
+import { UsageError } from "./program-io.ts";
+import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 
-export interface ServeOptions extends JoinOptions {
-  readonly configPaths: readonly string[];
+interface ServeFlags {
+  readonly config: readonly string[];
   readonly listen: ListenAddress;
   readonly adminListen: ListenAddress;
-  /** After SIGTERM the server is no longer ready, but goes on for so long, until every API server knows. */
-  readonly shutdownDelayMs: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsSelfSigned?: true;
+  readonly tlsSecret: string;
+  readonly webhookName?: string;
+  readonly serviceName: string;
+  readonly standalone?: true;
+  readonly shutdownDelay: number;
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly kubeApiQps?: number;
+  readonly kubeApiBurst: number;
+  readonly concurrency: number;
+  readonly resyncPeriod: number;
+  readonly renewalTiming: RenewalTiming;
 }
 
-/** Requests under way at the end of the shut-down delay are given as long as the API server itself waits. */
-const DRAIN_TIMEOUT_MS = 30_000;
+/** Adds the flags and what they do, but for `--config`, which all commands have. */
+export function serveCommand(command: Command, environment: Environment): Command {
+  return command
+    .description("run the webhook and the replicator")
+    .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", 8443))
+    .addOption(addressOption("--admin-listen", "where /healthz, /readyz and /metrics are, over HTTP", 8080))
+    .option("--tls-cert <file>", "serving certificate with its chain, PEM; a change is taken over")
+    .option("--tls-key <file>", "its key, PEM")
+    .option("--tls-self-signed", "make a certificate on the spot, for a machine without a cluster")
+    .option(
+      "--tls-secret <name>",
+      "where Pullpass keeps its own certificates, if no other --tls flag is given",
+      "pullpass-tls",
+    )
+    .option(
+      "--webhook-name <name>",
+      "the MutatingWebhookConfiguration that has to trust the certificate before this replica is ready; " +
+        `default: ${MANAGER} for Pullpass's own certificates, none for files`,
+    )
+    .option("--service-name <name>", "the Service that they are for", "pullpass")
+    .option(
+      "--standalone",
+      "ask no Kubernetes API: every namespace counts as opted in, nothing is replicated",
+    )
+    .option(
+      "--shutdown-delay <seconds>",
+      "how long to go on after SIGTERM, until endpoints have changed everywhere",
+      seconds,
+      5,
+    )
+    .option(
+      "--kubeconfig <file>",
+      "how the API server is reached; default: as the pod that this is, or as kubectl does",
+    )
+    .option(
+      "--namespace <name>",
+      "where Pullpass runs: its Lease, its certificate, and Secrets named without a namespace; " +
+        "default: the namespace of the pod, or pullpass outside of a pod",
+    )
+    .option(
+      "--kube-api-qps <number>",
+      "requests to the API server per second, over time; default: as many as it accepts",
+      positive,
+    )
+    .option(
+      "--kube-api-burst <number>",
+      "with --kube-api-qps: how many at once after a quiet time",
+      positive,
+      100,
+    )
+    .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
+    .addOption(
+      // Tests of renewals cannot wait for months.
+      new Option("--renewal-timing <json>", "members of RenewalTiming, in milliseconds")
+        .argParser((json): RenewalTiming => ({ ...RENEWAL_TIMING, ...(JSON.parse(json) as object) }))
+        .default(RENEWAL_TIMING)
+        .hideHelp(),
+    )
+    .option("--resync-period <minutes>", "interval between full relists", positive, 30)
+    .action(async (flags: ServeFlags) => {
+      const tls = certificateFlags(flags);
+      const cluster = flags.standalone === true ? undefined : await clusterFlags(flags, environment);
+      // Loaded only here: the other commands need no server.
+      const { serve } = await import("../serve/serve.ts");
+      await serve({
+        configPaths: flags.config,
+        listen: flags.listen,
+        adminListen: flags.adminListen,
+        tls,
+        shutdownDelayMs: flags.shutdownDelay * 1000,
+        cluster,
+        environment,
+      });
+    });
+}
 
-/**
- * Last writes are given 5 s, and giving up the Lease one request of 2.5 s. An API server that hangs keeps nobody waiting
- * for longer: the Lease then expires after 10 s.
- */
-const LEAVE_TIMEOUT_MS = 7_500;
-
-/**
- * Serves until SIGTERM or SIGINT, which end it at every step. Whatever fails before it serves ends it, too.
- *
- * @throws InvalidConfigurationError, UnusableCertificateError, CannotListenError, ClusterRefusedError
- */
-export async function serve(options: ServeOptions): Promise<void> {
-  // Files first, while signals still do what they do by default: one may be a pipe that nobody writes to.
-  const configuration = readConfiguration(options.configPaths);
-  const local = isSelfManaged(options.tls) ? undefined : await localCertificates(options.tls, options.listen);
+async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ServedCluster> {
+  // Loaded only here: without a cluster nothing of it is needed.
+  const { connect, NoApiServerError } = await import("./connect.ts");
   try {
-    await serveUntil(listenForStop(), configuration, local, options);
+    const connection = await connect(flags.kubeconfig, environment);
+    const { POD_NAME, POD_UID: uid } = environment;
+    const { name: namespace, from: namespaceFrom } = ownNamespace(flags, environment, connection);
+    return {
+      connection,
+      namespace,
+      namespaceFrom,
+      identity: `${POD_NAME ?? hostname()}_${randomUUID()}`,
+      pod:
+        POD_NAME === undefined
+          ? undefined
+          : { namespace, name: POD_NAME, ...(uid === undefined ? {} : { uid }) },
+      requestLimit:
+        flags.kubeApiQps === undefined
+          ? undefined
+          : { perSecond: flags.kubeApiQps, burst: flags.kubeApiBurst },
+      concurrency: flags.concurrency,
+      informerTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
+    };
   } catch (error) {
-    if (!(error instanceof StoppedError)) throw error;
+    if (error instanceof NoApiServerError) throw new UsageError(error.message, { cause: error });
+    throw error;
   }
 }
 
-/** Starts from top to bottom; what was started is stopped in reverse, whatever it was that ended it. */
-async function serveUntil(
-  stop: StopSignal,
-  configuration: Configuration,
-  local: CertificateSource | undefined,
-  options: ServeOptions,
-): Promise<void> {
-  await using started = new AsyncDisposableStack();
-  const log = openLog();
-  const { logger } = log;
-  started.defer(() => {
-    logger.info("stopped");
-    log.close();
-  });
-  const metrics = createMetrics();
-  const events = batchReviews([log.logReviews, metrics.observeReviews]);
-  started.defer(() => {
-    events.flush();
-  });
-
-  void stop.received.then((signal) => {
-    logger.info({ signal }, "shutting down");
-  });
-
-  let membership = STANDALONE;
-  /** What the start waits for. */
-  let waitingFor: string | undefined = "starting";
-  const unreadyReasons = (): readonly string[] => {
-    if (stop.aborted.aborted) return ["shutting down"];
-    return waitingFor === undefined ? membership.unreadyReasons() : [waitingFor];
-  };
-  const isReplicated = options.cluster !== undefined;
-  if (!isReplicated) warnOfLimitedRegistries(configuration, logger);
-  let registries = indexConfiguration(configuration, isReplicated);
-  const ports: AdmissionPorts = {
-    registries: () => registries,
-    namespace: (name) => membership.ports.namespace(name),
-    buildSecret: (namespace) => membership.ports.buildSecret(namespace),
-    serviceAccount: (namespace, name) => membership.ports.serviceAccount(namespace, name),
-  };
-  const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
-  const handle = measured(reviewHandler(ports), clocks, events.observe);
-
-  // Both ports are ours before anybody in the cluster hears of this replica.
-  const probes = adminApp(unreadyReasons, {
-    contentType: metrics.contentType,
-    render() {
-      events.flush();
-      return metrics.render();
-    },
-  });
-  const adminServer = await stop.unlessStopped(
-    listen("--admin-listen", probes, { listen: options.adminListen }),
-  );
-  started.defer(() => adminServer.close(0));
-  const reviews = admissionListener({ handle, onRejected: rejections(logger, metrics) });
-  const server = await stop.unlessStopped(
-    listen("--listen", reviews, { listen: options.listen, certificate: "later" }),
-  );
-  let drainTimeoutMs = 0;
-  started.defer(() => server.close(drainTimeoutMs));
-  const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
-  logger.info({ ...facts, ...describeCluster(options) }, "starting");
-
-  await reach(
-    options,
-    (reason) => {
-      waitingFor = reason;
-      logger.warn({ reason }, "waiting for the API server");
-    },
-    stop.aborted,
-  );
-  const joined = await join(options, { logger, metrics: metrics.forCluster }, local);
-  membership = joined;
-  // Another replica goes on writing at once; reviews are answered to the end.
-  started.defer(() =>
-    Promise.race([joined.leave(), setTimeout(LEAVE_TIMEOUT_MS, undefined, { ref: false })]),
-  );
-  waitingFor = undefined;
-  membership.setConfiguration(configuration);
-  const configurationWatch = watchConfiguration(options.configPaths, {
-    onReload(next) {
-      registries = indexConfiguration(next, isReplicated);
-      membership.setConfiguration(next);
-      if (!isReplicated) warnOfLimitedRegistries(next, logger);
-      metrics.countReload(true);
-      logger.info(describe(next), "configuration reloaded");
-    },
-    onFailure(error) {
-      metrics.countReload(false);
-      logger.error(
-        { error: error.message },
-        "the configuration has errors; the last good one stays in force",
-      );
-    },
-  });
-  started.defer(() => {
-    configurationWatch.close();
-  });
-
-  const certificates = membership.certificates ?? local;
-  if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
-  // The first self-managed certificate may be long in coming.
-  const certificate = await stop.unlessStopped(certificates.first);
-  server.setCertificate(certificate);
-  const certificateWatch = swapCertificates(server, certificate, certificates, { logger, metrics });
-  started.defer(() => {
-    certificateWatch.close();
-  });
-  const memory = returnMemoryWhenIdle();
-  started.defer(() => {
-    memory.stop();
-  });
-  logger.info(facts, "listening");
-  void membership.known.then(() => {
-    logger.info(facts, "ready");
-  });
-
-  const signal = await stop.received;
-  drainTimeoutMs = DRAIN_TIMEOUT_MS;
-  server.startDraining();
-  // A person at a terminal does not wait until the endpoints have changed everywhere.
-  if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
-}
-
-function describe(configuration: Configuration): { readonly registries: readonly string[] } {
-  return { registries: configuration.registries.map((registry) => registry.name) };
-}
-
-/** Without a cluster the labels of namespaces are not known, and no registry is given to a namespace that may not have it. */
-function warnOfLimitedRegistries({ registries }: Configuration, logger: Logger): void {
-  const limited = registries.filter(({ namespaces }) => namespaces !== undefined).map(({ name }) => name);
-  if (limited.length === 0) return;
-  logger.warn(
-    { registries: limited },
-    "--standalone injects no registry that is limited to certain namespaces",
-  );
-}
-
-function rejections(logger: Logger, metrics: Metrics): (status: number, error: Error) => void {
-  return (status, error) => {
-    metrics.countRejected(status);
-    if (status >= 500) logger.error({ status, error: error.stack }, "review failed");
-    else logger.warn({ status, reason: error.message }, "not a review");
-  };
-}
-
-function describeCluster({ cluster }: ServeOptions): object {
-  if (cluster === undefined) return { cluster: "none, by --standalone" };
-  const { connection, namespace, namespaceFrom } = cluster;
-  return { apiServer: connection.server.href, namespace, namespaceFrom };
-}
-
-/** What each error of the system means for who started this. */
-const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the port is in use; stop the process that listens there, or choose another port",
-  EACCES: "this user may not listen there; choose a port of 1024 or above",
-  EADDRNOTAVAIL: "this machine does not have that address",
-};
-
-export class CannotListenError extends Error {
-  override readonly name = "CannotListenError";
-}
-
-/** @throws CannotListenError */
-async function listen(
-  flag: string,
-  listener: RequestListener,
-  options: ServerOptions,
-): Promise<RunningServer> {
-  try {
-    return await startServer(listener, options);
-  } catch (error) {
-    const { host = "", port } = options.listen;
-    const address = `${host.includes(":") ? `[${host}]` : host}:${port.toString()}`;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    const fault = LISTEN_FAULTS[code] ?? messageOf(error);
-    throw new CannotListenError(`cannot listen on ${address} (${flag}): ${fault}`, { cause: error });
+/*
+ * --tls-cert and --tls-key | --tls-self-signed | --standalone | certificates
+ * neither                  | no                | no           | self-managed
+ * neither                  | no                | yes          | wrong: there is no cluster to keep them in
+ * neither                  | yes               |              | one that is made on the spot
+ * both                     | no                |              | the files
+ * both                     | yes               |              | wrong
+ * one of them              |                   |              | wrong
+ */
+function certificateFlags(flags: ServeFlags): ServeOptions["tls"] {
+  const {
+    renewalTiming: timing,
+    tlsCert,
+    tlsKey,
+    tlsSelfSigned = false,
+    standalone = false,
+    webhookName,
+  } = flags;
+  if (webhookName !== undefined && (standalone || tlsSelfSigned))
+    throw new UsageError("--webhook-name cannot be used with --standalone or --tls-self-signed");
+  const hasNoFiles = tlsCert === undefined && tlsKey === undefined;
+  if (hasNoFiles && tlsSelfSigned) return "self-signed";
+  if (hasNoFiles && !standalone) {
+    const { tlsSecret: secretName, serviceName } = flags;
+    return { secretName, webhookName: webhookName ?? MANAGER, serviceName, timing };
   }
+  if (tlsSelfSigned || tlsCert === undefined || tlsKey === undefined) {
+    throw new UsageError(
+      `serve${standalone ? " --standalone" : ""} needs both --tls-cert and --tls-key, or --tls-self-signed alone`,
+    );
+  }
+  return {
+    certificatePath: tlsCert,
+    keyPath: tlsKey,
+    ...(webhookName === undefined ? {} : { webhookName }),
+  };
+}
+
+function addressOption(flag: string, description: string, port: number): Option {
+  return new Option(`${flag} <host:port>`, description)
+    .argParser(listenAddress)
+    .default({ host: undefined, port }, `:${port.toString()}`);
+}
+
+/** `:8443`, `127.0.0.1:8443`, `[::1]:8443`. */
+function listenAddress(value: string): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) throw new InvalidArgumentError("It has to be HOST:PORT or :PORT.");
+  const host = match[1] ?? match[2] ?? "";
+  return { host: host === "" ? undefined : host, port };
+}
+
+function positive(value: string): number {
+  const number = Number(value);
+  if (!/^\d+(?:\.\d+)?$/.test(value) || number < 1 || number > 1_000_000)
+    throw new InvalidArgumentError("It has to be a number from 1 to 1000000.");
+  return number;
+}
+
+function seconds(value: string): number {
+  const number = Number(value);
+  if (!/^\d+(?:\.\d+)?$/.test(value) || number > 3600)
+    throw new InvalidArgumentError("It has to be seconds, 0 to 3600.");
+  return number;
 }

@@ -1,4 +1,4 @@
-/** How long to wait after one failure after the other. */
+/** How long to wait: after one failure after the other, and for no longer than somebody wants. */
 
 export interface BackOffLimits {
   /** The first wait is at most this long; each one after it at most twice as long as the one before. */
@@ -26,6 +26,36 @@ export function createBackOff({ firstMs, maxMs }: BackOffLimits, random = Math.r
     },
     reset() {
       limitMs = firstMs;
+    },
+  };
+}
+
+/** A sleep that can be interrupted. */
+export interface InterruptibleSleep {
+  sleep(durationMs: number): Promise<void>;
+  /** Ends the sleep; one that has not started yet ends as it starts. */
+  interrupt(): void;
+}
+
+export function createInterruptibleSleep(): InterruptibleSleep {
+  let isInterrupted = false;
+  let wake: (() => void) | undefined;
+  return {
+    async sleep(durationMs) {
+      if (!isInterrupted) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, durationMs);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      isInterrupted = false;
+    },
+    interrupt() {
+      isInterrupted = true;
+      wake?.();
     },
   };
 }

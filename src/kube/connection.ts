@@ -1,21 +1,27 @@
-/** How the API server is reached: what the sources of that, a pod's service account and a kubeconfig, have in common. */
-import type { Agent } from "node:http";
+/**
+ * How the API server is reached and how requests are authenticated, by client-node's KubeConfig: a pod's service account,
+ * certificates, tokens, exec plugins, OIDC and proxies.
+ */
+import { readFileSync } from "node:fs";
+import type { RequestOptions } from "node:https";
+import { isIPv6 } from "node:net";
+import path from "node:path";
 import type { SecureContextOptions } from "node:tls";
-import { KubeUnreachableError } from "./client.ts";
+import { KubeConfig, RequestContext } from "@kubernetes/client-node";
+import type { Dispatcher } from "undici";
+import { KubeUnreachableError } from "./errors.ts";
 
-/** Bound tokens are replaced in place by kubelet, and by exec plugins whenever they like. */
-const MAX_ACCESS_AGE_MS = 10_000;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** By what a request is let in. All of it is secret. */
+/** What authenticates a request. All of it is secret. */
 export interface KubeAccess {
-  /** As node:https takes them, per request. */
   readonly tls: Pick<SecureContextOptions, "ca" | "cert" | "key" | "pfx" | "passphrase"> & {
     readonly rejectUnauthorized?: boolean;
     readonly servername?: string;
   };
   readonly headers: Readonly<Record<string, string>>;
-  /** Connects through a proxy, where there is one. It has the TLS options in it. */
-  readonly proxy?: Agent;
+  /** Connects through the kubeconfig's proxy, where it names one, with these TLS options. */
+  readonly proxied?: () => Dispatcher;
 }
 
 export interface KubeConnection {
@@ -23,15 +29,136 @@ export interface KubeConnection {
   readonly server: URL;
   /** The namespace that we run in, or that the kubeconfig's context names. */
   readonly namespace: string | undefined;
-  /** At most some seconds old. @throws KubeUnreachableError if it cannot be had. */
+  /** At most ten seconds old. @throws KubeUnreachableError if there is nothing to authenticate with. */
   access(): Promise<KubeAccess>;
-  /** Read now: the API server did not take the last one. */
+  /** Read now: the API server did not accept the last one. */
   renewAccess(): Promise<KubeAccess>;
 }
 
+/** The kubeconfig, or the pod's service account, cannot be used. */
+export class KubeconfigError extends Error {
+  override readonly name = "KubeconfigError";
+}
+
 /**
- * Reads again what is older than ten seconds, and once for all who ask meanwhile. What cannot be read again is used as
- * it was last: a file that kubelet is about to replace is no reason to stop.
+ * By the current context of a kubeconfig; without a file, of the one that kubectl would use.
+ *
+ * @throws KubeconfigError if the file cannot be read, or its current context names no cluster or user.
+ */
+export function kubeconfigConnection(file?: string): KubeConnection {
+  return connectionOf(file ?? "the default kubeconfig", (config) => {
+    if (file === undefined) config.loadFromDefault();
+    else config.loadFromFile(file);
+  });
+}
+
+/** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
+const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/**
+ * By the pod's service account. Not by KubeConfig's `loadFromCluster`, which speaks plain HTTP to some ports.
+ *
+ * @throws KubeconfigError without KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT in the environment.
+ */
+export function inClusterConnection(
+  environment: Environment,
+  directory = SERVICE_ACCOUNT_DIRECTORY,
+): KubeConnection {
+  const { KUBERNETES_SERVICE_HOST: host = "", KUBERNETES_SERVICE_PORT: port = "" } = environment;
+  if (host === "" || port === "") {
+    throw new KubeconfigError(
+      "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is not a pod",
+    );
+  }
+  const file = (name: string): string => path.join(directory, name);
+  const connection = connectionOf("the pod's service account", (config) => {
+    config.loadFromClusterAndUser(
+      {
+        name: "in-cluster",
+        server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+        caFile: file("ca.crt"),
+        skipTLSVerify: false,
+      },
+      { name: "service-account", authProvider: { name: "tokenFile", config: { tokenFile: file("token") } } },
+    );
+  });
+  return { ...connection, namespace: readIfThere(file("namespace")) };
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function connectionOf(what: string, load: (config: KubeConfig) => void): KubeConnection {
+  let config = loadOrExplain(what, load);
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) throw new KubeconfigError(`${what} has no cluster for its current context`);
+  if (config.getCurrentUser() === null)
+    throw new KubeconfigError(`${what} has no user for its current context`);
+  if (!URL.canParse(cluster.server)) throw new KubeconfigError(`${what} names a server that is not a URL`);
+  const reread = rereadAccess(() => readAccess(config));
+  return {
+    server: new URL(cluster.server),
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace,
+    access: reread.access,
+    renewAccess() {
+      // A new one has none of the tokens that the old one remembers.
+      config = loadOrExplain(what, load);
+      return reread.renewAccess();
+    },
+  };
+}
+
+function loadOrExplain(what: string, load: (config: KubeConfig) => void): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    load(config);
+    return config;
+  } catch (error) {
+    // Only the system's errors are passed on: those of a YAML parser quote the file, and with it keys and tokens.
+    const code = error instanceof Error && "code" in error ? String(error.code) : "it is not a kubeconfig";
+    throw new KubeconfigError(`${what} cannot be used: ${code}`);
+  }
+}
+
+async function readAccess(config: KubeConfig): Promise<KubeAccess> {
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options);
+  const { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername, auth } = options;
+  const headers = Object.entries(options.headers ?? {}).flatMap(([name, value]) =>
+    typeof value === "string" ? [[name.toLowerCase(), value.trim()] as const] : [],
+  );
+  const tls = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername };
+  const proxy = await proxyOf(config);
+  return {
+    tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
+    headers: {
+      ...Object.fromEntries(headers),
+      ...(typeof auth === "string" && { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }),
+    },
+    ...(proxy !== undefined && { proxied: () => proxy }),
+  };
+}
+
+/** client-node makes a new one each time; it opens no connection before it is used. */
+async function proxyOf(config: KubeConfig): Promise<Dispatcher | undefined> {
+  const cluster = config.getCurrentCluster();
+  if (cluster?.proxyUrl === undefined) return undefined;
+  const context = new RequestContext(cluster.server, "GET");
+  await config.applySecurityAuthentication(context);
+  return context.getDispatcher();
+}
+
+/** Bound tokens are replaced in place by kubelet, and by exec plugins whenever they like. */
+const MAX_ACCESS_AGE_MS = 10_000;
+
+/**
+ * Reads what is older than ten seconds again, once for all who ask meanwhile. What cannot be read again is used as it was
+ * last: a file that kubelet is about to replace is no reason to stop.
  */
 export function rereadAccess(
   read: () => Promise<KubeAccess>,
@@ -47,7 +174,7 @@ export function rereadAccess(
     } catch (error) {
       if (last !== undefined) return last.access;
       const reason = error instanceof Error ? error.message : "no reason given";
-      throw new KubeUnreachableError(`there is nothing to authenticate by: ${reason}`, { cause: error });
+      throw new KubeUnreachableError(`there is nothing to authenticate with: ${reason}`, { cause: error });
     } finally {
       reading = undefined;
     }

@@ -1,26 +1,31 @@
 /** How many requests go to the API server, and which go first. */
-import type { Lane } from "../replicator/ports.ts";
+import type { Priority } from "../replicator/ports.ts";
 
 export interface RequestRateOptions {
+  /** Without it, only `concurrency` bounds the requests, and the API server's priority and fairness. */
+  readonly limit?: RateLimit;
+  /** As many may be unanswered, and half as many if all are of low priority. Without it, those that wait for a connection would go first come, first served. */
+  readonly concurrency: number;
+}
+
+export interface RateLimit {
   /** Requests per second, over time. */
   readonly perSecond: number;
-  /** As many may go at once after a quiet time, half of them if all are of the background. */
+  /** As many may go at once after a quiet time, half of them if all are of low priority. */
   readonly burst: number;
-  /** As many may be unanswered, and half as many if all are of the background. Without it, those that wait for a connection would go first come, first served. */
-  readonly concurrency: number;
 }
 
 export interface RequestRate {
   /**
-   * Ends when a request of that lane may go: while one of the urgent lane waits, none of the background goes. What it
+   * Resolves when a request of that priority may go: while one of high priority waits, none of low priority goes. What it
    * returns has to be called when the request is over.
    *
    * @throws RequestRateClosedError
    */
-  enter(lane: Lane): Promise<() => void>;
-  /** Nothing goes for so long. A pause that ends later already stays. */
+  acquire(priority: Priority): Promise<() => void>;
+  /** No request is granted for so long. A pause that ends later already stays. */
   pauseFor(milliseconds: number): void;
-  /** Whoever waits, or comes later, is sent away. */
+  /** Whoever waits, or comes later, is rejected. */
   close(): void;
 }
 
@@ -29,87 +34,78 @@ export class RequestRateClosedError extends Error {
 }
 
 interface Waiter {
-  readonly go: () => void;
-  readonly sendAway: () => void;
+  readonly grant: () => void;
+  readonly reject: () => void;
 }
 
 /** What sums of fractions are off by; without it every wait would be a millisecond longer, the shortest there is. */
 const CLOCK_ERROR_MS = 1e-3;
 
 /**
- * What the background leaves to the urgent lane, of the burst and of the requests that may be unanswered: during a
- * rotation, which takes all that it may, a few new namespaces at once still have their copies at once.
+ * What low priority leaves to high priority, of the burst and of the requests that may be unanswered: during a rotation,
+ * which takes all that it may, a few new namespaces at once still have their copies at once.
  */
-const URGENT_SHARE = 0.5;
+const HIGH_SHARE = 0.5;
 
-/** A bucket that fills with `perSecond` tokens up to `burst`, of which every request takes one. */
-export function createRequestRate({ perSecond, burst, concurrency }: RequestRateOptions): RequestRate {
-  const lanes: Readonly<Record<Lane, Set<Waiter>>> = { urgent: new Set(), background: new Set() };
-  const most: Readonly<Record<Lane, number>> = {
-    urgent: concurrency,
-    background: Math.max(1, Math.floor(concurrency * (1 - URGENT_SHARE))),
+export function createRequestRate({ limit, concurrency }: RequestRateOptions): RequestRate {
+  const queues: Readonly<Record<Priority, Set<Waiter>>> = { high: new Set(), low: new Set() };
+  const most: Readonly<Record<Priority, number>> = {
+    high: concurrency,
+    low: Math.max(1, Math.floor(concurrency * (1 - HIGH_SHARE))),
   };
-  const reserved: Readonly<Record<Lane, number>> = {
-    urgent: 0,
-    // One token has to be left for the background, too.
-    background: Math.min(burst * URGENT_SHARE, Math.max(0, burst - 1)),
-  };
-  let tokens = burst;
-  let filledAt = performance.now();
-  let pausedUntil = filledAt;
+  const bucket = limit === undefined ? undefined : createBucket(limit);
+  let pausedUntil = performance.now();
   let unanswered = 0;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
-  const leave = (): void => {
-    unanswered--;
-    letGo();
-  };
-  function letGo(): void {
+  function grantNext(): void {
     clearTimeout(timer);
     const now = performance.now();
-    tokens = Math.min(burst, tokens + ((now - filledAt) / 1000) * perSecond);
-    filledAt = now;
     for (;;) {
-      const lane = lanes.urgent.size > 0 ? "urgent" : "background";
-      const [first] = lanes[lane];
-      if (first === undefined || unanswered >= most[lane]) return;
-      const missing = 1 + reserved[lane] - tokens;
-      const waitMs = Math.max(pausedUntil - now, (missing / perSecond) * 1000);
+      const priority = queues.high.size > 0 ? "high" : "low";
+      const [first] = queues[priority];
+      if (first === undefined || unanswered >= most[priority]) return;
+      const waitMs = Math.max(pausedUntil - now, bucket?.waitMs(priority, now) ?? 0);
       if (waitMs > CLOCK_ERROR_MS) {
-        timer = setTimeout(letGo, Math.ceil(waitMs - CLOCK_ERROR_MS));
+        timer = setTimeout(grantNext, Math.ceil(waitMs - CLOCK_ERROR_MS));
         return;
       }
-      lanes[lane].delete(first);
-      tokens--;
+      queues[priority].delete(first);
+      bucket?.take();
       unanswered++;
-      first.go();
+      first.grant();
     }
   }
 
+  function release(): void {
+    unanswered--;
+    grantNext();
+  }
+
   return {
-    enter(lane) {
-      return new Promise((resolve, reject) => {
-        const sendAway = (): void => {
+    acquire(priority) {
+      const { promise, resolve, reject } = Promise.withResolvers<() => void>();
+      const waiter: Waiter = {
+        reject() {
           reject(new RequestRateClosedError("no more requests are sent"));
-        };
-        if (isClosed) {
-          sendAway();
-          return;
-        }
-        lanes[lane].add({
-          sendAway,
-          go: () => {
-            let isOver = false;
-            resolve(() => {
-              if (isOver) return;
-              isOver = true;
-              leave();
-            });
-          },
-        });
-        letGo();
-      });
+        },
+        grant() {
+          let isReleased = false;
+          resolve(() => {
+            if (isReleased) return;
+            isReleased = true;
+            release();
+          });
+        },
+      };
+      if (isClosed) {
+        waiter.reject();
+      } else {
+        queues[priority].add(waiter);
+        grantNext();
+      }
+      return promise;
     },
     pauseFor(milliseconds) {
       pausedUntil = Math.max(pausedUntil, performance.now() + milliseconds);
@@ -117,10 +113,31 @@ export function createRequestRate({ perSecond, burst, concurrency }: RequestRate
     close() {
       isClosed = true;
       clearTimeout(timer);
-      for (const lane of Object.values(lanes)) {
-        for (const waiter of lane) waiter.sendAway();
-        lane.clear();
+      for (const queue of Object.values(queues)) {
+        for (const waiter of queue) waiter.reject();
+        queue.clear();
       }
+    },
+  };
+}
+
+/** A bucket that fills with `perSecond` tokens up to `burst`, of which every request takes one. */
+function createBucket({ perSecond, burst }: RateLimit): {
+  waitMs(priority: Priority, now: number): number;
+  take(): void;
+} {
+  // One token has to be left for low priority, too.
+  const reserved = { high: 0, low: Math.min(burst * HIGH_SHARE, Math.max(0, burst - 1)) };
+  let tokens = burst;
+  let filledAt = performance.now();
+  return {
+    waitMs(priority, now) {
+      tokens = Math.min(burst, tokens + ((now - filledAt) / 1000) * perSecond);
+      filledAt = now;
+      return ((1 + reserved[priority] - tokens) / perSecond) * 1000;
+    },
+    take() {
+      tokens--;
     },
   };
 }

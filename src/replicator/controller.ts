@@ -13,29 +13,33 @@ import {
   type ReplicationAction,
   type Source,
 } from "../core/replication.ts";
-import { createObjectStore, type ObjectStore, type Versioned } from "./object-store.ts";
-import type { CopyWriter, Lane, ServiceAccountClient, Warn, WriteOutcome } from "./ports.ts";
+import type { Store } from "../core/store.ts";
+import type {
+  AccountMetadata,
+  CopyWriter,
+  Priority,
+  ServiceAccountClient,
+  Warn,
+  WriteOutcome,
+} from "./ports.ts";
 import { createProgress, type ReplicationReport } from "./progress.ts";
 import { reconcileAccount } from "./reconcile-account.ts";
 import { reconcileCopies } from "./reconcile-copies.ts";
 import { warnOfIdleSources, warnOfProblems } from "./warnings.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
-/** The metadata of a ServiceAccount, as far as attachment goes. */
-export interface AccountMetadata extends Versioned {
-  /** The digest of the annotation that lists the pull secrets that we added. */
-  readonly attached: string | undefined;
-}
-
 export interface ReplicatorOptions {
-  /** All namespaces; whoever keeps them says so when one has changed. */
+  /** All namespaces. Whoever keeps these three says so when something in them has changed. */
   readonly namespaces: ReadonlyMap<string, Namespace>;
+  /** The Secrets that carry our label. */
+  readonly copies: Store<ExistingCopy>;
+  readonly accounts: Store<AccountMetadata>;
   readonly writer: CopyWriter;
-  readonly accounts: ServiceAccountClient;
+  readonly accountClient: ServiceAccountClient;
   readonly warn: Warn;
   /** That by which the contents of existing copies were made, too. */
   readonly digest: Digest;
-  /** How many namespaces are worked on at once, in each lane. */
+  /** How many namespaces are worked on at once, in each priority. */
   readonly concurrency: number;
   /** A number from 0 up to 1, for the jitter of retries. */
   readonly random: () => number;
@@ -48,7 +52,7 @@ export interface ReplicatorOptions {
 }
 
 /** What the configuration asks for. */
-export interface ReplicationGoal {
+export interface DesiredState {
   /** All registries, in configuration order. */
   readonly sources: readonly Source[];
   /** The ServiceAccounts of every opted-in namespace that get the pull secrets. */
@@ -56,16 +60,11 @@ export interface ReplicationGoal {
 }
 
 export interface Replicator {
-  readonly copies: ObjectStore<ExistingCopy>;
-  /** The accounts that have something of ours. */
-  readonly attached: ObjectStore<AccountMetadata>;
-  setGoal(goal: ReplicationGoal): void;
-  /** A namespace, one of its copies, or its accounts may need something. */
-  onNamespace(name: string): void;
-  onNamespaceGone(name: string): void;
-  onCopy(namespace: string): void;
-  onAccount(namespace: string, name: string, metadata: AccountMetadata): void;
-  onAccountGone(namespace: string, name: string): void;
+  setDesiredState(desired: DesiredState): void;
+  /** A namespace changed or is gone. */
+  onNamespaceChange(name: string): void;
+  onCopyChange(namespace: string): void;
+  onAccountChange(namespace: string, name: string): void;
   /** From now on this replica writes. Everything has to be known by then. */
   start(): void;
   /** Nothing else is begun. Resolves when what was begun has ended. */
@@ -82,28 +81,30 @@ const NOTHING_DONE = { written: 0, removed: 0 };
 const BLOCKED_RECHECK_MS = 5 * 60_000;
 
 export function createReplicator(options: ReplicatorOptions): Replicator {
-  const { namespaces, onWrite } = options;
-  const copies = createObjectStore<ExistingCopy>();
-  const attached = createObjectStore<AccountMetadata>();
+  const { namespaces, copies, accounts, onWrite } = options;
   const blocked = new Set<string>();
   const queue = createWorkQueue({ ...options, handle });
   const progress = createProgress(options.onReport);
   let catalog: CopyCatalog | undefined;
-  let goal: ReplicationGoal = { sources: [], attachedServiceAccounts: [] };
+  let desired: DesiredState = { sources: [], attachedServiceAccounts: [] };
   let isStarted = false;
 
-  async function handle(key: string, lane: Lane): Promise<void> {
+  async function handle(key: string, priority: Priority): Promise<void> {
     const [namespaceName = "", account] = key.split("/");
     const namespace = namespaces.get(namespaceName);
     if (catalog === undefined || !isStarted) return;
     if (namespace === undefined) progress.forget(key);
-    else if (account === undefined) await handleCopies(namespace, catalog, lane);
-    else await handleAccount(namespace, account, catalog, lane);
+    else if (account === undefined) await handleCopies(namespace, catalog, priority);
+    else await handleAccount(namespace, account, catalog, priority);
   }
 
-  async function handleCopies(namespace: Namespace, catalogNow: CopyCatalog, lane: Lane): Promise<void> {
+  async function handleCopies(
+    namespace: Namespace,
+    catalogNow: CopyCatalog,
+    priority: Priority,
+  ): Promise<void> {
     const { name } = namespace;
-    const result = await reconcileCopies({ ...options, copies }, namespace, catalogNow(namespace), lane);
+    const result = await reconcileCopies(options, namespace, catalogNow(namespace), priority);
     const { kind } = result;
     if (!isStarted || kind === "not-leading") return;
     if (!namespaces.has(name)) progress.forget(name);
@@ -111,7 +112,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     else progress.end(namespace, kind, result, copies.in(name).size);
 
     if (kind === "failed") throw result.error;
-    if (kind === "again") queue.add(name, lane);
+    if (kind === "again") queue.add(name, priority);
     if (kind === "blocked" && namespaces.has(name)) {
       blocked.add(name);
       queue.addLater(name, BLOCKED_RECHECK_MS);
@@ -124,26 +125,29 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     namespace: Namespace,
     name: string,
     catalogNow: CopyCatalog,
-    lane: Lane,
+    priority: Priority,
   ): Promise<void> {
     const wanted = isAttached(namespace, name) ? catalogNow(namespace).pullSecretNames : [];
     const account = { namespace: namespace.name, name };
     const key = `${namespace.name}/${name}`;
-    const result = await reconcileAccount(options.accounts, account, wanted, lane).catch((error: unknown) => {
-      progress.endAccount(key, "failed");
-      throw error;
-    });
+    const result = await reconcileAccount(options.accountClient, account, wanted, priority).catch(
+      (error: unknown) => {
+        progress.endAccount(key, "failed");
+        throw error;
+      },
+    );
     if (result.kind === "conflict") {
       onWrite("attach", "conflict");
-      queue.add(key, lane);
+      queue.add(key, priority);
       return;
     }
     progress.endAccount(key, result.kind === "patched" ? "changed" : "unchanged");
     if (result.kind === "patched") {
       onWrite("attach", "written");
-      attached.set(namespace.name, name, { version: result.version, attached: digestOf(wanted) });
+      const known = accounts.get(namespace.name, name);
+      accounts.set(namespace.name, name, { ...known, version: result.version, attached: digestOf(wanted) });
     } else if (result.kind === "gone") {
-      attached.remove(namespace.name, name);
+      accounts.remove(namespace.name, name);
     }
   }
 
@@ -154,19 +158,19 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
   function isAttached(namespace: Namespace, account: string): boolean {
     return (
       namespace.isOptedIn &&
-      (goal.attachedServiceAccounts.includes(account) || namespace.serviceAccounts.includes(account))
+      (desired.attachedServiceAccounts.includes(account) || namespace.serviceAccounts.includes(account))
     );
   }
 
   /** Queues a namespace that is not as it has to be. One that has no copies yet is new: its pods are about to come. */
-  function consider(name: string, add = queue.add): void {
+  function enqueueIfOutOfSync(name: string, add = queue.add): void {
     const namespace = namespaces.get(name);
     if (namespace === undefined || catalog === undefined || !isStarted) return;
     const existing = copies.in(name);
-    const lane = existing.size === 0 ? "urgent" : "background";
+    const priority = existing.size === 0 ? "high" : "low";
     const wanted = catalog(namespace);
     if (planReplication(namespace, wanted, existing).length > 0) {
-      add(name, lane);
+      add(name, priority);
       return;
     }
     blocked.delete(name);
@@ -174,72 +178,67 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     if (!queue.has(name)) progress.end(namespace, "done", NOTHING_DONE, existing.size);
   }
 
-  function considerAccounts(name: string, add = queue.add): void {
+  function enqueueAccountsOutOfSync(name: string, add = queue.add): void {
     const namespace = namespaces.get(name);
     if (namespace === undefined || namespace.isTerminating || catalog === undefined || !isStarted) return;
     const list = digestOf(catalog(namespace).pullSecretNames);
-    const known = attached.in(name);
-    const wanted = new Set([...goal.attachedServiceAccounts, ...namespace.serviceAccounts]);
-    for (const account of new Set([...wanted, ...known.keys()])) {
+    const known = accounts.in(name);
+    const attached = [...known].filter(([, account]) => account.attached !== undefined);
+    const wanted = new Set([...desired.attachedServiceAccounts, ...namespace.serviceAccounts]);
+    for (const account of new Set([...wanted, ...attached.map(([key]) => key)])) {
       const target = isAttached(namespace, account) ? list : undefined;
-      if (known.get(account)?.attached !== target) add(`${name}/${account}`, "background");
+      if (known.get(account)?.attached !== target) add(`${name}/${account}`, "low");
     }
   }
 
   /** Because of a change that concerns all namespaces, which then is reported once. */
-  function considerAll(changed: readonly string[]): void {
-    const add = (key: string, lane: Lane): void => {
+  function enqueueAllOutOfSync(changed: readonly string[]): void {
+    const add = (key: string, priority: Priority): void => {
       progress.expect(key);
-      queue.add(key, lane);
+      queue.add(key, priority);
     };
     progress.begin(changed);
     for (const name of namespaces.keys()) {
-      consider(name, add);
-      considerAccounts(name, add);
+      enqueueIfOutOfSync(name, add);
+      enqueueAccountsOutOfSync(name, add);
     }
     progress.allExpected();
-    warnOfIdleSources(goal.sources, namespaces.values(), options.warn);
+    warnOfIdleSources(desired.sources, namespaces.values(), options.warn);
   }
 
   return {
-    copies,
-    attached,
-    setGoal(next) {
-      const changed = registriesChanged(goal.sources, next.sources);
-      goal = next;
+    setDesiredState(next) {
+      const changed = registriesChanged(desired.sources, next.sources);
+      desired = next;
       catalog = catalogCopies(next.sources, options.digest);
-      if (isStarted) considerAll(changed);
+      if (isStarted) enqueueAllOutOfSync(changed);
     },
-    onNamespace(name) {
-      consider(name);
-      considerAccounts(name);
+    onNamespaceChange(name) {
       const namespace = namespaces.get(name);
-      if (isStarted && namespace !== undefined) warnOfProblems(namespace, options.warn);
-    },
-    onNamespaceGone(name) {
-      blocked.delete(name);
-      progress.forget(name);
-    },
-    onCopy(namespace) {
-      consider(namespace);
-    },
-    onAccount(namespace, name, metadata) {
-      const isNews = attached.set(namespace, name, metadata);
-      if (!isNews) return;
-      if (metadata.attached === undefined) attached.remove(namespace, name);
-      const facts = namespaces.get(namespace);
-      if (!isStarted || facts === undefined) return;
-      if (metadata.attached !== undefined || isAttached(facts, name)) {
-        queue.add(`${namespace}/${name}`, "background");
+      if (namespace === undefined) {
+        blocked.delete(name);
+        progress.forget(name);
+        return;
       }
+      enqueueIfOutOfSync(name);
+      enqueueAccountsOutOfSync(name);
+      if (isStarted) warnOfProblems(namespace, options.warn);
     },
-    onAccountGone(namespace, name) {
-      attached.remove(namespace, name);
+    onCopyChange(namespace) {
+      enqueueIfOutOfSync(namespace);
+    },
+    onAccountChange(namespaceName, name) {
+      const account = accounts.get(namespaceName, name);
+      const namespace = namespaces.get(namespaceName);
+      if (!isStarted || account === undefined || namespace === undefined) return;
+      if (account.attached !== undefined || isAttached(namespace, name)) {
+        queue.add(`${namespaceName}/${name}`, "low");
+      }
     },
     start() {
       isStarted = true;
       progress.start([...namespaces.values()].filter(({ isOptedIn }) => isOptedIn).map(({ name }) => name));
-      considerAll([]);
+      enqueueAllOutOfSync([]);
       for (const namespace of namespaces.values()) warnOfProblems(namespace, options.warn);
       queue.resume();
     },

@@ -2,9 +2,10 @@
 import type { ServiceAccount } from "../core/attachment.ts";
 import type { PatchOperation } from "../core/json-patch.ts";
 import type { Copy, ExistingCopy } from "../core/replication.ts";
+import type { Versioned } from "../core/store.ts";
 
-/** Requests in the urgent lane go before those in the background: a new namespace's pods wait for its copies. */
-export type Lane = "urgent" | "background";
+/** Requests of high priority go before those of low: a new namespace's pods wait for its copies. */
+export type Priority = "high" | "low";
 
 /** How a write ended. Every other end is an error that the caller tries again. */
 export type WriteOutcome =
@@ -13,9 +14,9 @@ export type WriteOutcome =
   /** One that carries our label is there already, and was not known. Nothing was written. */
   | { readonly kind: "exists"; readonly existing: ExistingCopy }
   /** One of that name without our label is there. Nothing was written. */
-  | { readonly kind: "foreign"; readonly uid: string }
+  | { readonly kind: "not-owned"; readonly uid: string }
   /** The Secret is gone, or another one has its name by now. Nothing was written. */
-  | { readonly kind: "lost" }
+  | { readonly kind: "gone" }
   /** The namespace is gone or on its way. Nothing was written. */
   | { readonly kind: "namespace-gone" }
   /** By the time that its turn came this replica did not write any more. Nothing was written. */
@@ -24,27 +25,33 @@ export type WriteOutcome =
 /** Writes copies. */
 export interface CopyWriter {
   /** Fails to overwrite: what is there already stays as it is. */
-  create(namespace: string, copy: Copy, lane: Lane): Promise<WriteOutcome>;
+  create(namespace: string, copy: Copy, priority: Priority): Promise<WriteOutcome>;
   /** Changes the Secret with that uid in place, and none other. */
-  update(namespace: string, copy: Copy, uid: string, lane: Lane): Promise<WriteOutcome>;
+  update(namespace: string, copy: Copy, uid: string, priority: Priority): Promise<WriteOutcome>;
   /** Removes the Secret with that uid; one that is gone is no error. */
-  remove(namespace: string, name: string, uid: string, lane: Lane): Promise<RemoveOutcome>;
+  remove(namespace: string, name: string, uid: string, priority: Priority): Promise<RemoveOutcome>;
 }
 
 export type RemoveOutcome = { readonly kind: "removed" | "not-leading" };
 
+/** The metadata of a ServiceAccount, as far as attachment goes. */
+export interface AccountMetadata extends Versioned {
+  /** The digest of the annotation that lists the pull secrets that we added; undefined if we added none. */
+  readonly attached: string | undefined;
+}
+
 /** Reads and changes ServiceAccounts. */
 export interface ServiceAccountClient {
   /** Undefined if there is none. */
-  read(namespace: string, name: string, lane: Lane): Promise<ServiceAccount | undefined>;
-  /** "conflict" if somebody else was faster: read again. The resource version is that after the patch. */
+  read(namespace: string, name: string, priority: Priority): Promise<ServiceAccount | undefined>;
+  /** "conflict" if somebody else was faster: read again. The version is that after the patch. */
   patch(
     namespace: string,
     name: string,
     operations: readonly PatchOperation[],
-    lane: Lane,
+    priority: Priority,
   ): Promise<
-    | { readonly kind: "patched"; readonly resourceVersion: string }
+    | { readonly kind: "patched"; readonly version: number }
     | { readonly kind: "conflict" | "gone" | "not-leading" }
   >;
 }

@@ -8,12 +8,12 @@ import {
   type ReplicationAction,
   type WantedCopies,
 } from "../core/replication.ts";
-import type { ObjectStore } from "./object-store.ts";
-import type { CopyWriter, Lane, Warn, WriteOutcome } from "./ports.ts";
+import type { Store } from "../core/store.ts";
+import type { CopyWriter, Priority, Warn, WriteOutcome } from "./ports.ts";
 import type { Tally } from "./progress.ts";
 
 export interface CopyReconciler {
-  readonly copies: ObjectStore<ExistingCopy>;
+  readonly copies: Store<ExistingCopy>;
   readonly writer: CopyWriter;
   readonly warn: Warn;
   readonly onWrite: (action: ReplicationAction["kind"], outcome: WriteOutcome["kind"]) => void;
@@ -33,7 +33,7 @@ export async function reconcileCopies(
   { copies, writer, warn, onWrite }: CopyReconciler,
   namespace: Namespace,
   wanted: WantedCopies,
-  lane: Lane,
+  priority: Priority,
 ): Promise<CopiesResult> {
   const actions = planReplication(namespace, wanted, copies.in(namespace.name));
   const tally = { written: 0, removed: 0 };
@@ -42,19 +42,23 @@ export async function reconcileCopies(
   if (failure !== undefined) return { kind: "failed", error: failure.reason, ...tally };
   const kinds = new Set(results.map((result) => (result.status === "fulfilled" ? result.value : undefined)));
   if (kinds.has("not-leading")) return { kind: "not-leading", ...tally };
-  if (kinds.has("lost") || kinds.has("exists")) return { kind: "again", ...tally };
-  return { kind: kinds.has("foreign") ? "blocked" : "done", ...tally };
+  if (kinds.has("gone") || kinds.has("exists")) return { kind: "again", ...tally };
+  return { kind: kinds.has("not-owned") ? "blocked" : "done", ...tally };
 
   async function act(action: ReplicationAction): Promise<WriteOutcome["kind"] | undefined> {
     switch (action.kind) {
       case "create":
-        return note(action, action.copy, await writer.create(namespace.name, action.copy, lane));
+        return note(action, action.copy, await writer.create(namespace.name, action.copy, priority));
       case "update":
-        return note(action, action.copy, await writer.update(namespace.name, action.copy, action.uid, lane));
+        return note(
+          action,
+          action.copy,
+          await writer.update(namespace.name, action.copy, action.uid, priority),
+        );
       case "replace":
         // Whoever leads by now finds the Secret missing, and creates it.
         if ((await remove(action.copy.name, action.uid)) === "not-leading") return "not-leading";
-        return note(action, action.copy, await writer.create(namespace.name, action.copy, lane));
+        return note(action, action.copy, await writer.create(namespace.name, action.copy, priority));
       case "remove": {
         const kind = await remove(action.name, action.uid);
         if (kind === "not-leading") return kind;
@@ -64,7 +68,7 @@ export async function reconcileCopies(
       }
       case "leave": {
         const { name, reason } = action;
-        const { uid } = copies.in(namespace.name).get(name) ?? {};
+        const { uid } = copies.get(namespace.name, name) ?? {};
         const secret = { namespace: namespace.name, name, ...(uid === undefined ? {} : { uid }) };
         warn({ reason, message: `Secret ${name} ${LEAVE_REASONS[reason]}`, secret });
         return undefined;
@@ -73,8 +77,8 @@ export async function reconcileCopies(
   }
 
   async function remove(name: string, uid: string): Promise<"removed" | "not-leading"> {
-    const { kind } = await writer.remove(namespace.name, name, uid, lane);
-    const isGone = kind === "removed" && copies.in(namespace.name).get(name)?.uid === uid;
+    const { kind } = await writer.remove(namespace.name, name, uid, priority);
+    const isGone = kind === "removed" && copies.get(namespace.name, name)?.uid === uid;
     if (isGone) copies.remove(namespace.name, name);
     return kind;
   }
@@ -89,10 +93,10 @@ export async function reconcileCopies(
       case "exists":
         copies.set(namespace.name, copy.name, outcome.existing);
         break;
-      case "lost":
+      case "gone":
         copies.remove(namespace.name, copy.name);
         break;
-      case "foreign":
+      case "not-owned":
         warn({
           reason: "SecretNotOurs",
           message: `Secret ${copy.name} was not made by Pullpass and is left alone; pods get it as it is. Once it is deleted, it is made from ${describe(copy)} within five minutes.`,

@@ -1,10 +1,10 @@
 /** A queue of keys that are worked on until they succeed. */
-import type { Lane } from "./ports.ts";
+import type { Priority } from "./ports.ts";
 
 export interface WorkQueueOptions {
   /** Brings what the key stands for in order; throwing means that it has to be tried again. */
-  readonly handle: (key: string, lane: Lane) => Promise<void>;
-  /** How many keys of each lane are worked on at once. */
+  readonly handle: (key: string, priority: Priority) => Promise<void>;
+  /** How many keys of each priority are worked on at once. */
   readonly concurrency: number;
   /** Told of each failure and of when the key comes again. */
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
@@ -17,9 +17,9 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5 * 60_000;
 
 export interface WorkQueue {
-  /** A key that waits already stays where it is, but for one that becomes urgent. One that is being worked on comes again. */
-  add(key: string, lane: Lane): void;
-  /** Adds the key in the background after some time, unless it is added before. */
+  /** A key that waits already stays where it is, but for one that becomes high. One that is being worked on comes again. */
+  add(key: string, priority: Priority): void;
+  /** Adds the key with low priority after some time, unless it is added before. */
   addLater(key: string, delayMs: number): void;
   /** Whether the key waits, or is being worked on; not while it waits for a retry. */
   has(key: string): boolean;
@@ -42,31 +42,31 @@ export interface WorkQueue {
  */
 export function createWorkQueue({ handle, concurrency, onFailure, random }: WorkQueueOptions): WorkQueue {
   // A Map keeps the order in which keys came, and finds one to take it out.
-  const waiting: Record<Lane, Set<string>> = { urgent: new Set(), background: new Set() };
-  const running: Record<Lane, number> = { urgent: 0, background: 0 };
-  const active = new Map<string, Lane | undefined>();
+  const waiting: Record<Priority, Set<string>> = { high: new Set(), low: new Set() };
+  const running: Record<Priority, number> = { high: 0, low: 0 };
+  const active = new Map<string, Priority | undefined>();
   const delayed = new Map<string, NodeJS.Timeout>();
   const failures = new Map<string, number>();
   const idlers: (() => void)[] = [];
   let isPaused = true;
 
-  const add = (key: string, lane: Lane): void => {
+  const add = (key: string, priority: Priority): void => {
     cancelDelay(key);
     if (active.has(key)) {
-      // It may have read what has changed since: it runs once more, in the more urgent of both lanes.
-      active.set(key, active.get(key) === "urgent" ? "urgent" : lane);
+      // It may have read what has changed since: it runs once more, in the more high of both queues.
+      active.set(key, active.get(key) === "high" ? "high" : priority);
       return;
     }
-    if (waiting.urgent.has(key)) return;
-    if (lane === "urgent") waiting.background.delete(key);
-    waiting[lane].add(key);
+    if (waiting.high.has(key)) return;
+    if (priority === "high") waiting.low.delete(key);
+    waiting[priority].add(key);
     begin();
   };
 
   const addLater = (key: string, delayMs: number): void => {
     cancelDelay(key);
     const timer = setTimeout(() => {
-      add(key, "background");
+      add(key, "low");
     }, delayMs);
     delayed.set(key, timer.unref());
   };
@@ -77,22 +77,22 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
   };
 
   const begin = (): void => {
-    for (const lane of ["urgent", "background"] as const) {
-      while (!isPaused && running[lane] < concurrency) {
-        const [key] = waiting[lane];
+    for (const priority of ["high", "low"] as const) {
+      while (!isPaused && running[priority] < concurrency) {
+        const [key] = waiting[priority];
         if (key === undefined) break;
-        waiting[lane].delete(key);
-        void work(key, lane);
+        waiting[priority].delete(key);
+        void work(key, priority);
       }
     }
   };
 
-  const work = async (key: string, lane: Lane): Promise<void> => {
-    running[lane]++;
+  const work = async (key: string, priority: Priority): Promise<void> => {
+    running[priority]++;
     active.set(key, undefined);
     let retryInMs: number | undefined;
     try {
-      await handle(key, lane);
+      await handle(key, priority);
       failures.delete(key);
     } catch (error) {
       const count = (failures.get(key) ?? 0) + 1;
@@ -102,7 +102,7 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     }
     const again = active.get(key);
     active.delete(key);
-    running[lane]--;
+    running[priority]--;
     if (retryInMs !== undefined) addLater(key, retryInMs);
     else if (again !== undefined) add(key, again);
     begin();
@@ -113,7 +113,7 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     add,
     addLater,
     comesAgain: (key) => active.get(key) !== undefined,
-    has: (key) => active.has(key) || waiting.urgent.has(key) || waiting.background.has(key),
+    has: (key) => active.has(key) || waiting.high.has(key) || waiting.low.has(key),
     pause() {
       isPaused = true;
     },
@@ -126,12 +126,12 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     },
     clear() {
       for (const key of [...delayed.keys()]) cancelDelay(key);
-      waiting.urgent.clear();
-      waiting.background.clear();
+      waiting.high.clear();
+      waiting.low.clear();
       failures.clear();
     },
     get depth() {
-      return waiting.urgent.size + waiting.background.size + active.size;
+      return waiting.high.size + waiting.low.size + active.size;
     },
   };
 }

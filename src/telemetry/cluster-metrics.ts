@@ -7,13 +7,15 @@ export interface ClusterGauges {
   readonly queueDepth: number;
   readonly blockedNamespaces: number;
   readonly isLeading: boolean;
-  /** Names of registries whose credentials cannot be had now. */
+  /** Names of registries whose credentials cannot be read now. */
   readonly unreadableSources: ReadonlySet<string>;
   /** Seconds since each watch last told something, were it only that nothing happened. */
   readonly watchAgesSeconds: ReadonlyMap<string, number>;
 }
 
 export interface ClusterMetrics {
+  /** Shows these gauges from now on. To be called once. */
+  observe(read: () => ClusterGauges): void;
   readonly countWrite: (action: string, outcome: string) => void;
   countFailure(): void;
   /** `status` is undefined where there was no answer. */
@@ -22,8 +24,7 @@ export interface ClusterMetrics {
   readonly countWatchRestart: (watch: string, reason: string) => void;
 }
 
-export function createClusterMetrics(register: MetricRegistry, read: () => ClusterGauges): ClusterMetrics {
-  const registers = [register];
+function observe(registers: MetricRegistry[], read: () => ClusterGauges): void {
   const gauge = (name: string, help: string, value: (gauges: ClusterGauges) => number): void => {
     const created = new Gauge({
       name,
@@ -49,7 +50,7 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
 
   const unreadable = new Gauge<"registry">({
     name: "pullpass_source_unreadable",
-    help: "1 for each registry whose credentials cannot be had now; its copies stay as they are.",
+    help: "1 for each registry whose credentials cannot be read now; its copies stay as they are.",
     labelNames: ["registry"],
     registers,
     collect: () => {
@@ -59,7 +60,7 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
   });
   const ages = new Gauge<"watch">({
     name: "pullpass_watch_age_seconds",
-    help: "Time since a watch last told something or was begun anew: less than two minutes for one that is alive.",
+    help: "Time since a watch last reported something or was started again: less than two minutes for one that is alive.",
     labelNames: ["watch"],
     registers,
     collect: () => {
@@ -67,7 +68,10 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
       for (const [watch, age] of read().watchAgesSeconds) ages.set({ watch }, age);
     },
   });
+}
 
+export function createClusterMetrics(register: MetricRegistry): ClusterMetrics {
+  const registers = [register];
   const writes = new Counter({
     name: "pullpass_writes_total",
     help: "Writes of the replicator, by what was to be done and how it ended.",
@@ -97,6 +101,9 @@ export function createClusterMetrics(register: MetricRegistry, read: () => Clust
     registers,
   });
   return {
+    observe(read) {
+      observe(registers, read);
+    },
     countWrite(action, outcome) {
       writes.inc({ action, outcome });
     },

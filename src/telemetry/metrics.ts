@@ -1,7 +1,7 @@
 /** Metrics for Prometheus. Labels are bounded: reasons and names of configured registries, never images or namespaces. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry as MetricRegistry } from "prom-client";
 import type { BatchObserver } from "./batch.ts";
-import { createClusterMetrics, type ClusterGauges, type ClusterMetrics } from "./cluster-metrics.ts";
+import { createClusterMetrics, type ClusterMetrics } from "./cluster-metrics.ts";
 
 export interface Metrics {
   readonly contentType: string;
@@ -11,8 +11,8 @@ export interface Metrics {
   countReload(isGood: boolean): void;
   /** When the serving certificate ends, and its authority, where that is ours. */
   setCertificateExpiry(certificate: Date, authority: Date | undefined): void;
-  /** Adds those of a cluster that was joined. */
-  readonly forCluster: (read: () => ClusterGauges) => ClusterMetrics;
+  /** Adds those of a cluster. */
+  forCluster(): ClusterMetrics;
 }
 
 /** The reason of every injection; those of skips are in the core's table. */
@@ -105,7 +105,7 @@ export function createMetrics(): Metrics {
       });
       authorityExpiry.set(authority.getTime() / 1000);
     },
-    forCluster: (read) => createClusterMetrics(metricRegistry, read),
+    forCluster: () => createClusterMetrics(metricRegistry),
   };
 }
 

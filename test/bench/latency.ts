@@ -6,7 +6,7 @@ import { loadavg } from "node:os";
 import { performance } from "node:perf_hooks";
 import { isDeepStrictEqual } from "node:util";
 import { INJECTED_ANNOTATION } from "../../src/core/labels.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster } from "../cluster/harness/cluster.ts";
 import { createNamespace } from "../cluster/harness/create-namespace.ts";
 import type { Kubectl } from "../cluster/harness/kubectl.ts";
@@ -83,7 +83,7 @@ async function policyVersion(kubectl: Kubectl): Promise<string> {
 }
 
 /** Milliseconds of each creation. */
-async function measure(client: KubeClient, pods: number): Promise<Times> {
+async function measure(client: Transport, pods: number): Promise<Times> {
   const times: Record<Side, number[]> = { plain: [], policy: [], smallest: [], webhook: [] };
   for (let number = 0; number < pods; number++) {
     for (const side of sides) {
@@ -104,7 +104,7 @@ function hasSecretIf(isExpected: boolean, secrets: readonly unknown[]): boolean 
 }
 
 /** Creates a pod, and returns the names of its pull secrets. */
-async function createPod(client: KubeClient, namespace: Side): Promise<readonly unknown[]> {
+async function createPod(client: Transport, namespace: Side): Promise<readonly unknown[]> {
   const created = (await client.request({
     method: "POST",
     path: `/api/v1/namespaces/${namespace}/pods`,

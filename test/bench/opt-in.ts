@@ -4,8 +4,7 @@ import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { getString } from "../../src/core/kubernetes.ts";
 import { INJECT_LABEL, MANAGED_BY_LABEL, MANAGER } from "../../src/core/labels.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
-import { createHttpsClient } from "../../src/kube/https-client.ts";
+import { createTransport, type Transport } from "../../src/kube/transport.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import type { Cluster } from "../cluster/harness/cluster.ts";
 
@@ -13,19 +12,19 @@ const CONNECTIONS = 16;
 const PATIENCE_MS = 60_000;
 
 /** A client of the cluster's admin that keeps its connections and is held back by nothing else. */
-export async function createBenchClient({ server, authority, network }: Cluster): Promise<KubeClient> {
+export async function createBenchClient({ server, authority, network }: Cluster): Promise<Transport> {
   const file = (name: string) => readFile(path.join(network.directory, "pki", name), "utf8");
   const cert = await file("kubelet-client.crt");
   const key = await file("kubelet-client.key");
   const access = () => Promise.resolve({ tls: { ca: authority.pem, cert, key }, headers: {} });
-  return createHttpsClient({
+  return createTransport({
     connection: { server: new URL(server), namespace: undefined, access, renewAccess: access },
-    rate: createRequestRate({ perSecond: 1e6, burst: 1e6, concurrency: CONNECTIONS }),
+    rate: createRequestRate({ concurrency: CONNECTIONS }),
   });
 }
 
 export async function createNamespaces(
-  client: KubeClient,
+  client: Transport,
   names: readonly string[],
   isOptedIn: boolean,
 ): Promise<void> {
@@ -41,20 +40,20 @@ export async function createNamespaces(
           labels: { team: name.slice(-1), stage: "test", ...(isOptedIn && { [INJECT_LABEL]: "enabled" }) },
         },
       },
-      lane: "background",
+      priority: "low",
     });
   await Promise.all(names.map((name) => create(name)));
 }
 
 /** How many objects there are, counted by the API server. */
-export async function countObjects(client: KubeClient, resource: string): Promise<number> {
+export async function countObjects(client: Transport, resource: string): Promise<number> {
   const page = await client.request({ method: "GET", path: `/api/v1/${resource}`, query: { limit: "1" } });
   const { metadata } = page as { metadata?: { remainingItemCount?: number } };
   return (metadata?.remainingItemCount ?? 0) + 1;
 }
 
 /** Milliseconds from sending the namespace's label until a watch has shown so many copies. */
-export async function timeOptIn(client: KubeClient, name: string, copies: number): Promise<number> {
+export async function timeOptIn(client: Transport, name: string, copies: number): Promise<number> {
   const secrets = `/api/v1/namespaces/${name}/secrets`;
   const list = await client.request({ method: "GET", path: secrets });
   const seen = new Set<string>();

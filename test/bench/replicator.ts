@@ -8,7 +8,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
 import { waitUntil } from "../cluster/harness/wait-until.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { awaitFirstWrite, awaitLeadership, awaitWrites } from "./await-writes.ts";
 import { countSecretWrites } from "./count-writes.ts";
 import { countObjects, createBenchClient, createNamespaces, timeOptIn } from "./opt-in.ts";
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
 
 interface Bench {
   readonly cluster: Cluster;
-  readonly client: KubeClient;
+  readonly client: Transport;
   readonly start: (flags: readonly string[]) => Promise<RunningPod>;
   readonly rotate: BenchConfiguration["rotate"];
 }
@@ -148,7 +148,7 @@ function fastFlags(): readonly string[] {
 
 /** One after the other, a moment apart, so that none waits for the one before it. */
 async function timeOptIns(
-  client: KubeClient,
+  client: Transport,
   late: readonly string[],
   goesOn: () => boolean,
 ): Promise<readonly number[]> {
@@ -162,7 +162,7 @@ async function timeOptIns(
 }
 
 /** Until every namespace has its account, and the controller manager has nothing more to do. */
-async function settle(client: KubeClient): Promise<void> {
+async function settle(client: Transport): Promise<void> {
   await waitUntil(
     "the default accounts",
     async () => (await countObjects(client, "serviceaccounts")) >= (await countObjects(client, "namespaces")),

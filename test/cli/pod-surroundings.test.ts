@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { surroundingsInCluster, surroundingsInManifests } from "../../src/cli/pod-surroundings.ts";
 import type { Labels } from "../../src/core/labels.ts";
-import { KubeApiError, KubeUnreachableError } from "../../src/kube/client.ts";
-import type { PodReader } from "../../src/kube/pod-reader.ts";
+import { KubeApiError, KubeUnreachableError } from "../../src/kube/errors.ts";
+import type { PodReader } from "../../src/kube/resources/pods.ts";
 
 const MANIFESTS = [
   { value: { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop", labels: { team: "a" } } } },

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import type { CertificateWriter, WebhookRegistration } from "../../src/core/stored-certificates.ts";
+import { createApis } from "../../src/kube/api.ts";
+import { KubeApiError } from "../../src/kube/errors.ts";
 import {
   createCertificateWriter,
   readRegistration,
   readStoredCertificates,
   WEBHOOK_CONFIGURATIONS_PATH,
-} from "../../src/kube/certificate-writer.ts";
-import { KubeApiError, type KubeClient } from "../../src/kube/client.ts";
+} from "../../src/kube/resources/certificates.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/test-kube-client.ts";
@@ -15,7 +17,7 @@ import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 await describeLevel("control-plane", "the writer of certificates", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let writer: CertificateWriter;
   let name: string;
   let count = 0;
@@ -26,7 +28,11 @@ await describeLevel("control-plane", "the writer of certificates", () => {
   });
   beforeEach(() => {
     name = `certificates-${String(++count)}`;
-    writer = createCertificateWriter(client, { namespace: "default", secret: name, webhook: name });
+    writer = createCertificateWriter(createApis(client), {
+      namespace: "default",
+      secret: name,
+      webhook: name,
+    });
   });
   afterAll(async () => {
     client.close();
@@ -99,7 +105,11 @@ await describeLevel("control-plane", "the writer of certificates", () => {
   });
 
   it("fails with an error that quotes nothing where it may not write", async () => {
-    const elsewhere = createCertificateWriter(client, { namespace: "nowhere", secret: name, webhook: name });
+    const elsewhere = createCertificateWriter(createApis(client), {
+      namespace: "nowhere",
+      secret: name,
+      webhook: name,
+    });
     const writing = elsewhere.writeSecret({ "tls.key": "made-up-key" }, undefined);
     await expect(writing).rejects.toThrow(KubeApiError);
     await expect(writing).rejects.not.toThrow("made-up-key");

@@ -1,14 +1,16 @@
+import { createApis } from "../../src/kube/api.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import { contentOf, type Copy } from "../../src/core/replication.ts";
-import type { KubeClient } from "../../src/kube/client.ts";
-import { createCopyWriter } from "../../src/kube/copy-writer.ts";
-import { eventRecorder } from "../../src/kube/events.ts";
-import { createIntern } from "../../src/kube/intern.ts";
-import { digest, readCopy } from "../../src/kube/read-copy.ts";
-import { readNamespace } from "../../src/kube/read-namespace.ts";
-import { getSecret } from "../../src/kube/secrets.ts";
-import { createServiceAccountClient, readServiceAccountMetadata } from "../../src/kube/service-accounts.ts";
+import { createEventRecorder } from "../../src/kube/event-recorder.ts";
+import { createCopyWriter, digest, getSecret, readCopy } from "../../src/kube/resources/copies.ts";
+import { readNamespace } from "../../src/kube/resources/namespaces.ts";
+import {
+  createServiceAccountClient,
+  readServiceAccountMetadata,
+} from "../../src/kube/resources/service-accounts.ts";
+import { createStringPool } from "../../src/kube/string-pool.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import type { ClusterWarning, CopyWriter, ServiceAccountClient } from "../../src/replicator/ports.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
@@ -32,9 +34,9 @@ function copyOf(password: string, registries: readonly string[] = ["team-a"]): C
 }
 
 await describeLevel("control-plane", "what Pullpass reads and writes", () => {
-  const intern = createIntern();
+  const intern = createStringPool();
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
 
   beforeAll(async () => {
     cluster = await startCluster();
@@ -63,13 +65,13 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
   describe("the writer of copies", () => {
     let writer: CopyWriter;
     beforeAll(() => {
-      writer = createCopyWriter(client, intern);
+      writer = createCopyWriter(createApis(client), intern);
     });
 
     it("creates a pull secret with its marks, and reads it back as it was written", async () => {
       await createNamespace(cluster.kubectl, "fresh");
       const copy = copyOf("first", ["team-a", "hub"]);
-      const outcome = await writer.create("fresh", copy, "urgent");
+      const outcome = await writer.create("fresh", copy, "high");
       expect(outcome).toEqual({
         kind: "written",
         existing: {
@@ -99,8 +101,8 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
     it("leaves one of ours that it did not know, and says how it is", async () => {
       await createNamespace(cluster.kubectl, "known");
       const first = copyOf("first");
-      await writer.create("known", first, "urgent");
-      expect(await writer.create("known", copyOf("second"), "urgent")).toMatchObject({
+      await writer.create("known", first, "high");
+      expect(await writer.create("known", copyOf("second"), "high")).toMatchObject({
         kind: "exists",
         existing: { uid: await uidOf("known"), content: first.content },
       });
@@ -108,36 +110,36 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
     });
 
     it("leaves a foreign one of that name", async () => {
-      await createNamespace(cluster.kubectl, "foreign");
+      await createNamespace(cluster.kubectl, "not-owned");
       await createPullSecret(cluster.kubectl, {
         name: "pullpass-team-a",
-        namespace: "foreign",
+        namespace: "not-owned",
         server: "registry.example.com",
         username: "made-up",
         password: "made-up",
       });
-      const before = await secretOf("foreign");
-      expect(await writer.create("foreign", copyOf("second"), "urgent")).toEqual({
-        kind: "foreign",
-        uid: await uidOf("foreign"),
+      const before = await secretOf("not-owned");
+      expect(await writer.create("not-owned", copyOf("second"), "high")).toEqual({
+        kind: "not-owned",
+        uid: await uidOf("not-owned"),
       });
-      expect(await secretOf("foreign")).toEqual(before);
+      expect(await secretOf("not-owned")).toEqual(before);
     });
 
     it("says of a namespace that is not there, or on its way, that it is gone", async () => {
-      expect(await writer.create("nowhere", copyOf("first"), "urgent")).toEqual({ kind: "namespace-gone" });
+      expect(await writer.create("nowhere", copyOf("first"), "high")).toEqual({ kind: "namespace-gone" });
       await createNamespace(cluster.kubectl, "leaving");
       await terminate("leaving");
-      expect(await writer.create("leaving", copyOf("first"), "urgent")).toEqual({ kind: "namespace-gone" });
+      expect(await writer.create("leaving", copyOf("first"), "high")).toEqual({ kind: "namespace-gone" });
     });
 
     it("updates in place what it created, again and again", async () => {
       await createNamespace(cluster.kubectl, "rotated");
-      await writer.create("rotated", copyOf("first"), "urgent");
+      await writer.create("rotated", copyOf("first"), "high");
       const uid = await uidOf("rotated");
       for (const password of ["second", "third"]) {
         const copy = copyOf(password, ["team-a", password]);
-        expect(await writer.update("rotated", copy, uid, "background")).toMatchObject({ kind: "written" });
+        expect(await writer.update("rotated", copy, uid, "low")).toMatchObject({ kind: "written" });
         expect(readCopy(await secretOf("rotated"), intern)).toEqual({
           uid,
           version: expect.any(Number) as number,
@@ -150,7 +152,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
 
     it("puts back what kubectl changed by hand, and leaves what was added", async () => {
       await createNamespace(cluster.kubectl, "edited");
-      await writer.create("edited", copyOf("first"), "urgent");
+      await writer.create("edited", copyOf("first"), "high");
       const uid = await uidOf("edited");
       const data = { ".dockerconfigjson": Buffer.from('{"auths":{}}').toString("base64") };
       const annotations = { "argocd.argoproj.io/sync-options": null, "pullpass.dev/registries": "none" };
@@ -161,7 +163,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       ]);
       expect(readCopy(await secretOf("edited"), intern)).toMatchObject({ content: undefined });
 
-      expect(await writer.update("edited", copyOf("first"), uid, "background")).toMatchObject({
+      expect(await writer.update("edited", copyOf("first"), uid, "low")).toMatchObject({
         kind: "written",
         existing: { uid, content: copyOf("first").content },
       });
@@ -172,17 +174,17 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
 
     it("writes nothing on an update when the same is there already", async () => {
       await createNamespace(cluster.kubectl, "same");
-      await writer.create("same", copyOf("first"), "urgent");
+      await writer.create("same", copyOf("first"), "high");
       const uid = await uidOf("same");
-      await writer.update("same", copyOf("first"), uid, "background");
+      await writer.update("same", copyOf("first"), uid, "low");
       const { metadata } = await secretOf("same");
-      await writer.update("same", copyOf("first"), uid, "background");
+      await writer.update("same", copyOf("first"), uid, "low");
       expect((await secretOf("same"))["metadata"]).toEqual(metadata);
     });
 
     it("takes over what has the label, the name and the content of a copy, but was written by others", async () => {
       await createNamespace(cluster.kubectl, "restored");
-      await writer.create("restored", copyOf("first"), "urgent");
+      await writer.create("restored", copyOf("first"), "high");
       const { metadata, ...backup } = await cluster.kubectl.json<{ readonly metadata: object }>(
         ...["get", "secret", "pullpass-team-a", "--namespace=restored"],
       );
@@ -195,7 +197,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       });
       const { uid, content, isWrittenByUs } = readCopy(await secretOf("restored"), intern);
       expect([content, isWrittenByUs]).toEqual([undefined, false]);
-      expect(await writer.update("restored", copyOf("first"), uid, "background")).toMatchObject({
+      expect(await writer.update("restored", copyOf("first"), uid, "low")).toMatchObject({
         kind: "written",
         existing: { content: copyOf("first").content, isWrittenByUs: true },
       });
@@ -204,24 +206,24 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
 
     it("neither changes nor makes another Secret when the one to update is gone", async () => {
       await createNamespace(cluster.kubectl, "lost");
-      await writer.create("lost", copyOf("first"), "urgent");
-      expect(await writer.update("lost", copyOf("second"), NO_SUCH_UID, "urgent")).toEqual({ kind: "lost" });
+      await writer.create("lost", copyOf("first"), "high");
+      expect(await writer.update("lost", copyOf("second"), NO_SUCH_UID, "high")).toEqual({ kind: "gone" });
       const uid = await uidOf("lost");
       expect(readCopy(await secretOf("lost"), intern).content).toBe(copyOf("first").content);
       await cluster.kubectl.run(["delete", "secret", "pullpass-team-a", "--namespace=lost"]);
-      expect(await writer.update("lost", copyOf("second"), uid, "urgent")).toEqual({ kind: "lost" });
-      expect(await getSecret(client, "lost", "pullpass-team-a", "urgent")).toBeUndefined();
-      expect(await writer.update("nowhere", copyOf("second"), uid, "urgent")).toEqual({ kind: "lost" });
+      expect(await writer.update("lost", copyOf("second"), uid, "high")).toEqual({ kind: "gone" });
+      expect(await getSecret(createApis(client), "lost", "pullpass-team-a", "high")).toBeUndefined();
+      expect(await writer.update("nowhere", copyOf("second"), uid, "high")).toEqual({ kind: "gone" });
     });
 
     it("fails to update what cannot be changed in place, and sees that beforehand", async () => {
       await createNamespace(cluster.kubectl, "frozen");
-      await writer.create("frozen", copyOf("first"), "urgent");
+      await writer.create("frozen", copyOf("first"), "high");
       const patch = '--patch={"immutable":true}';
       await cluster.kubectl.run(["patch", "secret", "pullpass-team-a", "--namespace=frozen", patch]);
       const { uid, isUpdatable } = readCopy(await secretOf("frozen"), intern);
       expect(isUpdatable).toBe(false);
-      await expect(writer.update("frozen", copyOf("second"), uid, "urgent")).rejects.toMatchObject({
+      await expect(writer.update("frozen", copyOf("second"), uid, "high")).rejects.toMatchObject({
         name: "KubeApiError",
         status: 422,
       });
@@ -229,13 +231,13 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
 
     it("removes the Secret with that uid, and no other one", async () => {
       await createNamespace(cluster.kubectl, "removed");
-      await writer.create("removed", copyOf("first"), "urgent");
+      await writer.create("removed", copyOf("first"), "high");
       const uid = await uidOf("removed");
-      await writer.remove("removed", "pullpass-team-a", NO_SUCH_UID, "background");
+      await writer.remove("removed", "pullpass-team-a", NO_SUCH_UID, "low");
       expect(await uidOf("removed")).toBe(uid);
-      await writer.remove("removed", "pullpass-team-a", uid, "background");
-      expect(await getSecret(client, "removed", "pullpass-team-a", "urgent")).toBeUndefined();
-      await writer.remove("removed", "pullpass-team-a", uid, "background");
+      await writer.remove("removed", "pullpass-team-a", uid, "low");
+      expect(await getSecret(createApis(client), "removed", "pullpass-team-a", "high")).toBeUndefined();
+      await writer.remove("removed", "pullpass-team-a", uid, "low");
     });
   });
 
@@ -261,7 +263,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
   describe("the client of ServiceAccounts", () => {
     let accounts: ServiceAccountClient;
     beforeAll(async () => {
-      accounts = createServiceAccountClient(client);
+      accounts = createServiceAccountClient(createApis(client));
       await createNamespace(cluster.kubectl, "accounts");
     });
     const add = { op: "add", path: "/imagePullSecrets", value: [{ name: "regcred" }] } as const;
@@ -273,33 +275,33 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
     } as const;
 
     it("reads one, changes it if nobody was faster, and reads the change", async () => {
-      const before = await accounts.read("accounts", "default", "urgent");
+      const before = await accounts.read("accounts", "default", "high");
       expect(before).toEqual({
         resourceVersion: expect.stringMatching(/^\d+$/) as unknown,
         imagePullSecrets: undefined,
         annotations: undefined,
       });
       const operations = [test(before?.resourceVersion ?? ""), add, annotate];
-      const patched = await accounts.patch("accounts", "default", operations, "urgent");
+      const patched = await accounts.patch("accounts", "default", operations, "high");
       expect(patched.kind).toBe("patched");
-      expect(await accounts.read("accounts", "default", "urgent")).toEqual({
-        resourceVersion: "resourceVersion" in patched ? patched.resourceVersion : "",
+      expect(await accounts.read("accounts", "default", "high")).toEqual({
+        resourceVersion: "version" in patched ? String(patched.version) : "",
         imagePullSecrets: [{ name: "regcred" }],
         annotations: annotate.value,
       });
-      expect(await accounts.patch("accounts", "default", operations, "urgent")).toEqual({ kind: "conflict" });
+      expect(await accounts.patch("accounts", "default", operations, "high")).toEqual({ kind: "conflict" });
     });
 
     it("says of one that is not there that it is gone", async () => {
-      expect(await accounts.read("accounts", "nobody", "urgent")).toBeUndefined();
-      expect(await accounts.patch("accounts", "nobody", [test("1")], "urgent")).toEqual({ kind: "gone" });
+      expect(await accounts.read("accounts", "nobody", "high")).toBeUndefined();
+      expect(await accounts.patch("accounts", "nobody", [test("1")], "high")).toEqual({ kind: "gone" });
     });
 
     it("fails where a patch is invalid, because no second try makes it valid", async () => {
-      const { resourceVersion = "" } = (await accounts.read("accounts", "default", "urgent")) ?? {};
+      const { resourceVersion = "" } = (await accounts.read("accounts", "default", "high")) ?? {};
       const invalid = { op: "add", path: "/metadata/annotations", value: { "not a name": "" } } as const;
       await expect(
-        accounts.patch("accounts", "default", [test(resourceVersion), invalid], "urgent"),
+        accounts.patch("accounts", "default", [test(resourceVersion), invalid], "high"),
       ).rejects.toMatchObject({ name: "KubeApiError", status: 422 });
     });
 
@@ -312,9 +314,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       const items = list["items"] as readonly JsonObject[];
       expect(items.map(readServiceAccountMetadata)).toEqual([
         {
-          namespace: "accounts",
-          name: "default",
-          resourceVersion: expect.stringMatching(/^\d+$/) as unknown,
+          version: expect.any(Number) as unknown,
           isMountableSecretsEnforced: true,
           attached: digest("regcred"),
         },
@@ -327,8 +327,8 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
     const secret = { namespace: "warned", name: "regcred" };
     const logged: ClusterWarning[] = [];
     const failures: unknown[] = [];
-    const warn = eventRecorder({
-      client,
+    const warn = createEventRecorder({
+      apisFor: createApis(client),
       pod: { namespace: "default", name: "pullpass-0" },
       log: (warning) => logged.push(warning),
       onFailure: (error) => failures.push(error),

@@ -1,9 +1,13 @@
 import { inspect } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { getString } from "../../src/core/kubernetes.ts";
-import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
-import { createHttpsClient, type RequestFacts } from "../../src/kube/https-client.ts";
-import { kubeconfigConnection } from "../../src/kube/kubeconfig.ts";
+import { kubeconfigConnection } from "../../src/kube/connection.ts";
+import {
+  createTransport,
+  type KubeRequest,
+  type RequestInfo,
+  type Transport,
+} from "../../src/kube/transport.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -25,13 +29,13 @@ function pullSecret(name: string, document: string): object {
 await describeLevel("control-plane", "requests to a real API server", () => {
   let cluster: Cluster;
   let account: MountedServiceAccount;
-  let client: KubeClient;
-  const facts: RequestFacts[] = [];
+  let client: Transport;
+  const facts: RequestInfo[] = [];
 
   beforeAll(async () => {
     cluster = await startCluster();
     account = await mountServiceAccount(cluster);
-    client = await account.client(undefined, { onRequest: (request) => facts.push(request) });
+    client = account.client(undefined, { onRequest: (request) => facts.push(request) });
   });
   afterAll(async () => {
     client.close();
@@ -41,14 +45,14 @@ await describeLevel("control-plane", "requests to a real API server", () => {
   it("are let in by a service account's token, over a certificate for an address", async () => {
     const namespace = await client.request(READ);
     expect(getString(namespace["metadata"], "name")).toBe("default");
-    expect(facts.at(-1)).toMatchObject({ method: "GET", status: 200, lane: undefined });
+    expect(facts.at(-1)).toMatchObject({ method: "GET", status: 200, priority: undefined });
   });
 
   it("are let in by a kubeconfig's certificate", async () => {
-    const connection = await kubeconfigConnection(cluster.kubeconfig);
+    const connection = kubeconfigConnection(cluster.kubeconfig);
     expect(connection.namespace).toBe("default");
-    const rate = createRequestRate({ perSecond: 1, burst: 1, concurrency: 1 });
-    const other = createHttpsClient({ connection, rate });
+    const rate = createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
+    const other = createTransport({ connection, rate });
     expect(getString((await other.request(READ))["metadata"], "name")).toBe("default");
     other.close();
   });
@@ -124,7 +128,7 @@ await describeLevel("control-plane", "requests to a real API server", () => {
 
   it("go on with a token file that was replaced when the old token was not taken", async () => {
     await account.writeToken("made-up");
-    const other = await account.client();
+    const other = account.client();
     await expect(other.request(READ)).rejects.toMatchObject({ status: 401 });
     await account.writeToken(account.token);
     expect(getString((await other.request(READ))["metadata"], "name")).toBe("default");

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
-import { LEADER_TIMING } from "../../src/kube/leader-timing.ts";
-import { startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
+import { createLeaderElection, LEADER_TIMING, type LeaderElection } from "../../src/kube/leader-election.ts";
+import { createApis } from "../../src/kube/api.ts";
+import { createInformer } from "../../src/kube/informer.ts";
+import { leaseCollection, readLease } from "../../src/kube/lease.ts";
+import { readMetadata } from "../../src/kube/resources/metadata.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -28,14 +31,16 @@ interface Candidate extends LeaderElection {
 
 await describeLevel("control-plane", "the election of a leader", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   const candidates: Candidate[] = [];
+  const informers: { close(): void }[] = [];
 
   beforeAll(async () => {
     cluster = await startCluster();
     client = await createTestKubeClient(cluster);
   });
   afterEach(async () => {
+    for (const informer of informers.splice(0)) informer.close();
     await Promise.all(candidates.splice(0).map((candidate) => candidate.release()));
   });
   afterAll(async () => {
@@ -47,28 +52,30 @@ await describeLevel("control-plane", "the election of a leader", () => {
     const calls: string[] = [];
     let isCutOff = false;
     const never = new Promise<never>(() => undefined);
-    const election = startLeaderElection({
-      client: {
-        ...by,
-        request: (request) => (isCutOff ? never : by.request(request)),
-        watch: (request, onEvent, signal) =>
-          by.watch(
-            request,
-            (event) => {
-              if (!isCutOff) onEvent(event);
-            },
-            signal,
-          ),
-      },
+    const election = createLeaderElection({
+      apisFor: createApis({ send: (request) => (isCutOff ? never : by.send(request)) }),
       namespace,
       name: "pullpass",
       identity,
+    });
+    election.start({
       onStarted: (signal) => {
         calls.push("started");
         signal.addEventListener("abort", () => calls.push("aborted"));
       },
       onStopped: () => calls.push("stopped"),
+      onError: () => undefined,
     });
+    const informer = createInformer({
+      transport: by,
+      collection: leaseCollection(namespace, "pullpass"),
+      project: (object) => ({ version: readMetadata(object).version, holder: readLease(object).holder }),
+    });
+    informer.subscribe((_namespace, _name, current) => {
+      if (!isCutOff) election.observe(current?.holder);
+    });
+    informer.start();
+    informers.push(informer);
     const candidate = { ...election, calls, cutOff: () => void (isCutOff = true) };
     candidates.push(candidate);
     return candidate;
@@ -174,7 +181,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
     expect(one.calls).toEqual(["started"]);
   });
 
-  it("needs no other rights than to create leases and to get, update and watch this one", async () => {
+  it("needs no other rights than to create leases and to get, list, update and watch this one", async () => {
     await createNamespace(cluster.kubectl, "rights");
     const apiGroups = ["coordination.k8s.io"];
     await cluster.kubectl.create({
@@ -187,7 +194,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
           apiGroups,
           resources: ["leases"],
           resourceNames: ["pullpass"],
-          verbs: ["get", "update", "watch"],
+          verbs: ["get", "list", "update", "watch"],
         },
       ],
     });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { shippedEnvironment } from "../bench/shipped-flags.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
@@ -29,7 +29,7 @@ await describeLevel(
   "under the chart's memory limit, whatever is stored in the cluster",
   () => {
     let cluster: Cluster;
-    let client: KubeClient;
+    let client: Transport;
     let installation: Installation;
     let cgroup: MemoryCgroup;
     let replica: Replica;
@@ -83,7 +83,7 @@ await describeLevel(
       expect(mark).toBeLessThan(0.9 * cgroup.limitBytes);
     }
     const create = (path: string, body: object) =>
-      client.request({ method: "POST", path, query: { fieldManager: "stranger" }, body, lane: "background" });
+      client.request({ method: "POST", path, query: { fieldManager: "stranger" }, body, priority: "low" });
     const many = (count: number, one: (name: string) => Promise<unknown>): Promise<unknown> =>
       Promise.all(Array.from({ length: count }, (_, index) => one(`large-${index.toString()}`)));
 

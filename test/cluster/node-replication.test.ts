@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedWrites } from "./harness/audit.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -26,7 +26,7 @@ interface EventList {
 
 await describeLevel("node", "one registry in the configuration, and a label", () => {
   let cluster: NodeCluster;
-  let client: KubeClient;
+  let client: Transport;
   let webhook: RunningWebhook;
   let image: string;
 

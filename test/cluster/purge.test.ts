@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
@@ -21,7 +21,7 @@ interface Account {
 
 await describeLevel("control-plane", "pullpass purge", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let installation: Installation;
   let replica: Replica;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -18,7 +18,7 @@ const WARNING = "Warning: container main: the credentials of its registries cann
 
 await describeLevel("control-plane", "a build pod never waits for a build secret that does not come", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let webhook: RunningWebhook;
 
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
@@ -42,7 +42,7 @@ const QUIET_MS = 300;
 
 await describeLevel("control-plane", "the copies of a namespace", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let replica: Replica;
 
   beforeAll(async () => {

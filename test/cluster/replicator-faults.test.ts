@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { apiClient } from "./harness/api-client.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { awaitWebhooks } from "./harness/await-webhooks.ts";
@@ -49,7 +49,7 @@ const SILENCE_LIMIT_MS = 20_000;
 
 await describeLevel("control-plane", "two replicas", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let installation: Installation;
   let replicas: readonly [Replica, Replica];
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./harness/audit.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
@@ -26,7 +26,7 @@ interface Role extends KubernetesObject {
 
 await describeLevel("control-plane", "the rights that the chart gives", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let installation: Installation;
   let replica: Replica;
   const auth = { type: "Secret", name: "source", namespace: "elsewhere" };

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
@@ -59,7 +59,7 @@ const QUIET_MS = 300;
 
 await describeLevel("control-plane", "the credentials of a registry", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let installation: Installation;
   let replica: Replica;
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import type { KubeClient } from "../../src/kube/client.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
 import { apiClient } from "./harness/api-client.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
@@ -34,7 +34,7 @@ const HASTY = { ...RENEWAL_TIMING, publishedForMs: 4_000, servedForMs: 4_000 };
 
 await describeLevel("control-plane", "certificates that Pullpass keeps itself, under Fail", () => {
   let cluster: Cluster;
-  let client: KubeClient;
+  let client: Transport;
   let installation: Installation;
   let balancer: Balancer;
   let hosts: readonly [string, string];

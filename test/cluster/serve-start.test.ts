@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
-import { startServe, type ServeProcess } from "../cli/start-serve.ts";
+import { startServe, type ServeProcess } from "../serve/start-serve.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";

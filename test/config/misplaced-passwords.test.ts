@@ -7,8 +7,11 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { checkConfiguration } from "../../src/cli/check.ts";
 import { explainImage, explanationText } from "../../src/cli/explain.ts";
-import { createFaultReport } from "../../src/cli/fault-report.ts";
-import { keepSources, type SourceFault } from "../../src/cli/sources.ts";
+import {
+  createCredentialSources,
+  createFaultReport,
+  type SourceFault,
+} from "../../src/serve/credential-sources.ts";
 import type { Configuration } from "../../src/config/configuration.ts";
 import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
 import { parseAddress } from "../../src/core/address.ts";
@@ -148,7 +151,7 @@ function serveFaults(configuration: Configuration): readonly unknown[] {
     { isLeading: () => true, isPod: false },
   );
   const secretChanges: ((state: "missing") => void)[] = [];
-  const keeper = keepSources({
+  const keeper = createCredentialSources({
     environment: {},
     ownNamespace: "pullpass",
     watchSecret: (_secret, onChange) => {

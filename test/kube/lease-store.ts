@@ -1,14 +1,19 @@
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { KubeApiError, type KubeClient, type KubeRequest } from "../../src/kube/client.ts";
+import type { ApisFor } from "../../src/kube/api.ts";
+import { KubeApiError } from "../../src/kube/errors.ts";
+import type { KubeRequest } from "../../src/kube/transport.ts";
+import { fakeApis } from "./fake-transport.ts";
 
-export interface LeaseStore extends Pick<KubeClient, "request" | "watch" | "close"> {
+export interface LeaseStore {
+  readonly apisFor: ApisFor;
+  readonly answer: (request: KubeRequest) => Promise<JsonObject>;
   /** Undefined if there is none. */
   spec(): JsonObject | undefined;
   /** Every request from now on goes through it: for faults, which a real API server shows only by chance. */
   meddle: (request: KubeRequest, answer: () => JsonObject) => Promise<JsonObject>;
 }
 
-/** One Lease, taken and refused as a real API server does, and a watch that hears nothing. */
+/** One Lease, accepted and refused as by a real API server. */
 export function createLeaseStore(): LeaseStore {
   let version = 0;
   let stored: JsonObject | undefined;
@@ -26,16 +31,10 @@ export function createLeaseStore(): LeaseStore {
     return stored;
   };
   const store: LeaseStore = {
+    apisFor: fakeApis((request) => store.answer(request)),
+    answer: (request) => store.meddle(request, () => answer(request)),
     spec: () => stored?.["spec"] as JsonObject | undefined,
     meddle: (_request, answered) => Promise.resolve().then(answered),
-    request: (request) => store.meddle(request, () => answer(request)),
-    watch: (_request, _onEvent, signal) =>
-      new Promise((resolve) => {
-        signal.addEventListener("abort", () => {
-          resolve();
-        });
-      }),
-    close: () => undefined,
   };
   return store;
 }

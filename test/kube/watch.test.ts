@@ -1,12 +1,13 @@
 import { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { KubeUnreachableError, type KubeClient, type WatchEvent } from "../../src/kube/client.ts";
-import { createHttpsClient } from "../../src/kube/https-client.ts";
+import { KubeUnreachableError } from "../../src/kube/errors.ts";
+import { createTransport, type Transport } from "../../src/kube/transport.ts";
+import type { WatchEvent } from "../../src/kube/watch-decoder.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import { eventLine, refuse, startFakeApiServer, type FakeApiServer, type Script } from "./fake-api-server.ts";
 
 let server: FakeApiServer;
-let client: KubeClient;
+let client: Transport;
 afterEach(async () => {
   client.close();
   await server.stop();
@@ -17,8 +18,8 @@ const onRequest = vi.fn();
 async function start(script: Script, timeoutMs = 5_000): Promise<void> {
   onRequest.mockReset();
   server = await startFakeApiServer(script);
-  const rate = createRequestRate({ perSecond: 1, burst: 1, concurrency: 1 });
-  client = createHttpsClient({ connection: server.connection, rate, timeoutMs, onRequest });
+  const rate = createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
+  client = createTransport({ connection: server.connection, rate, timeoutMs, onRequest });
 }
 
 async function watch(
@@ -63,7 +64,7 @@ describe("a watch", () => {
     const onEvent = vi.fn();
     await watch(onEvent);
     expect(onEvent).toHaveBeenCalledOnce();
-    expect(onRequest.mock.calls).toMatchObject([[{ method: "WATCH", status: 200, lane: undefined }]]);
+    expect(onRequest.mock.calls).toMatchObject([[{ method: "WATCH", status: 200, priority: undefined }]]);
   });
 
   it("is given up if its head does not come", async () => {

@@ -7,7 +7,8 @@ import {
   type Replicator,
   type ReplicatorOptions,
 } from "../../src/replicator/controller.ts";
-import type { ClusterWarning, WriteOutcome } from "../../src/replicator/ports.ts";
+import { createStore } from "../../src/core/store.ts";
+import type { AccountMetadata, ClusterWarning, WriteOutcome } from "../../src/replicator/ports.ts";
 import type { ReplicationReport } from "../../src/replicator/progress.ts";
 import { makeRegistry } from "../core/make-registry.ts";
 
@@ -55,17 +56,21 @@ function replicate(names: readonly Namespace[], change: Partial<ReplicatorOption
     writes.push(text);
     return Promise.resolve({ kind: "written", existing: existingFrom(copy) });
   };
+  const copies = createStore<ExistingCopy>();
+  const accounts = createStore<AccountMetadata>();
   const replicator = createReplicator({
     namespaces,
+    copies,
+    accounts,
     writer: {
-      create: (where, copy, lane) => succeed(`create ${where}/${copy.name} ${lane}`, copy),
-      update: (where, copy, _, lane) => succeed(`update ${where}/${copy.name} ${lane}`, copy),
+      create: (where, copy, priority) => succeed(`create ${where}/${copy.name} ${priority}`, copy),
+      update: (where, copy, _, priority) => succeed(`update ${where}/${copy.name} ${priority}`, copy),
       remove: (where, name) => {
         writes.push(`remove ${where}/${name}`);
         return Promise.resolve({ kind: "removed" });
       },
     },
-    accounts: { read: () => Promise.resolve(undefined), patch: () => Promise.resolve({ kind: "gone" }) },
+    accountClient: { read: () => Promise.resolve(undefined), patch: () => Promise.resolve({ kind: "gone" }) },
     warn: (warning) => warnings.push(warning),
     digest,
     concurrency: 4,
@@ -75,7 +80,7 @@ function replicate(names: readonly Namespace[], change: Partial<ReplicatorOption
     onReport: (report) => reports.push(report),
     ...change,
   });
-  return { replicator, namespaces, writes, warnings, failures, reports };
+  return { replicator, namespaces, copies, accounts, writes, warnings, failures, reports };
 }
 
 /** Waits until nothing is left to do, and hands out what was written since. */
@@ -91,72 +96,72 @@ describe("createReplicator", () => {
       namespace("two"),
       namespace("three", { isOptedIn: false }),
     ]);
-    replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
-    replicator.onNamespace("one");
+    replicator.setDesiredState({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
+    replicator.onNamespaceChange("one");
     expect(await settle(replicator, writes)).toEqual([]);
     replicator.start();
     expect(await settle(replicator, writes)).toEqual([
-      "create one/pullpass-a urgent",
-      "create one/pullpass-b urgent",
-      "create two/pullpass-a urgent",
-      "create two/pullpass-b urgent",
+      "create one/pullpass-a high",
+      "create one/pullpass-b high",
+      "create two/pullpass-a high",
+      "create two/pullpass-b high",
     ]);
-    replicator.onNamespace("one");
-    replicator.onCopy("two");
-    replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
+    replicator.onNamespaceChange("one");
+    replicator.onCopyChange("two");
+    replicator.setDesiredState({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
     await replicator.stop();
     replicator.start();
     expect(await settle(replicator, writes)).toEqual([]);
   });
 
   it("brings a rotation, a removed registry and an opt-out to the copies", async () => {
-    const { replicator, namespaces, writes } = replicate([namespace("one")]);
-    replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
+    const { replicator, copies, namespaces, writes } = replicate([namespace("one")]);
+    replicator.setDesiredState({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, writes);
-    replicator.setGoal({ sources: [source("a", {}, "rotated"), source("b")], attachedServiceAccounts: [] });
-    expect(await settle(replicator, writes)).toEqual(["update one/pullpass-a background"]);
-    replicator.setGoal({ sources: [source("a", {}, "rotated")], attachedServiceAccounts: [] });
+    replicator.setDesiredState({
+      sources: [source("a", {}, "rotated"), source("b")],
+      attachedServiceAccounts: [],
+    });
+    expect(await settle(replicator, writes)).toEqual(["update one/pullpass-a low"]);
+    replicator.setDesiredState({ sources: [source("a", {}, "rotated")], attachedServiceAccounts: [] });
     expect(await settle(replicator, writes)).toEqual(["remove one/pullpass-b"]);
     namespaces.set("one", namespace("one", { isOptedIn: false }));
-    replicator.onNamespace("one");
+    replicator.onNamespaceChange("one");
     expect(await settle(replicator, writes)).toEqual(["remove one/pullpass-a"]);
-    expect(replicator.copies.size).toBe(0);
+    expect(copies.size).toBe(0);
   });
 
   it("puts back a copy that was changed or deleted by hand", async () => {
-    const { replicator, writes } = replicate([namespace("one")]);
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    const { replicator, copies, writes } = replicate([namespace("one")]);
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, writes);
-    replicator.copies.set("one", "pullpass-a", existingFrom(OTHER));
-    replicator.onCopy("one");
-    expect(await settle(replicator, writes)).toEqual(["update one/pullpass-a background"]);
-    replicator.copies.remove("one", "pullpass-a");
-    replicator.onCopy("one");
-    expect(await settle(replicator, writes)).toEqual(["create one/pullpass-a urgent"]);
+    copies.set("one", "pullpass-a", existingFrom(OTHER));
+    replicator.onCopyChange("one");
+    expect(await settle(replicator, writes)).toEqual(["update one/pullpass-a low"]);
+    copies.remove("one", "pullpass-a");
+    replicator.onCopyChange("one");
+    expect(await settle(replicator, writes)).toEqual(["create one/pullpass-a high"]);
   });
 
   it("removes and creates where the Secret cannot be changed in place", async () => {
-    const { replicator, writes } = replicate([namespace("one")]);
-    replicator.copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    const { replicator, copies, writes } = replicate([namespace("one")]);
+    copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
-    expect(await settle(replicator, writes)).toEqual([
-      "remove one/pullpass-a",
-      "create one/pullpass-a background",
-    ]);
+    expect(await settle(replicator, writes)).toEqual(["remove one/pullpass-a", "create one/pullpass-a low"]);
   });
 
   it("leaves a Secret of others alone, and says so", async () => {
     const { replicator, warnings } = replicate([namespace("one")], {
       writer: {
-        create: () => Promise.resolve({ kind: "foreign", uid: "uid-of-others" }),
+        create: () => Promise.resolve({ kind: "not-owned", uid: "uid-of-others" }),
         update: () => Promise.reject(new Error("not expected")),
         remove: () => Promise.reject(new Error("not expected")),
       },
     });
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, []);
     expect(replicator.blockedNamespaces).toBe(1);
@@ -175,26 +180,26 @@ describe("createReplicator", () => {
       "did not opt in any more",
       (replicator: Replicator, namespaces: Map<string, Namespace>) => {
         namespaces.set("one", { ...namespace("one"), isOptedIn: false });
-        replicator.onNamespace("one");
+        replicator.onNamespaceChange("one");
       },
     ],
     [
       "is gone",
       (replicator: Replicator, namespaces: Map<string, Namespace>) => {
         namespaces.delete("one");
-        replicator.onNamespaceGone("one");
+        replicator.onNamespaceChange("one");
       },
     ],
     ["is another replica's to write", (replicator: Replicator) => void replicator.stop()],
   ])("does not count a namespace as blocked that %s", async (_title, change) => {
     const { replicator, namespaces } = replicate([namespace("one")], {
       writer: {
-        create: () => Promise.resolve({ kind: "foreign", uid: "uid-of-others" }),
+        create: () => Promise.resolve({ kind: "not-owned", uid: "uid-of-others" }),
         update: () => Promise.reject(new Error("not expected")),
         remove: () => Promise.reject(new Error("not expected")),
       },
     });
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, []);
     change(replicator, namespaces);
@@ -202,7 +207,7 @@ describe("createReplicator", () => {
   });
 
   it("looks again where a copy is there that it did not know, or one it knew is gone", async () => {
-    const outcomes: WriteOutcome[] = [{ kind: "exists", existing: existingFrom(OTHER) }, { kind: "lost" }];
+    const outcomes: WriteOutcome[] = [{ kind: "exists", existing: existingFrom(OTHER) }, { kind: "gone" }];
     const seen: string[] = [];
     const write = (text: string, copy: Copy): Promise<WriteOutcome> => {
       seen.push(text);
@@ -215,7 +220,7 @@ describe("createReplicator", () => {
         remove: () => Promise.reject(new Error("not expected")),
       },
     });
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, []);
     expect(seen).toEqual(["create", "update", "create"]);
@@ -223,7 +228,7 @@ describe("createReplicator", () => {
 
   it("goes on with the other copies when one fails", async () => {
     const fail = Promise.reject(new Error("made to fail"));
-    const { replicator, failures } = replicate([namespace("one")], {
+    const { copies, replicator, failures } = replicate([namespace("one")], {
       writer: {
         create: (_, copy) =>
           copy.name === "pullpass-a"
@@ -233,34 +238,34 @@ describe("createReplicator", () => {
         remove: () => fail,
       },
     });
-    replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
+    replicator.setDesiredState({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, []);
     expect(failures).toEqual([new Error("made to fail")]);
-    expect([...replicator.copies.in("one").keys()]).toEqual(["pullpass-b"]);
+    expect([...copies.in("one").keys()]).toEqual(["pullpass-b"]);
   });
 
   it("forgets nothing, and does not create, once the writer says that another replica leads", async () => {
     const notLeading = (): Promise<{ kind: "not-leading" }> => Promise.resolve({ kind: "not-leading" });
-    const { replicator, failures, reports } = replicate([namespace("one")], {
+    const { replicator, copies, failures, reports } = replicate([namespace("one")], {
       writer: {
         create: () => Promise.reject(new Error("not expected")),
         update: notLeading,
         remove: notLeading,
       },
     });
-    replicator.copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
-    replicator.copies.set("one", "pullpass-b", existingFrom(OTHER));
-    replicator.copies.set("one", "pullpass-c", existingFrom(OTHER));
-    replicator.setGoal({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
+    copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
+    copies.set("one", "pullpass-b", existingFrom(OTHER));
+    copies.set("one", "pullpass-c", existingFrom(OTHER));
+    replicator.setDesiredState({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
     replicator.start();
     await settle(replicator, []);
-    expect(replicator.copies.size).toBe(3);
+    expect(copies.size).toBe(3);
     expect([failures, reports]).toEqual([[], []]);
   });
 
   it("neither writes nor removes a source, whatever its labels say, and says why", async () => {
-    const { replicator, writes, warnings } = replicate([
+    const { replicator, copies, writes, warnings } = replicate([
       namespace("one"),
       namespace("two", { isOptedIn: false }),
     ]);
@@ -268,14 +273,14 @@ describe("createReplicator", () => {
       ...source(name),
       secret: { namespace: where, name: secretName },
     });
-    replicator.copies.set("one", "pullpass-b", { ...existingFrom(OTHER), uid: "7c1f" });
-    replicator.copies.set("two", "original", existingFrom(OTHER));
-    replicator.setGoal({
+    copies.set("one", "pullpass-b", { ...existingFrom(OTHER), uid: "7c1f" });
+    copies.set("two", "original", existingFrom(OTHER));
+    replicator.setDesiredState({
       sources: [at("a", "one", "pullpass-b"), at("b", "two", "original")],
       attachedServiceAccounts: [],
     });
     replicator.start();
-    expect(await settle(replicator, writes)).toEqual(["create one/pullpass-a background"]);
+    expect(await settle(replicator, writes)).toEqual(["create one/pullpass-a low"]);
     expect(warnings).toEqual([
       {
         reason: "SourceHasNameOfCopy",
@@ -302,11 +307,11 @@ describe("createReplicator", () => {
       namespace("gone", { isTerminating: true, problems: ["LabelsTooLong"] }),
     ];
     const { replicator, warnings } = replicate(namespaces);
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: [] });
-    replicator.onNamespace("one");
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
+    replicator.onNamespaceChange("one");
     expect(warnings).toEqual([]);
     replicator.start();
-    replicator.onNamespace("one");
+    replicator.onNamespaceChange("one");
     const warning = {
       reason: "InjectLabelHasNoEffect",
       message:
@@ -320,16 +325,16 @@ describe("createReplicator", () => {
 
   it("touches nothing in a namespace that is on its way out, and nothing of one that it does not know", async () => {
     const { replicator, writes } = replicate([namespace("one", { isTerminating: true })]);
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: ["default"] });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: ["default"] });
     replicator.start();
-    replicator.onNamespace("two");
+    replicator.onNamespaceChange("two");
     expect(await settle(replicator, writes)).toEqual([]);
   });
 
   it("says that no namespace may have a registry's credentials", () => {
     const selector = { matchLabels: { team: "a" } };
     const { replicator, warnings } = replicate([namespace("one")]);
-    replicator.setGoal({
+    replicator.setDesiredState({
       sources: [source("a", { namespaces: selector }), source("b")],
       attachedServiceAccounts: [],
     });
@@ -350,7 +355,7 @@ describe("createReplicator reports", () => {
   async function started(names: readonly Namespace[], change: Partial<ReplicatorOptions> = {}) {
     const setup = replicate(names, change);
     const { replicator, reports } = setup;
-    replicator.setGoal(goal(source("a"), source("b")));
+    replicator.setDesiredState(goal(source("a"), source("b")));
     replicator.start();
     await settle(replicator, []);
     const takeReports = async (): Promise<readonly ReplicationReport[]> => {
@@ -370,29 +375,31 @@ describe("createReplicator reports", () => {
   });
 
   it("an opt-in, an opt-out and what was put right, each once, with the number of copies", async () => {
-    const { replicator, namespaces, takeReports } = await started([namespace("one", { isOptedIn: false })]);
+    const { copies, replicator, namespaces, takeReports } = await started([
+      namespace("one", { isOptedIn: false }),
+    ]);
     await takeReports();
     for (const isOptedIn of [true, false]) {
       namespaces.set("one", namespace("one", { isOptedIn }));
-      replicator.onNamespace("one");
+      replicator.onNamespaceChange("one");
       expect(await takeReports()).toEqual([
         { kind: isOptedIn ? "opted-in" : "opted-out", namespace: "one", copies: 2 },
       ]);
-      replicator.onNamespace("one");
+      replicator.onNamespaceChange("one");
       expect(await takeReports()).toEqual([]);
     }
     namespaces.set("one", namespace("one"));
-    replicator.onNamespace("one");
+    replicator.onNamespaceChange("one");
     await takeReports();
-    replicator.copies.set("one", "pullpass-a", existingFrom(OTHER));
-    replicator.copies.set("one", "pullpass-z", existingFrom(OTHER));
-    replicator.onCopy("one");
+    copies.set("one", "pullpass-a", existingFrom(OTHER));
+    copies.set("one", "pullpass-z", existingFrom(OTHER));
+    replicator.onCopyChange("one");
     expect(await takeReports()).toEqual([{ kind: "corrected", namespace: "one", written: 1, removed: 1 }]);
   });
 
   it("an opt-in once where the watch shows a copy before its write is answered", async () => {
     let answer: (() => void) | undefined;
-    const { replicator, namespaces, reports } = replicate([], {
+    const { replicator, copies, namespaces, reports } = replicate([], {
       writer: {
         create: (_, copy) =>
           new Promise((resolve) => {
@@ -404,13 +411,13 @@ describe("createReplicator reports", () => {
         remove: () => Promise.reject(new Error("not expected")),
       },
     });
-    replicator.setGoal(goal(source("a")));
+    replicator.setDesiredState(goal(source("a")));
     replicator.start();
     namespaces.set("one", namespace("one"));
-    replicator.onNamespace("one");
+    replicator.onNamespaceChange("one");
     const [copy] = catalogCopies([source("a")], digest)(namespace("one")).copies;
-    replicator.copies.set("one", "pullpass-a", existingFrom(copy ?? OTHER));
-    replicator.onCopy("one");
+    copies.set("one", "pullpass-a", existingFrom(copy ?? OTHER));
+    replicator.onCopyChange("one");
     answer?.();
     await settle(replicator, []);
     expect(reports.slice(1)).toEqual([{ kind: "opted-in", namespace: "one", copies: 1 }]);
@@ -420,13 +427,13 @@ describe("createReplicator reports", () => {
     const names = Array.from({ length: 20 }, (_, index) => namespace(`ns-${index.toString()}`));
     const { replicator, takeReports } = await started(names);
     await takeReports();
-    replicator.setGoal(goal(source("a", {}, "rotated"), source("b")));
+    replicator.setDesiredState(goal(source("a", {}, "rotated"), source("b")));
     // A second change in the midst of the first is reported with it.
-    replicator.setGoal(goal(source("a", {}, "rotated")));
+    replicator.setDesiredState(goal(source("a", {}, "rotated")));
     expect(await takeReports()).toEqual([
       { kind: "changed", registries: ["a", "b"], ...NONE, namespaces: 20, written: 20, removed: 20 },
     ]);
-    replicator.setGoal(goal(source("a", {}, "rotated")));
+    replicator.setDesiredState(goal(source("a", {}, "rotated")));
     expect(await takeReports()).toEqual([]);
   });
 
@@ -452,16 +459,16 @@ describe("createReplicator reports", () => {
   it("the end of a change though a namespace goes meanwhile, and ServiceAccounts with it", async () => {
     const { replicator, namespaces, reports } = replicate([namespace("one"), namespace("two")], {
       concurrency: 1,
-      accounts: {
+      accountClient: {
         read: () =>
           Promise.resolve({ resourceVersion: "1", imagePullSecrets: undefined, annotations: undefined }),
-        patch: () => Promise.resolve({ kind: "patched", resourceVersion: "2" }),
+        patch: () => Promise.resolve({ kind: "patched", version: 2 }),
       },
     });
-    replicator.setGoal({ ...goal(source("a")), attachedServiceAccounts: ["default"] });
+    replicator.setDesiredState({ ...goal(source("a")), attachedServiceAccounts: ["default"] });
     replicator.start();
     namespaces.delete("two");
-    replicator.onNamespaceGone("two");
+    replicator.onNamespaceChange("two");
     await settle(replicator, []);
     expect(reports).toMatchObject([{ kind: "started", serviceAccounts: 1, failed: 0 }]);
   });
@@ -484,7 +491,7 @@ describe("createReplicator, with ServiceAccounts", () => {
       patch: (where: string, name: string) => {
         patches.push(`${where}/${name}`);
         version++;
-        return Promise.resolve({ kind: "patched" as const, resourceVersion: version.toString() });
+        return Promise.resolve({ kind: "patched" as const, version });
       },
     };
   }
@@ -493,21 +500,27 @@ describe("createReplicator, with ServiceAccounts", () => {
     const accounts = accountsOf({ "one/default": [], "one/builder": [], "one/other": [], "two/default": [] });
     const { replicator, writes } = replicate(
       [namespace("one", { serviceAccounts: ["builder"] }), namespace("two", { isOptedIn: false })],
-      { accounts },
+      { accountClient: accounts },
     );
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: ["default"] });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: ["default"] });
     replicator.start();
     await settle(replicator, writes);
     expect(accounts.patches.toSorted()).toEqual(["one/builder", "one/default"]);
-    replicator.onNamespace("one");
+    replicator.onNamespaceChange("one");
     await settle(replicator, writes);
     expect(accounts.patches).toHaveLength(2);
   });
 
   it("attaches to an account that comes later, and again when somebody changed it", async () => {
     const accounts = accountsOf({});
-    const { replicator, writes } = replicate([namespace("one")], { accounts });
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: ["default"] });
+    const {
+      replicator,
+      writes,
+      accounts: known,
+    } = replicate([namespace("one")], {
+      accountClient: accounts,
+    });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: ["default"] });
     replicator.start();
     await settle(replicator, writes);
     accounts.stored.set("one/default", {
@@ -515,14 +528,17 @@ describe("createReplicator, with ServiceAccounts", () => {
       imagePullSecrets: undefined,
       annotations: undefined,
     });
-    replicator.onAccount("one", "default", { version: 1, attached: undefined });
+    const see = (metadata: AccountMetadata): void => {
+      if (known.set("one", "default", metadata)) replicator.onAccountChange("one", "default");
+    };
+    see({ version: 1, attached: undefined });
     await settle(replicator, writes);
     expect(accounts.patches).toEqual(["one/default"]);
-    const echo = replicator.attached.in("one").get("default");
-    replicator.onAccount("one", "default", { version: echo?.version ?? 0, attached: digest("pullpass-a") });
+    const echo = known.get("one", "default");
+    see({ version: echo?.version ?? 0, attached: digest("pullpass-a") });
     await settle(replicator, writes);
     expect(accounts.patches).toHaveLength(1);
-    replicator.onAccount("one", "default", { version: (echo?.version ?? 0) + 1, attached: undefined });
+    see({ version: (echo?.version ?? 0) + 1, attached: undefined });
     await settle(replicator, writes);
     expect(accounts.patches).toHaveLength(2);
   });
@@ -532,7 +548,7 @@ describe("createReplicator, with ServiceAccounts", () => {
     const results = ["conflict", "conflict"] as const;
     let count = 0;
     const { replicator, writes } = replicate([namespace("one")], {
-      accounts: {
+      accountClient: {
         read: accounts.read,
         patch: (where, name) => {
           const kind = results[count++];
@@ -540,7 +556,7 @@ describe("createReplicator, with ServiceAccounts", () => {
         },
       },
     });
-    replicator.setGoal({ sources: [source("a")], attachedServiceAccounts: ["default"] });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: ["default"] });
     replicator.start();
     await settle(replicator, writes);
     expect([count, accounts.patches]).toEqual([3, ["one/default"]]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Lane } from "../../src/replicator/ports.ts";
+import type { Priority } from "../../src/replicator/ports.ts";
 import { createWorkQueue } from "../../src/replicator/work-queue.ts";
 
 /** A queue whose work ends when the test says so. */
@@ -11,8 +11,8 @@ function heldQueue(concurrency = 1) {
     concurrency,
     random: () => 1,
     onFailure: (key, _, retryInMs) => failures.push({ key, retryInMs }),
-    handle: (key, lane) => {
-      begun.push(`${key} ${lane}`);
+    handle: (key, priority) => {
+      begun.push(`${key} ${priority}`);
       return new Promise((resolve, reject) => {
         ends.set(key, (error) => {
           if (error === undefined) resolve();
@@ -34,62 +34,62 @@ describe("createWorkQueue", () => {
 
   it("begins nothing before it is resumed, nor after a pause", async () => {
     const { queue, begun, end } = heldQueue();
-    queue.add("a", "background");
+    queue.add("a", "low");
     expect(begun).toEqual([]);
     queue.resume();
-    expect(begun).toEqual(["a background"]);
-    queue.add("b", "background");
+    expect(begun).toEqual(["a low"]);
+    queue.add("b", "low");
     queue.pause();
     await end("a");
-    expect(begun).toEqual(["a background"]);
+    expect(begun).toEqual(["a low"]);
     queue.resume();
-    expect(begun).toEqual(["a background", "b background"]);
+    expect(begun).toEqual(["a low", "b low"]);
   });
 
   it("holds a key once, and works on it again if it is added meanwhile", async () => {
     const { queue, begun, end } = heldQueue(4);
     queue.resume();
-    queue.add("a", "background");
-    queue.add("a", "background");
-    queue.add("a", "urgent");
-    expect(begun).toEqual(["a background"]);
+    queue.add("a", "low");
+    queue.add("a", "low");
+    queue.add("a", "high");
+    expect(begun).toEqual(["a low"]);
     expect(queue.depth).toBe(1);
     await end("a");
-    expect(begun).toEqual(["a background", "a urgent"]);
+    expect(begun).toEqual(["a low", "a high"]);
     await end("a");
     expect(queue.depth).toBe(0);
   });
 
-  it("does not make urgent keys wait for the background, and moves one up that becomes urgent", () => {
+  it("does not make keys of high priority wait for low priority, and moves one up that becomes high", () => {
     const { queue, begun } = heldQueue(1);
     queue.resume();
-    for (const key of ["a", "b", "c"]) queue.add(key, "background");
-    queue.add("c", "urgent");
-    expect(begun).toEqual(["a background", "c urgent"]);
-    queue.add("b", "urgent");
-    queue.add("b", "background");
+    for (const key of ["a", "b", "c"]) queue.add(key, "low");
+    queue.add("c", "high");
+    expect(begun).toEqual(["a low", "c high"]);
+    queue.add("b", "high");
+    queue.add("b", "low");
     expect(queue.depth).toBe(3);
   });
 
-  it.each<[Lane]>([["urgent"], ["background"]])("works on no more than it may at once (%s)", async (lane) => {
+  it.each<[Priority]>([["high"], ["low"]])("works on no more than it may at once (%s)", async (priority) => {
     const { queue, begun, end } = heldQueue(2);
     queue.resume();
-    for (const key of ["a", "b", "c"]) queue.add(key, lane);
+    for (const key of ["a", "b", "c"]) queue.add(key, priority);
     expect(begun).toHaveLength(2);
     await end("b");
-    expect(begun).toEqual([`a ${lane}`, `b ${lane}`, `c ${lane}`]);
+    expect(begun).toEqual([`a ${priority}`, `b ${priority}`, `c ${priority}`]);
   });
 
   it("tries a key again later and later, and from the beginning once it succeeded", async () => {
     const { queue, begun, failures, end } = heldQueue();
     queue.resume();
-    queue.add("a", "background");
+    queue.add("a", "low");
     for (const wait of [250, 500, 1000]) {
       await end("a", new Error("made to fail"));
       await vi.advanceTimersByTimeAsync(wait);
     }
     await end("a");
-    queue.add("a", "background");
+    queue.add("a", "low");
     await end("a", new Error("made to fail"));
     expect(failures.map(({ retryInMs }) => retryInMs)).toEqual([250, 500, 1000, 250]);
     expect(begun).toHaveLength(5);
@@ -98,7 +98,7 @@ describe("createWorkQueue", () => {
   it("waits no longer than five minutes", async () => {
     const { queue, failures, end } = heldQueue();
     queue.resume();
-    queue.add("a", "background");
+    queue.add("a", "low");
     for (let count = 0; count < 20; count++) {
       await end("a", new Error("made to fail"));
       await vi.advanceTimersByTimeAsync(5 * 60_000);
@@ -111,11 +111,11 @@ describe("createWorkQueue", () => {
     queue.resume();
     queue.addLater("a", 1000);
     queue.addLater("b", 1000);
-    queue.add("a", "background");
-    expect(begun).toEqual(["a background"]);
+    queue.add("a", "low");
+    expect(begun).toEqual(["a low"]);
     await end("a");
     queue.clear();
     await vi.advanceTimersByTimeAsync(2000);
-    expect(begun).toEqual(["a background"]);
+    expect(begun).toEqual(["a low"]);
   });
 });

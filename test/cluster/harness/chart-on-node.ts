@@ -1,7 +1,7 @@
 /** The chart on a node where Services are routed: its image is in a registry with a password, and pods ask for it. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { KubeClient } from "../../../src/kube/client.ts";
+import type { Transport } from "../../../src/kube/transport.ts";
 import { apiClient } from "./api-client.ts";
 import { buildImage } from "./build-image.ts";
 import { reportToStandardError } from "./cluster.ts";
@@ -41,7 +41,7 @@ export interface PodStream {
 export interface ChartOnNode {
   readonly cluster: NodeCluster;
   readonly helm: Helm;
-  readonly client: KubeClient;
+  readonly client: Transport;
   /** Creates Pullpass's namespace, and what its own image is pulled with. */
   createNamespace(): Promise<void>;
   /** Waits until all replicas are ready, and says how long that took. */

@@ -1,8 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { createHttpsClient, type HttpsClientOptions } from "../../../src/kube/https-client.ts";
-import { inClusterConnection } from "../../../src/kube/in-cluster.ts";
-import type { KubeClient } from "../../../src/kube/client.ts";
+import { inClusterConnection } from "../../../src/kube/connection.ts";
+import { createTransport, type Transport, type TransportOptions } from "../../../src/kube/transport.ts";
 import { createRequestRate } from "../../../src/kube/request-rate.ts";
 import type { Cluster } from "./cluster.ts";
 
@@ -13,7 +12,7 @@ export interface MountedServiceAccount {
   readonly token: string;
   writeToken(token: string): Promise<void>;
   /** Reaches the API server as a pod does; at another address where one is given. */
-  client(address?: string, options?: Partial<HttpsClientOptions>): Promise<KubeClient>;
+  client(address?: string, options?: Partial<TransportOptions>): Transport;
 }
 
 export async function mountServiceAccount(cluster: Cluster): Promise<MountedServiceAccount> {
@@ -38,13 +37,10 @@ export async function mountServiceAccount(cluster: Cluster): Promise<MountedServ
     directory,
     token,
     writeToken,
-    async client(address = hostname, options = {}) {
+    client(address = hostname, options = {}) {
       const environment = { KUBERNETES_SERVICE_HOST: address, KUBERNETES_SERVICE_PORT: port };
-      return createHttpsClient({
-        connection: await inClusterConnection(environment, directory),
-        rate: createRequestRate({ perSecond: 1_000, burst: 1_000, concurrency: 20 }),
-        ...options,
-      });
+      const connection = inClusterConnection(environment, directory);
+      return createTransport({ connection, rate: createRequestRate({ concurrency: 20 }), ...options });
     },
   };
 }

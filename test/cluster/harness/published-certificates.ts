@@ -1,6 +1,6 @@
 /** The certificates of Pullpass as the cluster holds them. */
 import { X509Certificate } from "node:crypto";
-import type { KubeClient } from "../../../src/kube/client.ts";
+import type { Transport } from "../../../src/kube/transport.ts";
 import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
 
 export interface CertificateSecret {
@@ -11,7 +11,7 @@ export interface CertificateSecret {
 
 /** Fails if there is no Secret. */
 export async function readCertificateSecret(
-  client: KubeClient,
+  client: Transport,
   name = "pullpass-tls",
 ): Promise<CertificateSecret> {
   const path = `/api/v1/namespaces/${PULLPASS_NAMESPACE}/secrets/${name}`;
@@ -31,7 +31,7 @@ export async function readCertificateSecret(
 }
 
 /** The PEM of each webhook's bundle. */
-export async function publishedPem(client: KubeClient): Promise<readonly string[]> {
+export async function publishedPem(client: Transport): Promise<readonly string[]> {
   const path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pullpass";
   const { webhooks } = (await client.request({ method: "GET", path })) as unknown as {
     readonly webhooks: readonly { readonly clientConfig: { readonly caBundle?: string } }[];
@@ -40,7 +40,7 @@ export async function publishedPem(client: KubeClient): Promise<readonly string[
 }
 
 /** The fingerprints in each webhook's bundle. */
-export async function publishedBundles(client: KubeClient): Promise<readonly (readonly string[])[]> {
+export async function publishedBundles(client: Transport): Promise<readonly (readonly string[])[]> {
   const pems = await publishedPem(client);
   return pems.map((pem) =>
     (pem.match(/-----BEGIN[^-]*-----[^-]*-----END[^-]*-----/g) ?? []).map(

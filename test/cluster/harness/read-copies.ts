@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../src/core/kubernetes.ts";
-import type { KubeClient } from "../../../src/kube/client.ts";
+import type { Transport } from "../../../src/kube/transport.ts";
 import { waitUntil, type WaitOptions } from "./wait-until.ts";
 
 /** A Secret as the API server sends it. */
@@ -25,7 +25,7 @@ interface DockerConfig {
 
 /** The copies of a namespace, by name. */
 export async function copiesIn(
-  client: KubeClient,
+  client: Transport,
   namespace: string,
 ): Promise<Readonly<Record<string, SecretObject>>> {
   const { items } = await client.request({
@@ -45,7 +45,7 @@ export function contentOf({ data = {} }: SecretObject): CopyContent {
 
 /** Waits until a namespace has just these copies with this content, and returns them. */
 export async function waitForCopies(
-  client: KubeClient,
+  client: Transport,
   namespace: string,
   expected: Readonly<Record<string, CopyContent>>,
   options: WaitOptions = {},

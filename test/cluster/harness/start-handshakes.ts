@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
-import type { KubeClient } from "../../../src/kube/client.ts";
+import type { Transport } from "../../../src/kube/transport.ts";
 import { publishedPem } from "./published-certificates.ts";
 
 export interface Handshakes {
@@ -14,7 +14,7 @@ export interface Handshakes {
 const INTERVAL_MS = 50;
 
 /** Asks each host again and again for its certificate, and verifies it by the bundle that is published at that time. */
-export function startHandshakes(client: KubeClient, hosts: readonly string[], port = 8443): Handshakes {
+export function startHandshakes(client: Transport, hosts: readonly string[], port = 8443): Handshakes {
   const faults: string[] = [];
   let count = 0;
   let shouldStop = false;

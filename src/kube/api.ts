@@ -1,0 +1,77 @@
+/** client-node's typed APIs, on our transport. */
+import {
+  AdmissionregistrationV1Api,
+  CoordinationV1Api,
+  CoreV1Api,
+  createConfiguration,
+  ResponseContext,
+  ServerConfiguration,
+  wrapHttpLibrary,
+  type Configuration,
+  type RequestContext,
+} from "@kubernetes/client-node";
+import type { Priority } from "../replicator/ports.ts";
+import type { KubeRequest, Transport } from "./transport.ts";
+
+export interface KubeApis {
+  readonly core: CoreV1Api;
+  readonly coordination: CoordinationV1Api;
+  readonly admissionRegistration: AdmissionregistrationV1Api;
+}
+
+/** The APIs whose requests have that priority; without one they do not wait for the client's rate. */
+export type ApisFor = (priority?: Priority) => KubeApis;
+
+/** Taken when a write is asked for; what it returns is asked just before the write is sent. */
+export type WriteGuard = () => () => boolean;
+
+/** Their methods throw what the transport throws, and no ApiException, which would quote the answer's body. */
+export function createApis(transport: Pick<Transport, "send">, guard?: WriteGuard): ApisFor {
+  const create = (priority?: Priority): KubeApis => {
+    const configuration = configurationFor(async (context) => {
+      const request = requestOf(context, priority);
+      const mayBeSent = request.method === "GET" ? undefined : guard?.();
+      return transport.send(mayBeSent === undefined ? request : { ...request, mayBeSent });
+    });
+    return {
+      core: new CoreV1Api(configuration),
+      coordination: new CoordinationV1Api(configuration),
+      admissionRegistration: new AdmissionregistrationV1Api(configuration),
+    };
+  };
+  const byPriority = { high: create("high"), low: create("low"), none: create() };
+  return (priority) => byPriority[priority ?? "none"];
+}
+
+function configurationFor(send: (request: RequestContext) => Promise<string>): Configuration {
+  return createConfiguration({
+    // The transport knows the server; the generated code wants an absolute URL.
+    baseServer: new ServerConfiguration("https://kubernetes", {}),
+    httpApi: wrapHttpLibrary({
+      async send(request) {
+        const text = await send(request);
+        const body = {
+          text: () => Promise.resolve(text),
+          binary: () => Promise.resolve(Buffer.from(text)),
+          stream: () => null,
+        };
+        // Every status of 400 and above was thrown, and the generated code treats all others alike.
+        return new ResponseContext(200, { "content-type": "application/json" }, body);
+      },
+    }),
+  });
+}
+
+function requestOf(context: RequestContext, priority: Priority | undefined): KubeRequest {
+  const { pathname, searchParams } = new URL(context.getUrl());
+  const contentType = context.getHeaders()["Content-Type"];
+  const body: unknown = context.getBody();
+  return {
+    method: context.getHttpMethod() as KubeRequest["method"],
+    path: pathname,
+    query: Object.fromEntries(searchParams),
+    ...(body !== undefined && { body }),
+    ...(contentType !== undefined && { contentType }),
+    ...(priority !== undefined && { priority }),
+  };
+}

@@ -1,0 +1,435 @@
+/**
+ * Requests to the API server: authenticated, in their turn, within a deadline, and again when the API server asks for that.
+ *
+ * client-node's own transport opens a TLS connection for each request, so its generated APIs run on this one (api.ts).
+ * Lists and watches, whose objects are read one by one, use it directly.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { Agent, type Dispatcher } from "undici";
+import { isObject, type JsonObject } from "../core/kubernetes.ts";
+import type { Priority } from "../replicator/ports.ts";
+import type { KubeAccess, KubeConnection } from "./connection.ts";
+import { createDeadlines } from "./deadline.ts";
+import { apiError, KubeApiError, KubeNotSentError, KubeUnreachableError } from "./errors.ts";
+import { decodeList } from "./list-decoder.ts";
+import type { RequestRate } from "./request-rate.ts";
+import { decodeWatch, type WatchEvent } from "./watch-decoder.ts";
+
+export interface KubeRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** From `/api` or `/apis` on. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON; a string is sent as it is. */
+  readonly body?: unknown;
+  /** Default: `application/json`. */
+  readonly contentType?: string;
+  /** Default: `application/json`. */
+  readonly accept?: string;
+  /** Its place in the client's rate; a request without a priority does not wait (the Lease, watches, Events). */
+  readonly priority?: Priority;
+  /** Asked just before the request is sent, after it has waited for its turn. False: it is not sent. */
+  readonly mayBeSent?: () => boolean;
+}
+
+export interface KubeWatchRequest {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly accept?: string;
+}
+
+export interface Transport {
+  /**
+   * The answer's body.
+   *
+   * @throws KubeApiError for a status of 400 and above, KubeUnreachableError if there was no answer, KubeNotSentError.
+   */
+  send(request: KubeRequest): Promise<string>;
+  /** Like `send`: the answer's object. */
+  request(request: KubeRequest): Promise<JsonObject>;
+  /**
+   * Like `request`, for a list: passes its items on one by one and returns the list without them, so that only one item
+   * is in memory at a time.
+   *
+   * @throws the same, and whatever `onItem` throws. Some items were passed on by then.
+   */
+  list(request: KubeRequest, onItem: (item: JsonObject) => void): Promise<JsonObject>;
+  /**
+   * Passes on each event until the stream ends or `signal` aborts, and then resolves. `onOpen` is called when the API
+   * server has accepted the watch.
+   *
+   * @throws KubeApiError, KubeUnreachableError, and whatever `onEvent` throws
+   */
+  watch(
+    request: KubeWatchRequest,
+    onEvent: (event: WatchEvent) => void,
+    signal: AbortSignal,
+    onOpen?: () => void,
+  ): Promise<void>;
+  /**
+   * Closes all connections and aborts what is in flight on them: a dead peer is at the other end of all of them. Requests
+   * and watches fail with KubeUnreachableError and may be repeated.
+   */
+  reconnect(): void;
+  close(): void;
+}
+
+/** A request that was sent; one that is sent again counts again. */
+export interface RequestInfo {
+  readonly method: KubeRequest["method"] | "WATCH";
+  /** The HTTP status; undefined if there was no answer. */
+  readonly status: number | undefined;
+  readonly priority: Priority | undefined;
+  /** From sending to the end of the answer; for a watch, to its head. */
+  readonly durationSeconds: number;
+  /** How long it waited for its turn before. */
+  readonly waitedSeconds: number;
+}
+
+/** The API server asked us to wait. */
+export interface ThrottleInfo {
+  /** 429 or 503. */
+  readonly status: number;
+  readonly retryAfterSeconds: number;
+}
+
+export interface TransportOptions {
+  readonly connection: KubeConnection;
+  /** Closed with the transport. */
+  readonly rate: RequestRate;
+  readonly onRequest?: (request: RequestInfo) => void;
+  readonly onThrottled?: (throttle: ThrottleInfo) => void;
+  /** Deadline for a whole answer, for the head of a watch, and for the next part of a list. Default: 30 s. */
+  readonly timeoutMs?: number;
+}
+
+/** After so many retries the caller gets the answer. */
+const MAX_RETRIES = 5;
+/** The API server closes idle connections after 90 s; ours close before, so that no request meets a closing one. */
+const IDLE_TIMEOUT_MS = 60_000;
+/** The kernel notices a dead peer after about 20 s: ten more probes follow, one a second. */
+const TCP_KEEP_ALIVE_MS = 10_000;
+const SERVER_SIDE_APPLY = "application/apply-patch+yaml";
+
+interface Answer {
+  readonly status: number;
+  /** Without the items of a list. */
+  readonly text: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+type OnItem = (item: JsonObject) => void;
+
+export function createTransport(options: TransportOptions): Transport {
+  const { connection, rate, onRequest, onThrottled, timeoutMs = 30_000 } = options;
+  const sender = createSender(connection);
+  // A dead peer is at the other end of all connections, and each would take a whole deadline to be noticed.
+  const deadlines = createDeadlines(timeoutMs, sender.replaceAgent);
+  const closing = new AbortController();
+
+  /** Waits for its turn, sends, and reports. */
+  async function sendInTurn(request: KubeRequest, onItem: OnItem | undefined): Promise<Answer> {
+    const askedAt = performance.now();
+    const release = request.priority === undefined ? undefined : await rate.acquire(request.priority);
+    if (request.mayBeSent?.() === false) {
+      release?.();
+      throw new KubeNotSentError(`${request.method} ${request.path}: it was not sent`);
+    }
+    const waitedSeconds = (performance.now() - askedAt) / 1000;
+    const report = stopwatch({ method: request.method, priority: request.priority, waitedSeconds });
+    let status: number | undefined;
+    try {
+      return await deadlines.run(async (signal, deadline) => {
+        const response = await sender.send(request, signal);
+        status = response.statusCode;
+        return await (onItem === undefined || status >= 400
+          ? readAnswer(response)
+          : readListAnswer(response, onItem, deadline.extend));
+      });
+    } finally {
+      release?.();
+      report(status);
+    }
+  }
+
+  function stopwatch(
+    info: Pick<RequestInfo, "method" | "priority" | "waitedSeconds">,
+  ): (status: number | undefined) => void {
+    const startedAt = performance.now();
+    return (status) => {
+      onRequest?.({ ...info, status, durationSeconds: (performance.now() - startedAt) / 1000 });
+    };
+  }
+
+  async function sendUntilAccepted(request: KubeRequest, onItem?: OnItem): Promise<Answer> {
+    for (let retry = 0; ; retry++) {
+      const answer = await sendInTurn(request, onItem);
+      if (answer.retryAfterMs === undefined || retry === MAX_RETRIES) return answer;
+      onThrottled?.({ status: answer.status, retryAfterSeconds: answer.retryAfterMs / 1000 });
+      // Whoever has a priority waits for the end of the pause in its queue.
+      rate.pauseFor(answer.retryAfterMs);
+      if (request.priority === undefined) {
+        await sleep(answer.retryAfterMs, undefined, { signal: closing.signal });
+      }
+    }
+  }
+
+  async function send(request: KubeRequest, onItem?: OnItem): Promise<string> {
+    const call = callOf(request);
+    const { status, text } = await sendUntilAccepted(request, onItem).catch((error: unknown) => {
+      throw unreachable(call, error);
+    });
+    if (status >= 400) throw apiError(call, status, text, request.body !== undefined);
+    return text;
+  }
+
+  return {
+    send: (request) => send(request),
+
+    async request(request) {
+      return parseObject(callOf(request), await send(request));
+    },
+
+    async list(request, onItem) {
+      const consumer = guardConsumer(onItem);
+      try {
+        return parseObject(callOf(request), await send(request, consumer.call));
+      } catch (error) {
+        consumer.rethrow();
+        throw error;
+      }
+    },
+
+    async watch({ path, query, accept }, onEvent, signal, onOpen) {
+      const call = `WATCH ${path}`;
+      const request: KubeRequest = { method: "GET", path, query, ...(accept !== undefined && { accept }) };
+      const report = stopwatch({ method: "WATCH", priority: undefined, waitedSeconds: 0 });
+      let status: number | undefined;
+      const consumer = guardConsumer(onEvent);
+      try {
+        await deadlines.run(async (aborted, deadline) => {
+          const response = await sender.send(request, aborted);
+          status = response.statusCode;
+          report(status);
+          if (status >= 400) throw apiError(call, status, (await readAnswer(response)).text, false);
+          deadline.lift();
+          onOpen?.();
+          await decodeWatch(response.body, consumer.call);
+        }, signal);
+      } catch (error) {
+        if (status === undefined) report(undefined);
+        consumer.rethrow();
+        if (!signal.aborted) throw unreachable(call, error);
+      }
+    },
+
+    reconnect() {
+      sender.replaceAgent();
+      deadlines.abortAll();
+    },
+
+    close() {
+      closing.abort();
+      rate.close();
+      deadlines.close();
+      sender.close();
+    },
+  };
+}
+
+interface Sender {
+  /** The head of the answer, of whatever status. @throws the system's or undici's error */
+  send(request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData>;
+  /** Later requests go over new connections; those in flight go on. */
+  replaceAgent(): void;
+  close(): void;
+}
+
+/** Sends a request, and again where that helps: after an expired token, or on a connection that was just closed. */
+function createSender(connection: KubeConnection): Sender {
+  const prefix = connection.server.pathname.replace(/\/$/, "");
+  let agent: { readonly access: KubeAccess; readonly dispatcher: Dispatcher } | undefined;
+  let isClosed = false;
+
+  function dispatcherFor(access: KubeAccess): Dispatcher {
+    if (agent !== undefined && hasSameTls(agent.access, access)) return agent.dispatcher;
+    replaceAgent();
+    agent = { access, dispatcher: access.proxied?.() ?? directAgent(access) };
+    return agent.dispatcher;
+  }
+
+  function replaceAgent(): void {
+    // What is in flight on the old connections ends by itself, or is aborted.
+    void agent?.dispatcher.close().catch(() => undefined);
+    agent = undefined;
+  }
+
+  const sendWith = (access: KubeAccess, request: KubeRequest, signal: AbortSignal) => {
+    if (isClosed) throw new Error("the client is closed");
+    const { method, path, query = {}, body, contentType = "application/json" } = request;
+    return dispatcherFor(access).request({
+      origin: connection.server.origin,
+      path: prefix + path + queryString(query),
+      method,
+      headers: {
+        accept: request.accept ?? "application/json",
+        "user-agent": "pullpass",
+        ...(body !== undefined && { "content-type": contentType }),
+        ...access.headers,
+      },
+      body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
+      signal,
+      // The deadlines are ours: a quiet watch may last.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  };
+
+  return {
+    async send(request, signal) {
+      const access = await connection.access();
+      signal.throwIfAborted();
+      const response = await sendWith(access, request, signal).catch((error: unknown) => {
+        if (!isStaleConnection(error) || !isRepeatable(request)) throw error;
+        // What closed one connection closed others: the API server went away, or something between.
+        replaceAgent();
+        return sendWith(access, request, signal);
+      });
+      if (response.statusCode !== 401) return response;
+      await response.body.dump();
+      return sendWith(await connection.renewAccess(), request, signal);
+    },
+    replaceAgent,
+    close() {
+      isClosed = true;
+      replaceAgent();
+    },
+  };
+}
+
+function directAgent({ tls }: KubeAccess): Dispatcher {
+  return new Agent({
+    connect: { ...tls, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS },
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    keepAliveMaxTimeout: IDLE_TIMEOUT_MS,
+    // One dead HTTP/2 connection would carry all requests and watches.
+    allowH2: false,
+  });
+}
+
+function hasSameTls(one: KubeAccess, other: KubeAccess): boolean {
+  return one === other || isDeepStrictEqual(one.tls, other.tls);
+}
+
+/** The server closed a kept connection at the moment it was used. Nothing says whether the request was read. */
+function isStaleConnection(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  if (error.code !== "UND_ERR_SOCKET" && error.code !== "ECONNRESET" && error.code !== "EPIPE") return false;
+  const { socket } = error as { readonly socket?: { readonly bytesRead?: number } };
+  // A new connection that is reset is not stale. undici tells how much it has read over it, and a reset does not.
+  return socket === undefined || (socket.bytesRead ?? 0) > 0;
+}
+
+/**
+ * Whether it does no harm to send it twice. The others are left to their callers, who read what is there and decide again:
+ * a second POST would find the first one's object, a second PUT would conflict with the first.
+ */
+function isRepeatable({ method, contentType }: KubeRequest): boolean {
+  return method === "GET" || (method === "PATCH" && contentType === SERVER_SIDE_APPLY);
+}
+
+function queryString(query: Readonly<Record<string, string>>): string {
+  const text = new URLSearchParams(query).toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+async function readAnswer({ statusCode: status, headers, body }: Dispatcher.ResponseData): Promise<Answer> {
+  const text = await body.text();
+  const header = headers["retry-after"];
+  return {
+    status,
+    text,
+    retryAfterMs: retryAfterMs(status, typeof header === "string" ? header : undefined, Date.now()),
+  };
+}
+
+/** However long the list is, it may go on for as long as something comes. */
+async function readListAnswer(
+  { statusCode: status, body }: Dispatcher.ResponseData,
+  onItem: OnItem,
+  onChunk: () => void,
+): Promise<Answer> {
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      onChunk();
+      yield chunk;
+    }
+  }
+  return { status, text: await decodeList(chunks(), onItem), retryAfterMs: undefined };
+}
+
+/** Its own overload protection says one to some seconds; nobody else may put us to sleep for long. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+/**
+ * Milliseconds to wait before the same request is sent again; undefined if this answer does not ask for that. 429 and
+ * 503 with the header mean that the request was not looked at, whatever its method.
+ *
+ * @param header seconds, or an HTTP date, https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+ */
+export function retryAfterMs(status: number, header: string | undefined, now: number): number | undefined {
+  if ((status !== 429 && status !== 503) || header === undefined) return undefined;
+  const milliseconds = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
+  return Number.isNaN(milliseconds) ? undefined : Math.min(Math.max(milliseconds, 0), MAX_RETRY_AFTER_MS);
+}
+
+/** Tells the errors of a callback from those of the connection. */
+function guardConsumer<T>(callback: (value: T) => void): {
+  readonly call: (value: T) => void;
+  /** Throws what the callback threw, if it did. */
+  readonly rethrow: () => void;
+} {
+  let thrown: { readonly failure: unknown } | undefined;
+  return {
+    call(value) {
+      try {
+        callback(value);
+      } catch (failure) {
+        thrown = { failure };
+        throw failure;
+      }
+    },
+    rethrow() {
+      if (thrown !== undefined) throw thrown.failure;
+    },
+  };
+}
+
+function callOf({ method, path }: KubeRequest): string {
+  return `${method} ${path}`;
+}
+
+/** The parser's error is not passed on: it quotes the text, and the text may be a Secret. */
+function parseObject(call: string, text: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (!isObject(value)) throw new KubeUnreachableError(`${call}: the answer is not a JSON object`);
+  return value;
+}
+
+function unreachable(call: string, error: unknown): Error {
+  if (error instanceof KubeApiError || error instanceof KubeNotSentError) return error;
+  return new KubeUnreachableError(`${call}: ${reasonOf(error)}`, { cause: error });
+}
+
+/** Where a name has several addresses and none answers, the system's error has only a code. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "no answer";
+  if (error.message !== "") return error.message;
+  return "code" in error ? String(error.code) : error.name;
+}

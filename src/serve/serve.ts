@@ -1,0 +1,307 @@
+/**
+ * `pullpass serve`: puts the parts together, runs them until a signal comes, and takes them down in reverse.
+ */
+import type { RequestListener } from "node:http";
+import { performance } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
+import type { Logger } from "pino";
+import { reviewHandler } from "../admission/handler.ts";
+import { measured } from "../admission/measured.ts";
+import type { AdmissionPorts } from "../admission/ports.ts";
+import { indexConfiguration } from "../cli/index-configuration.ts";
+import type { Configuration } from "../config/configuration.ts";
+import type { Environment } from "../config/credentials.ts";
+import { readConfiguration, watchConfiguration } from "../config/read.ts";
+import { messageOf } from "../core/error-message.ts";
+import { MANAGER } from "../core/labels.ts";
+import { adminApp } from "../http/admin-app.ts";
+import { admissionListener } from "../http/app.ts";
+import { startServer, type ListenAddress, type RunningServer, type ServerOptions } from "../http/server.ts";
+import { batchReviews } from "../telemetry/batch.ts";
+import { openLog } from "../telemetry/logger.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import type { CertificateFiles } from "../tls/files.ts";
+import type { ClusterCertificateOptions, SelfManagedOptions, TrustedFiles } from "./cluster-certificates.ts";
+import type { ClusterOptions, ClusterRuntime, ClusterTelemetry } from "./cluster-runtime.ts";
+import { returnMemoryWhenIdle } from "./idle-memory.ts";
+import { localCertificates, swapCertificates, type CertificateSource } from "./serving-certificate.ts";
+import { listenForStop, StoppedError, type StopSignal } from "./stop-signal.ts";
+
+/** Where the serving certificate comes from. Self-managed ones are kept in the cluster. */
+export type CertificateOptions =
+  (CertificateFiles & Partial<Pick<TrustedFiles, "webhookName">>) | "self-signed" | SelfManagedOptions;
+
+export interface ServedCluster extends ClusterOptions {
+  /** Where its `namespace` comes from, for people. */
+  readonly namespaceFrom: string;
+}
+
+export interface ServeOptions {
+  readonly configPaths: readonly string[];
+  readonly environment: Environment;
+  /** Without a cluster every namespace counts as opted in, and nothing is replicated. */
+  readonly cluster: ServedCluster | undefined;
+  readonly tls: CertificateOptions;
+  readonly listen: ListenAddress;
+  readonly adminListen: ListenAddress;
+  /** After SIGTERM the server is no longer ready, but goes on for so long, until every API server knows. */
+  readonly shutdownDelayMs: number;
+}
+
+/** Requests under way at the end of the shut-down delay are given as long as the API server itself waits. */
+const DRAIN_TIMEOUT_MS = 30_000;
+
+/**
+ * Last writes are given 5 s, and giving up the Lease one request of 2.5 s. An API server that hangs keeps nobody waiting
+ * for longer: the Lease then expires after 10 s.
+ */
+const STOP_TIMEOUT_MS = 7_500;
+
+/**
+ * Serves until SIGTERM or SIGINT, which end it at every step. Whatever fails before it serves ends it, too.
+ *
+ * @throws InvalidConfigurationError, UnusableCertificateError, CannotListenError, ClusterRefusedError
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  // Files first, while signals still do what they do by default: one may be a pipe that nobody writes to.
+  const configuration = readConfiguration(options.configPaths);
+  const local = isSelfManaged(options.tls) ? undefined : await localCertificates(options.tls, options.listen);
+  try {
+    await serveUntil(listenForStop(), configuration, local, options);
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+  }
+}
+
+/** Starts from top to bottom; what was started is stopped in reverse, whatever it was that ended it. */
+async function serveUntil(
+  stop: StopSignal,
+  configuration: Configuration,
+  local: CertificateSource | undefined,
+  options: ServeOptions,
+): Promise<void> {
+  await using started = new AsyncDisposableStack();
+  const log = openLog();
+  const { logger } = log;
+  started.defer(() => {
+    logger.info("stopped");
+    log.close();
+  });
+  const metrics = createMetrics();
+  const events = batchReviews([log.logReviews, metrics.observeReviews]);
+  started.defer(() => {
+    events.flush();
+  });
+
+  void stop.received.then((signal) => {
+    logger.info({ signal }, "shutting down");
+  });
+
+  let cluster = STANDALONE;
+  /** What the start waits for. */
+  let waitingFor: string | undefined = "starting";
+  const unreadyReasons = (): readonly string[] => {
+    if (stop.aborted.aborted) return ["shutting down"];
+    return waitingFor === undefined ? cluster.unreadyReasons() : [waitingFor];
+  };
+  const isReplicated = options.cluster !== undefined;
+  if (!isReplicated) warnOfLimitedRegistries(configuration, logger);
+  let registries = indexConfiguration(configuration, isReplicated);
+  const ports: AdmissionPorts = {
+    registries: () => registries,
+    namespace: (name) => cluster.ports.namespace(name),
+    buildSecret: (namespace) => cluster.ports.buildSecret(namespace),
+    serviceAccount: (namespace, name) => cluster.ports.serviceAccount(namespace, name),
+  };
+  const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
+  const handle = measured(reviewHandler(ports), clocks, events.observe);
+
+  // Both ports are ours before anybody in the cluster hears of this replica.
+  const probes = adminApp(unreadyReasons, {
+    contentType: metrics.contentType,
+    render() {
+      events.flush();
+      return metrics.render();
+    },
+  });
+  const adminServer = await stop.unlessStopped(
+    listen("--admin-listen", probes, { listen: options.adminListen }),
+  );
+  started.defer(() => adminServer.close(0));
+  const reviews = admissionListener({ handle, onRejected: rejections(logger, metrics) });
+  const server = await stop.unlessStopped(
+    listen("--listen", reviews, { listen: options.listen, certificate: "later" }),
+  );
+  let drainTimeoutMs = 0;
+  started.defer(() => server.close(drainTimeoutMs));
+  const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
+  logger.info({ ...facts, ...describeCluster(options) }, "starting");
+
+  await waitForCluster(
+    options,
+    (reason) => {
+      waitingFor = reason;
+      logger.warn({ reason }, "waiting for the API server");
+    },
+    stop.aborted,
+  );
+  const connected = await connect(options, { logger, metrics: metrics.forCluster() }, local);
+  cluster = connected;
+  // Another replica goes on writing at once; reviews are answered to the end.
+  started.defer(() =>
+    Promise.race([connected.stop(), setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })]),
+  );
+  waitingFor = undefined;
+  cluster.setConfiguration(configuration);
+  const configurationWatch = watchConfiguration(options.configPaths, {
+    onReload(next) {
+      registries = indexConfiguration(next, isReplicated);
+      cluster.setConfiguration(next);
+      if (!isReplicated) warnOfLimitedRegistries(next, logger);
+      metrics.countReload(true);
+      logger.info(describe(next), "configuration reloaded");
+    },
+    onFailure(error) {
+      metrics.countReload(false);
+      logger.error(
+        { error: error.message },
+        "the configuration has errors; the last good one stays in force",
+      );
+    },
+  });
+  started.defer(() => {
+    configurationWatch.close();
+  });
+
+  const certificates = cluster.certificates ?? local;
+  if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
+  // The first self-managed certificate may be long in coming.
+  const certificate = await stop.unlessStopped(certificates.first);
+  server.setCertificate(certificate);
+  const certificateWatch = swapCertificates(server, certificate, certificates, { logger, metrics });
+  started.defer(() => {
+    certificateWatch.close();
+  });
+  const memory = returnMemoryWhenIdle();
+  started.defer(() => {
+    memory.stop();
+  });
+  logger.info(facts, "listening");
+  void cluster.known.then(() => {
+    logger.info(facts, "ready");
+  });
+
+  const signal = await stop.received;
+  drainTimeoutMs = DRAIN_TIMEOUT_MS;
+  server.startDraining();
+  // A person at a terminal does not wait until the endpoints have changed everywhere.
+  if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
+}
+
+/** Without a cluster, or before it is reached, nothing is known of namespaces and accounts. */
+const STANDALONE: ClusterRuntime = {
+  ports: {
+    namespace: () => ({ isOptedIn: true, labels: "unknown" }),
+    buildSecret: () => undefined,
+    serviceAccount: () => undefined,
+  },
+  certificates: undefined,
+  unreadyReasons: () => [],
+  known: Promise.resolve(),
+  setConfiguration: () => undefined,
+  stop: () => Promise.resolve(),
+};
+
+/** Waits until the API server answers, if there is one to ask. @throws ClusterRefusedError */
+async function waitForCluster(
+  { cluster, tls }: ServeOptions,
+  onWaiting: (reason: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (cluster === undefined) return;
+  const { waitForApiServer } = await import("./wait-for-api-server.ts");
+  const webhookName = tls === "self-signed" ? undefined : tls.webhookName;
+  await waitForApiServer({ ...cluster, leaseName: MANAGER, webhookName, onWaiting, signal });
+}
+
+/** `local` are the certificates that come from elsewhere, if they do. */
+async function connect(
+  { cluster, environment, tls }: ServeOptions,
+  telemetry: ClusterTelemetry,
+  local: CertificateSource | undefined,
+): Promise<ClusterRuntime> {
+  if (cluster === undefined) return STANDALONE;
+  // Loaded only here: without a cluster nothing of it is needed.
+  const { connectCluster } = await import("./cluster-runtime.ts");
+  return connectCluster(cluster, environment, telemetry, clusterCertificateOptions(tls, local));
+}
+
+function isSelfManaged(tls: CertificateOptions): tls is SelfManagedOptions {
+  return typeof tls === "object" && "secretName" in tls;
+}
+
+/** Those about which there is something to be asked of the cluster. */
+function clusterCertificateOptions(
+  tls: CertificateOptions,
+  source: CertificateSource | undefined,
+): ClusterCertificateOptions | undefined {
+  if (isSelfManaged(tls)) return tls;
+  if (source === undefined || tls === "self-signed" || tls.webhookName === undefined) return undefined;
+  return { source, webhookName: tls.webhookName };
+}
+
+function describe(configuration: Configuration): { readonly registries: readonly string[] } {
+  return { registries: configuration.registries.map((registry) => registry.name) };
+}
+
+/** Without a cluster the labels of namespaces are not known, and no registry is given to a namespace that may not have it. */
+function warnOfLimitedRegistries({ registries }: Configuration, logger: Logger): void {
+  const limited = registries.filter(({ namespaces }) => namespaces !== undefined).map(({ name }) => name);
+  if (limited.length === 0) return;
+  logger.warn(
+    { registries: limited },
+    "--standalone injects no registry that is limited to certain namespaces",
+  );
+}
+
+function rejections(logger: Logger, metrics: Metrics): (status: number, error: Error) => void {
+  return (status, error) => {
+    metrics.countRejected(status);
+    if (status >= 500) logger.error({ status, error: error.stack }, "review failed");
+    else logger.warn({ status, reason: error.message }, "not a review");
+  };
+}
+
+function describeCluster({ cluster }: ServeOptions): object {
+  if (cluster === undefined) return { cluster: "none, by --standalone" };
+  const { connection, namespace, namespaceFrom } = cluster;
+  return { apiServer: connection.server.href, namespace, namespaceFrom };
+}
+
+/** What each error of the system means for who started this. */
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; stop the process that listens there, or choose another port",
+  EACCES: "this user may not listen there; choose a port of 1024 or above",
+  EADDRNOTAVAIL: "this machine does not have that address",
+};
+
+export class CannotListenError extends Error {
+  override readonly name = "CannotListenError";
+}
+
+/** @throws CannotListenError */
+async function listen(
+  flag: string,
+  listener: RequestListener,
+  options: ServerOptions,
+): Promise<RunningServer> {
+  try {
+    return await startServer(listener, options);
+  } catch (error) {
+    const { host = "", port } = options.listen;
+    const address = `${host.includes(":") ? `[${host}]` : host}:${port.toString()}`;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const fault = LISTEN_FAULTS[code] ?? messageOf(error);
+    throw new CannotListenError(`cannot listen on ${address} (${flag}): ${fault}`, { cause: error });
+  }
+}

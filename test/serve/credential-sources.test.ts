@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  createCredentialSources,
+  type CredentialSources,
+  type SourceFault,
+} from "../../src/serve/credential-sources.ts";
+import type { JsonObject } from "../../src/core/kubernetes.ts";
+import type { Source } from "../../src/core/replication.ts";
+import { loadConfiguration } from "../../src/config/load.ts";
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+function basicAuthSecret(password: string): JsonObject {
+  return {
+    type: "kubernetes.io/basic-auth",
+    data: { username: base64("made-up"), password: base64(password) },
+  };
+}
+
+let directory: string;
+let keeper: CredentialSources | undefined;
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), "pullpass-sources-"));
+});
+afterEach(() => {
+  keeper?.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** A keeper, the Secrets that it watches, and what it said last. */
+function keep() {
+  const watched = new Map<string, (state: JsonObject | "missing") => void>();
+  const asked = new Map<string, () => void>();
+  const last: { sources: readonly Source[]; faults: readonly SourceFault[] } = { sources: [], faults: [] };
+  keeper = createCredentialSources({
+    environment: { TEAM_PASSWORD: "made-up of the environment" },
+    ownNamespace: "pullpass",
+    watchSecret({ namespace, name }, onChange) {
+      const key = `${namespace}/${name}`;
+      watched.set(key, onChange);
+      return {
+        asked: new Promise((resolve) => asked.set(key, resolve)),
+        close: () => void watched.delete(key),
+      };
+    },
+    onChange(sources, faults) {
+      Object.assign(last, { sources, faults });
+    },
+  });
+  const configure = (text: string): void => {
+    keeper?.setConfiguration(loadConfiguration([{ path: path.join(directory, "pullpass.yaml"), text }]));
+  };
+  const passwords = (): readonly unknown[] =>
+    last.sources.map(({ credentials }) =>
+      typeof credentials === "string" ? credentials : credentials.map(({ password }) => password).join(),
+    );
+  return { configure, passwords, watched, asked, last };
+}
+
+describe("createCredentialSources", () => {
+  it("has the credentials of every kind of source, in configuration order", () => {
+    const { configure, passwords, watched, last } = keep();
+    writeFileSync(path.join(directory, "token"), "made-up token\n");
+    configure(`
+registries:
+  - { name: a, address: a.com, auth: { type: BasicAuth, username: u, passwordFrom: { env: TEAM_PASSWORD } } }
+  - { name: b, address: b.com, auth: { type: Token, tokenFrom: { file: token } } }
+  - { name: c, address: c.com, auth: { type: Secret, name: c } }
+  - { name: d, address: d.com }
+privateRegistries: ["u:made-up@e.com"]
+connections: [{ name: f, kind: registry, schema: { url: f.com }, secret: { name: f } }]
+`);
+    watched.get("pullpass/c")?.(basicAuthSecret("made-up of c"));
+    expect(passwords()).toEqual([
+      "made-up of the environment",
+      "made-up token",
+      "made-up of c",
+      "kept-by-admin",
+      "made-up",
+    ]);
+    expect(last.faults).toEqual([]);
+    expect(last.sources[2]?.secret).toEqual({ namespace: "pullpass", name: "c" });
+  });
+
+  it("follows a Secret as it changes, goes and comes back, and says what is wrong with it", () => {
+    const { configure, passwords, watched, last } = keep();
+    configure("registries: [{ name: a, address: a.com, auth: { type: Secret, name: s, namespace: n } }]");
+    const change = watched.get("n/s");
+    change?.(basicAuthSecret("made-up one"));
+    expect(passwords()).toEqual(["made-up one"]);
+    change?.(basicAuthSecret("made-up two"));
+    expect(passwords()).toEqual(["made-up two"]);
+    change?.("missing");
+    expect(passwords()).toEqual(["unreadable"]);
+    expect(last.faults).toEqual([
+      { registry: "a", message: "Secret n/s does not exist", secret: { namespace: "n", name: "s" } },
+    ]);
+    change?.({ type: "kubernetes.io/tls" });
+    expect(last.faults[0]?.message).toContain("Secret n/s: the type of the Secret is none of ");
+    change?.(basicAuthSecret("made-up three"));
+    expect(passwords()).toEqual(["made-up three"]);
+    expect(last.faults).toEqual([]);
+  });
+
+  it("names no fault before a Secret was asked for, and one if the answer was no", async () => {
+    const { configure, passwords, asked, last } = keep();
+    configure("registries: [{ name: a, address: a.com, auth: { type: Secret, name: s } }]");
+    expect([passwords(), last.faults]).toEqual([["unreadable"], []]);
+    asked.get("pullpass/s")?.();
+    await keeper?.settled();
+    expect(last.faults.map(({ message }) => message)).toEqual(["Secret pullpass/s cannot be read"]);
+  });
+
+  it("watches only what the configuration names", () => {
+    const { configure, watched } = keep();
+    const secret = (name: string): string =>
+      `registries: [{ name: a, address: a.com, auth: { type: Secret, name: ${name} } }]`;
+    configure(secret("one"));
+    const first = watched.get("pullpass/one");
+    configure(secret("one"));
+    expect(watched.get("pullpass/one")).toBe(first);
+    configure(secret("two"));
+    expect([...watched.keys()]).toEqual(["pullpass/two"]);
+  });
+
+  it("reads a file again when it changes, and says so when it is gone", async () => {
+    const { configure, passwords, last } = keep();
+    const file = path.join(directory, "password");
+    writeFileSync(file, "made-up one");
+    configure(
+      "registries: [{ name: a, address: a.com, auth: { type: BasicAuth, username: u, passwordFrom: { file: password } } }]",
+    );
+    expect(passwords()).toEqual(["made-up one"]);
+    writeFileSync(file, "made-up two");
+    await vi.waitFor(() => {
+      expect(passwords()).toEqual(["made-up two"]);
+    });
+    rmSync(file);
+    await vi.waitFor(() => {
+      expect(passwords()).toEqual(["unreadable"]);
+    });
+    expect(last.faults[0]?.message).toContain("ENOENT");
+  });
+});

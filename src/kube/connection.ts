@@ -20,8 +20,8 @@ export interface KubeAccess {
     readonly servername?: string;
   };
   readonly headers: Readonly<Record<string, string>>;
-  /** Connects through the kubeconfig's proxy, where it names one, with these TLS options. */
-  readonly proxied?: () => Dispatcher;
+  /** Makes what connects through the kubeconfig's proxy, where it names one, with these TLS options. */
+  readonly proxied?: () => Promise<Dispatcher>;
 }
 
 export interface KubeConnection {
@@ -133,24 +133,26 @@ async function readAccess(config: KubeConfig): Promise<KubeAccess> {
     typeof value === "string" ? [[name.toLowerCase(), value.trim()] as const] : [],
   );
   const tls = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername };
-  const proxy = await proxyOf(config);
+  const cluster = config.getCurrentCluster();
   return {
     tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
     headers: {
       ...Object.fromEntries(headers),
       ...(typeof auth === "string" && { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }),
     },
-    ...(proxy !== undefined && { proxied: () => proxy }),
+    ...(cluster?.proxyUrl !== undefined && {
+      proxied: () => connectThroughProxy(config, cluster.server),
+    }),
   };
 }
 
-/** client-node makes a new one each time; it opens no connection before it is used. */
-async function proxyOf(config: KubeConfig): Promise<Dispatcher | undefined> {
-  const cluster = config.getCurrentCluster();
-  if (cluster?.proxyUrl === undefined) return undefined;
-  const context = new RequestContext(cluster.server, "GET");
+/** client-node makes a new one each time. */
+async function connectThroughProxy(config: KubeConfig, server: string): Promise<Dispatcher> {
+  const context = new RequestContext(server, "GET");
   await config.applySecurityAuthentication(context);
-  return context.getDispatcher();
+  const dispatcher = context.getDispatcher();
+  if (dispatcher === undefined) throw new KubeconfigError("client-node knows no way through the proxy");
+  return dispatcher;
 }
 
 /** Bound tokens are replaced in place by kubelet, and by exec plugins whenever they like. */

@@ -209,7 +209,9 @@ export function createTransport(options: TransportOptions): Transport {
       const consumer = guardConsumer(onEvent);
       try {
         await deadlines.run(async (aborted, deadline) => {
-          const response = await sender.send(request, aborted);
+          // On a connection of its own: a kept one may be as dead as that of the watch before.
+          using own = sender.openAgent();
+          const response = await sender.send(request, aborted, own);
           status = response.statusCode;
           report(status);
           if (status >= 400) throw apiError(call, status, (await readAnswer(response)).text, false);
@@ -240,7 +242,9 @@ export function createTransport(options: TransportOptions): Transport {
 
 interface Sender {
   /** The head of the answer, of whatever status. @throws the system's or undici's error */
-  send(request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData>;
+  send(request: KubeRequest, signal: AbortSignal, agent?: AgentSlot): Promise<Dispatcher.ResponseData>;
+  /** For requests that share no connection with others. Disposed of when they are over. */
+  openAgent(): AgentSlot;
   /** Later requests go over new connections; those in flight go on. */
   replaceAgent(): void;
   close(): void;
@@ -249,26 +253,19 @@ interface Sender {
 /** Sends a request, and again where that helps: after an expired token, or on a connection that was just closed. */
 function createSender(connection: KubeConnection): Sender {
   const prefix = connection.server.pathname.replace(/\/$/, "");
-  let agent: { readonly access: KubeAccess; readonly dispatcher: Dispatcher } | undefined;
+  const shared = createAgentSlot();
   let isClosed = false;
 
-  function dispatcherFor(access: KubeAccess): Dispatcher {
-    if (agent !== undefined && hasSameTls(agent.access, access)) return agent.dispatcher;
-    replaceAgent();
-    agent = { access, dispatcher: access.proxied?.() ?? directAgent(access) };
-    return agent.dispatcher;
-  }
-
-  function replaceAgent(): void {
-    // What is in flight on the old connections ends by itself, or is aborted.
-    void agent?.dispatcher.close().catch(() => undefined);
-    agent = undefined;
-  }
-
-  const sendWith = (access: KubeAccess, request: KubeRequest, signal: AbortSignal) => {
-    if (isClosed) throw new Error("the client is closed");
+  const sendWith = async (
+    access: KubeAccess,
+    request: KubeRequest,
+    signal: AbortSignal,
+    agent: AgentSlot,
+  ): Promise<Dispatcher.ResponseData> => {
     const { method, path, query = {}, body, contentType = "application/json" } = request;
-    return dispatcherFor(access).request({
+    const dispatcher = await agent.dispatcherFor(access);
+    if (isClosed) throw new Error("the client is closed");
+    return dispatcher.request({
       origin: connection.server.origin,
       path: prefix + path + queryString(query),
       method,
@@ -287,24 +284,51 @@ function createSender(connection: KubeConnection): Sender {
   };
 
   return {
-    async send(request, signal) {
+    async send(request, signal, agent = shared) {
       const access = await connection.access();
       signal.throwIfAborted();
-      const response = await sendWith(access, request, signal).catch((error: unknown) => {
+      const response = await sendWith(access, request, signal, agent).catch((error: unknown) => {
         if (!isStaleConnection(error) || !isRepeatable(request)) throw error;
         // What closed one connection closed others: the API server went away, or something between.
-        replaceAgent();
-        return sendWith(access, request, signal);
+        agent.replace();
+        return sendWith(access, request, signal, agent);
       });
       if (response.statusCode !== 401) return response;
       await response.body.dump();
-      return sendWith(await connection.renewAccess(), request, signal);
+      return sendWith(await connection.renewAccess(), request, signal, agent);
     },
-    replaceAgent,
+    openAgent: createAgentSlot,
+    replaceAgent: shared.replace,
     close() {
       isClosed = true;
-      replaceAgent();
+      shared.replace();
     },
+  };
+}
+
+/** The agent that keeps connections, made when it is first needed, and again when how the server is reached has changed. */
+interface AgentSlot extends Disposable {
+  dispatcherFor(access: KubeAccess): Promise<Dispatcher>;
+  /** Later requests go over new connections; those in flight go on. */
+  readonly replace: () => void;
+}
+
+function createAgentSlot(): AgentSlot {
+  let agent: { readonly access: KubeAccess; readonly dispatcher: Promise<Dispatcher> } | undefined;
+  const replace = (): void => {
+    // What is in flight on the old connections ends by itself, or is aborted.
+    void agent?.dispatcher.then((dispatcher) => dispatcher.close()).catch(() => undefined);
+    agent = undefined;
+  };
+  return {
+    dispatcherFor(access) {
+      if (agent !== undefined && hasSameTls(agent.access, access)) return agent.dispatcher;
+      replace();
+      agent = { access, dispatcher: access.proxied?.() ?? Promise.resolve(directAgent(access)) };
+      return agent.dispatcher;
+    },
+    replace,
+    [Symbol.dispose]: replace,
   };
 }
 

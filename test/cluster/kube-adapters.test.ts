@@ -255,9 +255,9 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       serviceAccounts: ["builder", "default"],
       problems: [],
     };
-    expect(await read("team-a")).toEqual(expected);
+    expect(await read("team-a")).toMatchObject(expected);
     await terminate("team-a");
-    expect(await read("team-a")).toEqual({ ...expected, isTerminating: true });
+    expect(await read("team-a")).toMatchObject({ ...expected, isTerminating: true });
   });
 
   describe("the client of ServiceAccounts", () => {

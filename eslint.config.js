@@ -3,8 +3,8 @@ import tseslint from "typescript-eslint";
 /** Only these folders may load the libraries that cost much or that would tie the core to them. */
 const OWNED_PACKAGES = [
   { name: "express", owner: "http" },
-  // It costs 77 MiB: kube loads it by import(), which this rule does not see, where there is a kubeconfig.
-  { name: "@kubernetes/client-node", owner: "kube/kubeconfig.ts" },
+  { name: "@kubernetes/client-node", owner: "kube" },
+  { name: "undici", owner: "kube" },
   { name: "pino", owner: "telemetry" },
   { name: "prom-client", owner: "telemetry" },
   { name: "@peculiar/x509", owner: "tls" },
@@ -25,6 +25,7 @@ const ARROWS = {
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
   "registry-client": ["core"],
+  serve: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http"],
   cli: [
     "core",
     "config",
@@ -36,6 +37,7 @@ const ARROWS = {
     "kube",
     "http",
     "registry-client",
+    "serve",
   ],
 };
 
@@ -89,5 +91,13 @@ export default tseslint.config(
     },
   },
   ...Object.entries(ARROWS).map(([folder, allowed]) => folderRules(folder, allowed)),
+  {
+    // The models of client-node are classes by name only: its code reads their members, and literals have all of them.
+    files: ["src/kube/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-unsafe-class-instance-assignment": "off",
+      "@typescript-eslint/no-misused-spread": "off",
+    },
+  },
   { files: ["src/main.ts", "test/**/*.ts", "*.ts"], rules: { "no-restricted-syntax": "off" } },
 );

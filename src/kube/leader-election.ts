@@ -66,7 +66,7 @@ export interface LeaderElectionHandlers {
 
 export interface LeaderElection {
   /** False from the renew deadline on, whatever else hangs at that time. */
-  isLeading(): boolean;
+  readonly isLeading: () => boolean;
   /** For writes that are sent only in the term in which they were asked for: they may wait for longer than a term lasts. */
   readonly guard: WriteGuard;
   /** To be called once. */

@@ -246,7 +246,7 @@ interface Sender {
   /** For requests that share no connection with others. Disposed of when they are over. */
   openAgent(): AgentSlot;
   /** Later requests go over new connections; those in flight go on. */
-  replaceAgent(): void;
+  readonly replaceAgent: () => void;
   close(): void;
 }
 

@@ -18,7 +18,7 @@ const LAST_RETRY_MS = 5 * 60_000;
 
 export interface WorkQueue {
   /** A key that waits already stays where it is, but for one that becomes high. One that is being worked on comes again. */
-  add(key: string, priority: Priority): void;
+  readonly add: (key: string, priority: Priority) => void;
   /** Adds the key with low priority after some time, unless it is added before. */
   addLater(key: string, delayMs: number): void;
   /** Whether the key waits, or is being worked on; not while it waits for a retry. */

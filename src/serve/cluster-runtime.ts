@@ -5,15 +5,20 @@ import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { messageOf } from "../core/error-message.ts";
+import type { Namespace } from "../core/kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
-import { BUILD_SECRET_NAME } from "../core/replication.ts";
+import { BUILD_SECRET_NAME, type ExistingCopy } from "../core/replication.ts";
 import type { Versioned } from "../core/store.ts";
-import { createApis } from "../kube/api.ts";
+import { createApis, type ApisFor } from "../kube/api.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createEventRecorder, type EventRecorderOptions } from "../kube/event-recorder.ts";
 import type { Informer, InformerTimings } from "../kube/informer.ts";
-import { createLeaderElection, type LeaderElection } from "../kube/leader-election.ts";
-import { readLease } from "../kube/lease.ts";
+import {
+  createLeaderElection,
+  type LeaderElection,
+  type LeaderElectionHandlers,
+} from "../kube/leader-election.ts";
+import { leaseCollection, readLease } from "../kube/lease.ts";
 import { createRequestRate, type RateLimit } from "../kube/request-rate.ts";
 import { createCopyWriter, digest, readCopy } from "../kube/resources/copies.ts";
 import { readNamespace } from "../kube/resources/namespaces.ts";
@@ -21,11 +26,13 @@ import {
   createServiceAccountCache,
   createServiceAccountClient,
   readServiceAccountMetadata,
+  type ServiceAccountCache,
+  type ServiceAccountMetadata,
 } from "../kube/resources/service-accounts.ts";
-import { createStringPool } from "../kube/string-pool.ts";
+import { createStringPool, type StringPool } from "../kube/string-pool.ts";
 import { createTransport, type Transport } from "../kube/transport.ts";
-import { createReplicator } from "../replicator/controller.ts";
-import type { CopyWriter } from "../replicator/ports.ts";
+import { createReplicator, type Replicator } from "../replicator/controller.ts";
+import type { CopyWriter, ServiceAccountClient, Warn } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import {
@@ -33,8 +40,13 @@ import {
   type ClusterCertificateOptions,
   type ClusterCertificates,
 } from "./cluster-certificates.ts";
-import { createCredentialSources, createFaultReport, describeSecret } from "./credential-sources.ts";
-import { createInformers, type Informers } from "./informers.ts";
+import {
+  createCredentialSources,
+  createFaultReport,
+  describeSecret,
+  type SecretName,
+} from "./credential-sources.ts";
+import { createInformers, type Informers, type ObjectWatch } from "./informers.ts";
 import { trackOptIns, type OptIns } from "./opt-ins.ts";
 
 export interface ClusterOptions {
@@ -81,17 +93,148 @@ export function connectCluster(
   tls?: ClusterCertificateOptions,
 ): ClusterRuntime {
   const { logger, metrics } = telemetry;
+  const { namespace } = options;
   const stack = new AsyncDisposableStack();
-  const transport = stack.adopt(createClusterTransport(options, telemetry), (opened) => {
-    opened.close();
+  const access = accessCluster(options, telemetry);
+  stack.defer(() => {
+    access.transport.close();
+  });
+  const informers = createInformers({
+    transport: access.transport,
+    timings: options.informerTimings,
+    onRestart: metrics.countWatchRestart,
+    logger,
+  });
+  stack.defer(() => {
+    informers.close();
+  });
+  const watchSecret = (secret: SecretName, onChange: Parameters<Informers["watchObject"]>[1]): ObjectWatch =>
+    informers.watchObject(
+      {
+        label: `secret ${describeSecret(secret)}`,
+        path: `/api/v1/namespaces/${secret.namespace}/secrets`,
+        name: secret.name,
+      },
+      onChange,
+    );
+
+  const known = createKnownObjects(informers);
+  const optIns = trackOptIns(known.namespaces);
+  const accountClient = createServiceAccountClient(access.leaderApisFor);
+  const enforcingAccounts = cacheEnforcingAccounts(known, accountClient, logger);
+  stack.defer(() => {
+    enforcingAccounts.close();
+  });
+  const replicator = wireReplicator(options, telemetry, { access, known, optIns, accountClient });
+
+  const faults = createFaultReport(logger, access.recordEvent, {
+    isLeading: access.election.isLeading,
+    isPod: options.pod !== undefined,
+  });
+  let attachedServiceAccounts: readonly string[] = [];
+  const sources = createCredentialSources({
+    environment,
+    ownNamespace: namespace,
+    watchSecret,
+    onChange(next, nextFaults) {
+      faults.report(nextFaults, next);
+      replicator.setDesiredState({ sources: next, attachedServiceAccounts });
+    },
+  });
+  stack.defer(() => {
+    sources.close();
+  });
+  const certificates = clusterCertificates(tls, {
+    apisFor: access.leaderApisFor,
+    namespace,
+    logger,
+    watchSecret,
+    watchObject: informers.watchObject,
+  });
+
+  metrics.observe(() => ({
+    copies: known.copies.store.size,
+    queueDepth: replicator.depth,
+    blockedNamespaces: replicator.blockedNamespaces,
+    isLeading: access.election.isLeading(),
+    unreadableSources: faults.registries(),
+    watchAgesSeconds: informers.agesSeconds(),
+  }));
+  stack.defer(() => access.election.release());
+  // What was started is finished before another replica starts.
+  stack.defer(async () => {
+    await Promise.race([replicator.stop(), sleep(LAST_WRITES_MS, undefined, { ref: false })]);
+  });
+  known.start();
+
+  /** Whoever may write has to know everything: what is not known yet would be created a second time. */
+  async function startElection(): Promise<void> {
+    await Promise.all([known.synced, sources.settled()]);
+    if (stack.disposed) return;
+    lead(access, informers, logger, {
+      onStarted(signal) {
+        certificates?.lead?.(signal);
+        replicator.start();
+        faults.warn();
+      },
+      onStopped() {
+        void replicator.stop();
+      },
+    });
+  }
+  let electionStarted: Promise<void> | undefined;
+
+  return {
+    ports: {
+      // The API server asks only where the label is, and knows it before our watch does.
+      namespace: (name) => optIns.get(name) ?? { isOptedIn: true, labels: "unknown" },
+      buildSecret: (name) => ({
+        exists: known.copies.store.get(name, BUILD_SECRET_NAME) !== undefined,
+        isExpected: optIns.isRecent(name),
+        unreadable: faults.registries(),
+      }),
+      serviceAccount: enforcingAccounts.get,
+    },
+    certificates,
+    known: Promise.all([known.synced, certificates?.trusted]),
+    unreadyReasons: () => [...known.unreadyReasons(), ...(certificates?.unreadyReasons() ?? [])],
+    setConfiguration(configuration) {
+      attachedServiceAccounts = configuration.attachedServiceAccounts;
+      sources.setConfiguration(configuration);
+      electionStarted ??= startElection();
+    },
+    stop: () => stack.disposeAsync(),
+  };
+}
+
+interface ClusterAccess {
+  readonly namespace: string;
+  readonly transport: Transport;
+  readonly election: LeaderElection;
+  /** Their writes are sent only while this replica leads. */
+  readonly leaderApisFor: ApisFor;
+  readonly recordEvent: Warn;
+}
+
+function accessCluster(options: ClusterOptions, { logger, metrics }: ClusterTelemetry): ClusterAccess {
+  const { connection, requestLimit: limit, namespace, identity, pod } = options;
+  const transport = createTransport({
+    connection,
+    // Each namespace of both priorities has a few copies to write.
+    rate: createRequestRate({ ...(limit && { limit }), concurrency: options.concurrency * 4 }),
+    onRequest({ method, status }) {
+      metrics.countRequest(method, status);
+    },
+    onThrottled(throttle) {
+      metrics.countThrottled();
+      logger.warn(throttle, "the API server asks to wait");
+    },
   });
   const apisFor = createApis(transport);
-  const { namespace, identity } = options;
   const election = createLeaderElection({ apisFor, namespace, name: MANAGER, identity });
-  const leaderApisFor = createApis(transport, election.guard);
   const recordEvent = createEventRecorder({
     apisFor,
-    ...(options.pod !== undefined && { pod: options.pod }),
+    ...(pod !== undefined && { pod }),
     log({ secret, ...warning }) {
       logger.warn({ ...warning, ...(secret && { secret: describeSecret(secret) }) }, "replication");
     },
@@ -99,18 +242,27 @@ export function connectCluster(
       logger.warn({ error: messageOf(error) }, "failed to write an event");
     },
   });
+  return {
+    namespace,
+    transport,
+    election,
+    leaderApisFor: createApis(transport, election.guard),
+    recordEvent,
+  };
+}
 
-  const informers = stack.adopt(
-    createInformers({
-      transport,
-      timings: options.informerTimings,
-      onRestart: metrics.countWatchRestart,
-      logger,
-    }),
-    (created) => {
-      created.close();
-    },
-  );
+/** What is known of the whole cluster. */
+interface KnownObjects {
+  readonly namespaces: Informer<Namespace & Versioned>;
+  readonly copies: Informer<ExistingCopy>;
+  readonly accounts: Informer<ServiceAccountMetadata>;
+  readonly pool: StringPool;
+  readonly synced: Promise<unknown>;
+  unreadyReasons(): readonly string[];
+  start(): void;
+}
+
+function createKnownObjects(informers: Informers): KnownObjects {
   const pool = createStringPool();
   const namespaces = informers.create("namespaces", {
     collection: { path: "/api/v1/namespaces", metadataOnly: true },
@@ -126,33 +278,58 @@ export function connectCluster(
     project: readServiceAccountMetadata,
     pool,
   });
-  const main: Readonly<Record<string, Pick<Informer<Versioned>, "isSynced" | "synced" | "start">>> = {
+  const all = { namespaces, copies, "service accounts": accounts };
+  return {
     namespaces,
     copies,
-    "service accounts": accounts,
-  };
-  const synced = Promise.all(Object.values(main).map((informer) => informer.synced));
-
-  const optIns = trackOptIns(namespaces);
-  const accountClient = createServiceAccountClient(leaderApisFor);
-  const enforcingAccounts = stack.adopt(
-    createServiceAccountCache({
-      client: accountClient,
-      onFailure(account, error) {
-        logger.warn({ account, error: messageOf(error) }, "failed to read a ServiceAccount; retrying");
-      },
-    }),
-    (cache) => {
-      cache.close();
+    accounts,
+    pool,
+    synced: Promise.all(Object.values(all).map(({ synced }) => synced)),
+    unreadyReasons: () =>
+      Object.entries(all).flatMap(([label, { isSynced }]) =>
+        isSynced ? [] : [`the ${label} of the cluster are not known yet`],
+      ),
+    start() {
+      for (const informer of Object.values(all)) informer.start();
     },
-  );
+  };
+}
+
+function cacheEnforcingAccounts(
+  { accounts }: KnownObjects,
+  client: ServiceAccountClient,
+  logger: Logger,
+): ServiceAccountCache {
+  const cache = createServiceAccountCache({
+    client,
+    onFailure(account, error) {
+      logger.warn({ account, error: messageOf(error) }, "failed to read a ServiceAccount; retrying");
+    },
+  });
+  accounts.subscribe(cache.update);
+  return cache;
+}
+
+interface ReplicatorParts {
+  readonly access: ClusterAccess;
+  readonly known: KnownObjects;
+  readonly optIns: OptIns;
+  readonly accountClient: ServiceAccountClient;
+}
+
+function wireReplicator(
+  options: ClusterOptions,
+  { logger, metrics }: ClusterTelemetry,
+  { access, known, optIns, accountClient }: ReplicatorParts,
+): Replicator {
+  const { namespaces, copies, accounts, pool } = known;
   const replicator = createReplicator({
     namespaces: namespaces.store.in(""),
     copies: copies.store,
     accounts: accounts.store,
-    writer: forgettingOptIns(createCopyWriter(leaderApisFor, pool), optIns),
+    writer: forgettingOptIns(createCopyWriter(access.leaderApisFor, pool), optIns),
     accountClient,
-    warn: recordEvent,
+    warn: access.recordEvent,
     digest,
     concurrency: options.concurrency,
     random: Math.random,
@@ -169,121 +346,13 @@ export function connectCluster(
   namespaces.subscribe((_, name) => {
     replicator.onNamespaceChange(name);
   });
-  copies.subscribe((name) => {
-    replicator.onCopyChange(name);
+  copies.subscribe((namespace) => {
+    replicator.onCopyChange(namespace);
   });
-  accounts.subscribe((accountNamespace, name, current) => {
-    enforcingAccounts.update(accountNamespace, name, current);
-    replicator.onAccountChange(accountNamespace, name);
+  accounts.subscribe((namespace, name) => {
+    replicator.onAccountChange(namespace, name);
   });
-
-  const faults = createFaultReport(logger, recordEvent, {
-    isLeading: election.isLeading,
-    isPod: options.pod !== undefined,
-  });
-  let attachedServiceAccounts: readonly string[] = [];
-  const sources = stack.adopt(
-    createCredentialSources({
-      environment,
-      ownNamespace: namespace,
-      watchSecret: (secret, onChange) => watchSecret(informers, secret, onChange),
-      onChange(next, nextFaults) {
-        faults.report(nextFaults, next);
-        replicator.setDesiredState({ sources: next, attachedServiceAccounts });
-      },
-    }),
-    (created) => {
-      created.close();
-    },
-  );
-  const certificates = clusterCertificates(tls, {
-    apisFor: leaderApisFor,
-    namespace,
-    logger,
-    watchSecret: (secret, onChange) => watchSecret(informers, secret, onChange),
-    watchObject: informers.watchObject,
-  });
-  metrics.observe(() => ({
-    copies: copies.store.size,
-    queueDepth: replicator.depth,
-    blockedNamespaces: replicator.blockedNamespaces,
-    isLeading: election.isLeading(),
-    unreadableSources: faults.registries(),
-    watchAgesSeconds: informers.agesSeconds(),
-  }));
-  stack.defer(() => election.release());
-  // What was started is finished before another replica starts.
-  stack.defer(async () => {
-    await Promise.race([replicator.stop(), sleep(LAST_WRITES_MS, undefined, { ref: false })]);
-  });
-  for (const informer of Object.values(main)) informer.start();
-
-  /** Whoever may write has to know everything: what is not known yet would be created a second time. */
-  async function startElection(): Promise<void> {
-    await Promise.all([synced, sources.settled()]);
-    if (stack.disposed) return;
-    watchLease(informers, namespace, election);
-    election.start({
-      ...reportedElection(transport, logger),
-      onStarted(signal) {
-        logger.info("leading: this replica writes");
-        certificates?.lead?.(signal);
-        replicator.start();
-        faults.warn();
-      },
-      onStopped() {
-        logger.info("no longer leading");
-        void replicator.stop();
-      },
-    });
-  }
-  let electionStarted: Promise<void> | undefined;
-
-  return {
-    ports: {
-      // The API server asks only where the label is, and knows it before our watch does.
-      namespace: (name) => optIns.get(name) ?? { isOptedIn: true, labels: "unknown" },
-      buildSecret: (name) => ({
-        exists: copies.store.get(name, BUILD_SECRET_NAME) !== undefined,
-        isExpected: optIns.isRecent(name),
-        unreadable: faults.registries(),
-      }),
-      serviceAccount: enforcingAccounts.get,
-    },
-    certificates,
-    known: Promise.all([synced, certificates?.trusted]),
-    unreadyReasons: () => [
-      ...Object.entries(main).flatMap(([label, { isSynced }]) =>
-        isSynced ? [] : [`the ${label} of the cluster are not known yet`],
-      ),
-      ...(certificates?.unreadyReasons() ?? []),
-    ],
-    setConfiguration(configuration) {
-      attachedServiceAccounts = configuration.attachedServiceAccounts;
-      sources.setConfiguration(configuration);
-      electionStarted ??= startElection();
-    },
-    stop: () => stack.disposeAsync(),
-  };
-}
-
-function createClusterTransport(
-  { connection, requestLimit: limit, concurrency }: ClusterOptions,
-  { logger, metrics }: ClusterTelemetry,
-): Transport {
-  // Each namespace of both priorities has a few copies to write.
-  const rate = createRequestRate({ ...(limit && { limit }), concurrency: concurrency * 4 });
-  return createTransport({
-    connection,
-    rate,
-    onRequest({ method, status }) {
-      metrics.countRequest(method, status);
-    },
-    onThrottled(throttle) {
-      metrics.countThrottled();
-      logger.warn(throttle, "the API server asks to wait");
-    },
-  });
+  return replicator;
 }
 
 /** Where somebody else's Secret has its name, the build secret is no longer on its way. */
@@ -298,39 +367,41 @@ function forgettingOptIns(writer: CopyWriter, optIns: OptIns): CopyWriter {
   };
 }
 
-function watchSecret(
-  informers: Informers,
-  { namespace, name }: { readonly namespace: string; readonly name: string },
-  onChange: Parameters<Informers["watchObject"]>[1],
-): ReturnType<Informers["watchObject"]> {
-  const path = `/api/v1/namespaces/${namespace}/secrets`;
-  return informers.watchObject({ label: `secret ${namespace}/${name}`, path, name }, onChange);
-}
-
-function watchLease(informers: Informers, namespace: string, election: LeaderElection): void {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-  informers.watchObject({ label: "lease", path, name: MANAGER }, (state) => {
-    election.observe(state === "missing" ? undefined : readLease(state).holder);
-  });
-}
-
 /** The same fault counts as another one after so long. */
 const NEW_FAULT_MS = 60_000;
 
-/** Says why the Lease cannot be renewed, and opens fresh connections: all of them may be as dead as that one. */
-function reportedElection(
-  transport: Transport,
+/** Takes part in the election, hears by a watch when the Lease changes hands, and says how it goes. */
+function lead(
+  { transport, election, namespace }: ClusterAccess,
+  informers: Informers,
   logger: Logger,
-): { readonly onError: (error: unknown) => void } {
+  { onStarted, onStopped }: Pick<LeaderElectionHandlers, "onStarted" | "onStopped">,
+): void {
   let last: { readonly message: string; readonly time: number } | undefined;
-  return {
+  const { path } = leaseCollection(namespace, MANAGER);
+  informers.watchObject({ label: "lease", path, name: MANAGER }, (state) => {
+    election.observe(state === "missing" ? undefined : readLease(state).holder);
+  });
+  election.start({
+    onStarted(signal) {
+      if (last !== undefined) transport.reconnect();
+      last = undefined;
+      logger.info("leading: this replica writes");
+      onStarted(signal);
+    },
+    onStopped() {
+      logger.info("no longer leading");
+      onStopped();
+    },
     onError(error) {
       const message = messageOf(error);
       const isKnown = last?.message === message && Date.now() - last.time < NEW_FAULT_MS;
       last = { message, time: Date.now() };
+      // It is tried again every few seconds.
       if (isKnown) return;
       logger.warn({ error: message }, "failed to acquire or renew the lease; retrying");
+      // All connections may be as dead as that one, and nobody would say so for a minute.
       transport.reconnect();
     },
-  };
+  });
 }

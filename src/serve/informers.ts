@@ -41,7 +41,10 @@ export interface Informers {
     options: Pick<InformerOptions<T>, "collection" | "project" | "pool">,
   ): Informer<T>;
   /** Calls `onChange` once the object is known, and with every change. */
-  watchObject(object: WatchedObject, onChange: (state: JsonObject | "missing") => void): ObjectWatch;
+  readonly watchObject: (
+    object: WatchedObject,
+    onChange: (state: JsonObject | "missing") => void,
+  ) => ObjectWatch;
   /** Seconds since each informer last heard something; one that never did counts from its creation. */
   agesSeconds(): ReadonlyMap<string, number>;
   close(): void;

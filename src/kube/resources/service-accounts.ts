@@ -76,9 +76,9 @@ function readServiceAccount(account: V1ServiceAccount): ServiceAccount {
 /** Accounts that enforce their list of Secrets, for the webhook. */
 export interface ServiceAccountCache {
   /** Undefined for an account that enforces nothing, and for one that does not exist. */
-  get(namespace: string, name: string): ServiceAccountFacts | undefined;
+  readonly get: (namespace: string, name: string) => ServiceAccountFacts | undefined;
   /** To be called with every change; undefined: the account is gone. */
-  update(namespace: string, name: string, metadata: ServiceAccountMetadata | undefined): void;
+  readonly update: (namespace: string, name: string, metadata: ServiceAccountMetadata | undefined) => void;
   close(): void;
 }
 

@@ -24,7 +24,7 @@ const ARROWS = {
   replicator: ["core"],
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
-  "registry-client": ["core"],
+  registry: ["core"],
   cli: [
     "core",
     "config",
@@ -35,7 +35,7 @@ const ARROWS = {
     "replicator",
     "kube",
     "http",
-    "registry-client",
+    "registry",
   ],
 };
 

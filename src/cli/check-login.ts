@@ -4,8 +4,7 @@ import { readCredentials, UnusableCredentialsError, type Environment } from "../
 import type { Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import type { ImageReference } from "../core/image-reference.ts";
-import { inParallel } from "../registry-client/in-parallel.ts";
-import { checkLogin } from "../registry-client/login.ts";
+import { checkLogin } from "../registry/login.ts";
 import { loginLine, type LoginLine } from "./login-line.ts";
 import { passOver, planLogins, reasonNotToAsk, type LoginStep, type PullRequests } from "./login-plan.ts";
 
@@ -78,4 +77,19 @@ async function takeStep({ name, address }: ConfiguredRegistry, step: LoginStep):
   const { authority } = step.address;
   const report = await checkLogin({ authority, credential: step.credential, images: step.images });
   return loginLine(`${name}: ${step.address.text}`, report);
+}
+
+/** Works on all items, at most `limit` at a time; the results are in the order of the items. */
+export async function inParallel<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  work: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  const waiting = items.entries();
+  const takeTurns = async (): Promise<void> => {
+    for (const [index, item] of waiting) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: limit }, takeTurns));
+  return results;
 }

@@ -1,5 +1,5 @@
 /** What `check --login` says of each registry, in one line. */
-import type { Failure, LoginOutcome, LoginReport, PullOutcome } from "../registry-client/login.ts";
+import type { Failure, LoginOutcome, LoginReport, PullOutcome } from "../registry/login.ts";
 
 const FAILURES: Readonly<Record<Failure["kind"], string>> = {
   refused: "refused",

@@ -1,11 +1,11 @@
 /** What `check --login` says of registries that answer, in plain HTTP on loopback. */
 import { describe, expect, it } from "vitest";
-import { checkLogins, type LoginSources } from "../../src/cli/check-login.ts";
+import { checkLogins, inParallel, type LoginSources } from "../../src/cli/check-login.ts";
 import { planPulls } from "../../src/cli/login-plan.ts";
 import { UnusableCredentialsError } from "../../src/config/credentials.ts";
 import { parseAddress } from "../../src/core/address.ts";
 import { loadText } from "../config/load-text.ts";
-import { startOddServer, type Received, type Reply } from "../registry-client/odd-server.ts";
+import { startOddServer, type Received, type Reply } from "../registry/odd-server.ts";
 
 const AUTHORIZATION = `Basic ${Buffer.from("u:made-up").toString("base64")}`;
 
@@ -110,5 +110,28 @@ describe("credentials in a Secret", () => {
   it("that cannot be read for a fault of ours are not passed over in silence", async () => {
     const readSecretSource = () => Promise.reject(new TypeError("a mistake"));
     await expect(check(text("a.com"), [], { readSecretSource })).rejects.toThrow("a mistake");
+  });
+});
+
+describe("inParallel", () => {
+  it("keeps the order, and works on no more items at once than it may", async () => {
+    let running = 0;
+    let most = 0;
+    const results = await inParallel([5, 1, 4, 2, 3], 2, async (ms) => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      running--;
+      return ms * 10;
+    });
+    expect(results).toEqual([50, 10, 40, 20, 30]);
+    expect(most).toBe(2);
+  });
+
+  it("has nothing to do without items", async () => {
+    expect(await inParallel([], 8, () => Promise.reject(new Error("not called")))).toEqual([]);
+  });
+
+  it("fails with the first of its items that does", async () => {
+    await expect(inParallel([1], 8, () => Promise.reject(new Error("one")))).rejects.toThrow("one");
   });
 });

@@ -1,13 +1,17 @@
-/** Finds out how the API server is reached. */
+/** How a command reaches the API server, and which namespace Pullpass runs in. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Environment } from "../config/credentials.ts";
+import type { KubeClient } from "../kube/client.ts";
 import type { KubeConnection } from "../kube/connection.ts";
+import { createHttpsClient } from "../kube/https-client.ts";
 import { inClusterConnection, NotInClusterError } from "../kube/in-cluster.ts";
 import { kubeconfigConnection, KubeconfigError } from "../kube/kubeconfig.ts";
+import { createRequestRate } from "../kube/request-rate.ts";
+import { UsageError } from "./program-io.ts";
 
 /** Thrown where nothing says how the API server is reached, or what says so cannot be used. */
-export class NoApiServerError extends Error {
+export class NoApiServerError extends UsageError {
   override readonly name = "NoApiServerError";
 }
 
@@ -17,7 +21,7 @@ export class NoApiServerError extends Error {
  * --kubeconfig | KUBERNETES_SERVICE_HOST | KUBECONFIG or ~/.kube/config | the API server is
  * given        |                         |                              | that of the file's current context
  * no           | set: this is a pod      |                              | the one of the pod's cluster
- * no           | no                      | there                        | the one that kubectl takes
+ * no           | no                      | there                        | the one that kubectl uses
  * no           | no                      | no                           | not known
  */
 export async function connect(
@@ -27,10 +31,8 @@ export async function connect(
   try {
     return await find(kubeconfig, environment);
   } catch (error) {
-    if (error instanceof KubeconfigError || error instanceof NotInClusterError) {
-      throw new NoApiServerError(error.message, { cause: error });
-    }
-    throw error;
+    if (!(error instanceof KubeconfigError || error instanceof NotInClusterError)) throw error;
+    throw new NoApiServerError(error.message, { cause: error });
   }
 }
 
@@ -40,6 +42,58 @@ function find(kubeconfig: string | undefined, environment: Environment): Promise
   if (host !== "") return inClusterConnection(environment);
   if (list !== "" || existsSync(path.join(home, ".kube", "config"))) return kubeconfigConnection();
   throw new NoApiServerError(
-    "this is no pod, and there is no kubeconfig: say how the API server is reached with --kubeconfig, or serve without one with --standalone",
+    "this is not a pod, and there is no kubeconfig: say how the API server is reached with --kubeconfig, or serve without one with --standalone",
   );
+}
+
+/** A person or a Job waits for a few objects; the API server has limits of its own. */
+const RATE = { perSecond: 100, burst: 100, concurrency: 8 };
+
+/** Connects for as long as `use` takes. @throws NoApiServerError */
+export async function withClient<T>(
+  kubeconfig: string | undefined,
+  environment: Environment,
+  use: (client: KubeClient, connection: KubeConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(kubeconfig, environment);
+  const client = createHttpsClient({ connection, rate: createRequestRate(RATE) });
+  try {
+    return await use(client, connection);
+  } finally {
+    client.close();
+  }
+}
+
+/** The namespace of Pullpass's Lease, its certificate, and Secrets that are named without a namespace. */
+export interface OwnNamespace {
+  readonly name: string;
+  /** Where the name comes from, for people. */
+  readonly from: string;
+}
+
+/** Where the chart and deploy/install.yaml put Pullpass. */
+const DEFAULT_NAMESPACE = "pullpass";
+
+/*
+ * The first row that holds decides. A kubeconfig's context names the namespace that a person works in, often `default`,
+ * and says nothing about Pullpass.
+ *
+ * --namespace | POD_NAMESPACE | --kubeconfig given, or not a pod | the namespace
+ * given       |               |                                  | that one
+ * no          | set           |                                  | that one
+ * no          | no            | no                               | that of the pod's ServiceAccount
+ * no          | no            | yes                              | pullpass
+ */
+export function ownNamespace(
+  flags: { readonly namespace?: string | undefined; readonly kubeconfig?: string | undefined },
+  environment: Environment,
+  connection: Pick<KubeConnection, "namespace">,
+): OwnNamespace {
+  const { POD_NAMESPACE = "", KUBERNETES_SERVICE_HOST = "" } = environment;
+  if (flags.namespace !== undefined) return { name: flags.namespace, from: "--namespace" };
+  if (POD_NAMESPACE !== "") return { name: POD_NAMESPACE, from: "POD_NAMESPACE" };
+  const isPod = flags.kubeconfig === undefined && KUBERNETES_SERVICE_HOST !== "";
+  if (isPod && connection.namespace !== undefined)
+    return { name: connection.namespace, from: "the pod's ServiceAccount" };
+  return { name: DEFAULT_NAMESPACE, from: "the default, since there is no --namespace" };
 }

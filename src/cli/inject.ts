@@ -1,6 +1,7 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
 import type { Command } from "commander";
 import jsonpatch from "fast-json-patch";
+import { indexConfiguration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
 import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
@@ -23,9 +24,7 @@ import { formatPath, objectsIn, onOneLine, type ManifestObject } from "../manife
 import { repeatedKeys } from "../manifest/parse-document.ts";
 import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
 import { podTemplatesOf, titleOf, type PodTemplate } from "../manifest/pod-templates.ts";
-import { indexConfiguration } from "./index-configuration.ts";
-import { ReportedError, type ProgramIo } from "./program-io.ts";
-import { readManifests } from "./read-input.ts";
+import { readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
 
 export function injectCommand(command: Command, io: ProgramIo): void {
   command
@@ -46,7 +45,7 @@ export function injectCommand(command: Command, io: ProgramIo): void {
         const configuration = readConfiguration(config);
         const index = indexConfiguration(configuration, true);
         const kinds = indexPodTemplateKinds(configuration.podTemplates);
-        const files = await Promise.all(filename.map((name) => readManifests(name, io.readStdin)));
+        const files = await Promise.all(filename.map((name) => readManifests(name, io)));
         const injected = injectFiles(files, index, kinds);
         const [encoding = "utf-8", ...others] = new Set(files.map((file) => file.encoding));
         const output = joinFiles(injected.map((file) => file.text));

@@ -7,7 +7,6 @@ import { MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
 import type { ClusterToJoin } from "./join.ts";
-import { ownNamespace } from "./own-namespace.ts";
 import { UsageError } from "./program-io.ts";
 import type { ServeOptions } from "./serve.ts";
 
@@ -101,7 +100,7 @@ export function serveCommand(command: Command, environment: Environment): Comman
 
 async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ClusterToJoin> {
   // Loaded only here: what is not asked to join a cluster needs nothing of it.
-  const { connect, NoApiServerError } = await import("./connect.ts");
+  const { connect, NoApiServerError, ownNamespace } = await import("./connect.ts");
   try {
     const connection = await connect(flags.kubeconfig, environment);
     const { POD_NAME, POD_UID: uid } = environment;

@@ -1,7 +1,7 @@
 /** The configuration once it is read: registries with the sources of their credentials, not the credentials. */
 import type { Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
-import type { Registry } from "../core/registry.ts";
+import { indexRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
 import type { KeyPath, SourceLocation } from "./diagnostics.ts";
 import type { BuilderEntry, PodTemplateEntry } from "./schema.ts";
 
@@ -35,4 +35,17 @@ export interface Configuration {
   readonly builders: readonly BuilderEntry[];
   readonly attachedServiceAccounts: readonly string[];
   readonly podTemplates: readonly PodTemplateEntry[];
+}
+
+/** Prepares a configuration for lookups. Where nobody writes build secrets, a pod that mounts one would wait for it in vain. */
+export function indexConfiguration(
+  { registries, builders }: Pick<Configuration, "registries" | "builders">,
+  isReplicated: boolean,
+): RegistryIndex {
+  return indexRegistries(isReplicated ? registries : registries.map(withoutBuildSecret), builders);
+}
+
+/** An admin keeps a connection's own Secret: it stays. */
+function withoutBuildSecret(registry: ConfiguredRegistry): ConfiguredRegistry {
+  return registry.buildSource?.kind === "build-secret" ? { ...registry, buildSource: undefined } : registry;
 }

@@ -5,7 +5,7 @@ import { readConfiguration } from "../config/read.ts";
 import { coversOnAnotherPort, splitRepository } from "../core/address.ts";
 import { repositoryName, type ImageReference } from "../core/image-reference.ts";
 import { selectRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
-import { mayHoldPodTemplate, parseManifests, requireReadable } from "../manifest/manifest-file.ts";
+import { mayHoldPodTemplate, parseManifests, requireReadable } from "../manifest/parse-manifests.ts";
 import { indexPodTemplateKinds, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
 import { explainPods, surroundingsIn, type ClusterAccess } from "./explain-pods.ts";
 import { readLines, readManifests, ReportedError, type ProgramIo } from "./program-io.ts";

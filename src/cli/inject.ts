@@ -9,21 +9,27 @@ import type { AddOperation } from "../core/json-patch.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { decidePodTemplate, namespaceLabels } from "../manifest/decide-pod-template.ts";
+import { decidePodTemplate, imageLeftOut, namespaceLabels } from "../manifest/decide-pod-template.ts";
 import { editDocument } from "../manifest/edit-document.ts";
 import { encodeManifests } from "../manifest/encoding.ts";
-import { imageLeftOut } from "../manifest/images-left-out.ts";
-import { joinFiles } from "../manifest/join-files.ts";
 import {
   mayHoldPodTemplate,
   parseManifests,
+  repeatedKeys,
   type ManifestDocument,
   type ManifestFile,
-} from "../manifest/manifest-file.ts";
-import { formatPath, objectsIn, onOneLine, type ManifestObject } from "../manifest/objects.ts";
-import { repeatedKeys } from "../manifest/parse-document.ts";
+} from "../manifest/parse-manifests.ts";
 import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
-import { podTemplatesOf, titleOf, type PodTemplate } from "../manifest/pod-templates.ts";
+import {
+  formatPath,
+  objectsIn,
+  onOneLine,
+  podTemplatesOf,
+  titleOf,
+  type ManifestObject,
+  type PodTemplate,
+} from "../manifest/pod-templates.ts";
+import { joinFiles } from "../manifest/split-documents.ts";
 import { readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
 
 export function injectCommand(command: Command, io: ProgramIo): void {

@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { messageOf } from "../core/error-message.ts";
 import { decodeManifests, type Encoding } from "../manifest/encoding.ts";
-import type { ManifestFile } from "../manifest/manifest-file.ts";
+import type { ManifestFile } from "../manifest/parse-manifests.ts";
 
 /** What a command needs of the process. */
 export interface ProgramIo {

@@ -6,7 +6,7 @@ import {
   UnusableCredentialsError,
   type Environment,
 } from "../config/credentials.ts";
-import { watchFiles, type FileWatch } from "../config/watch.ts";
+import { watchFiles, type FileWatch } from "../config/files.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import type { Source } from "../core/replication.ts";
 import { credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";

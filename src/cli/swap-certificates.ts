@@ -1,6 +1,6 @@
 /** Serves each new certificate as soon as its source has it. */
 import type { Logger } from "pino";
-import type { FileWatch } from "../config/watch.ts";
+import type { FileWatch } from "../config/files.ts";
 import type { RunningServer } from "../http/server.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { LoadedCertificate } from "../tls/files.ts";

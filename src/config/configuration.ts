@@ -13,8 +13,12 @@ export type TextSource =
 
 /** Where the credentials of a registry come from. */
 export type CredentialSource =
-  | { readonly kind: "basic"; readonly username: string; readonly password: TextSource }
-  | { readonly kind: "token"; readonly username: string | undefined; readonly token: TextSource }
+  /** `kind` is the field of `auth` that they are in. Without a user name it is the one that the vendor expects with a token. */
+  | {
+      readonly kind: "password" | "token";
+      readonly username: string | undefined;
+      readonly secret: TextSource;
+    }
   | { readonly kind: "docker-config"; readonly path: string }
   | { readonly kind: "secret"; readonly name: string; readonly namespace: string | undefined };
 
@@ -29,6 +33,16 @@ export interface ConfiguredRegistry extends Registry {
   /** Where one of its fields is, or the entry itself. */
   readonly locate: (field: KeyPath) => SourceLocation;
 }
+
+/** What holds for a registry whose entry does not say otherwise. */
+export const REGISTRY_DEFAULTS = {
+  displayName: undefined,
+  use: ["pull", "build"],
+  namespaces: undefined,
+  source: undefined,
+  hosts: [],
+  buildSource: undefined,
+} as const satisfies Partial<ConfiguredRegistry>;
 
 export interface Configuration {
   readonly registries: readonly ConfiguredRegistry[];

@@ -11,16 +11,10 @@ import {
   type Node,
 } from "yaml";
 import { asArray, isObject } from "../core/kubernetes.ts";
-import type { Diagnostic, KeyPath, SourceLocation } from "./diagnostics.ts";
+import type { Diagnostic, KeyPath, LocatedValue, SourceLocation } from "./diagnostics.ts";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../yaml/parse-yaml.ts";
 import { SourceText } from "../yaml/source-text.ts";
-import { isDnsLabel } from "./schema.ts";
-
-/** A document, or an entry of one of its lists, as plain values, with the locations of its parts. */
-export interface LocatedValue {
-  readonly value: unknown;
-  readonly locate: (path: KeyPath) => SourceLocation;
-}
+import { isDnsLabel } from "./fields.ts";
 
 /** Either documents or what is wrong with the syntax. Documents without content are left out. */
 export interface ParsedFile {

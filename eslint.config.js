@@ -24,7 +24,7 @@ const ARROWS = {
   replicator: ["core"],
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
-  "registry-client": ["core"],
+  registry: ["core"],
   serve: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http"],
   cli: [
     "core",
@@ -36,7 +36,7 @@ const ARROWS = {
     "replicator",
     "kube",
     "http",
-    "registry-client",
+    "registry",
     "serve",
   ],
 };

@@ -1,17 +1,21 @@
-/** `pullpass check --login`: asks each registry whether its credentials work. */
+/** `pullpass check --login`: decides what to ask of which registry, asks, and says what the answer was. */
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
-import type { Address } from "../core/address.ts";
+import { addressCovers, parseAddress, splitRepository, type Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
-import type { ImageReference } from "../core/image-reference.ts";
-import { inParallel } from "../registry-client/in-parallel.ts";
-import { checkLogin } from "../registry-client/login.ts";
-import { loginLine, type LoginLine } from "./login-line.ts";
-import { passOver, planLogins, reasonNotToAsk, type LoginStep, type PullRequests } from "./login-plan.ts";
+import { repositoryName, type ImageReference } from "../core/image-reference.ts";
+import { indexRegistries, selectRegistries, type Registry } from "../core/registry.ts";
+import {
+  checkLogin,
+  type Failure,
+  type LoginOutcome,
+  type LoginReport,
+  type PullOutcome,
+} from "../registry/login.ts";
 
 /**
- * Reads a Secret that a registry's credentials are in, which takes a cluster: those for an address. A namespace that is
- * undefined is the one that Pullpass runs in.
+ * Reads from a Secret in the cluster the credentials for an address. A namespace that is undefined is the one that Pullpass
+ * runs in.
  *
  * @throws UnusableCredentialsError if it is not there or holds nothing for the address; the message is printed.
  */
@@ -24,7 +28,7 @@ export type ReadSecretSource = (
 export interface LoginSources {
   readonly environment: Environment;
   /** Without it, registries whose credentials are in a Secret are not asked. */
-  readonly readSecretSource?: ReadSecretSource;
+  readonly readSecretSource?: ReadSecretSource | undefined;
 }
 
 /** More would not be faster where one name server and one line serve all. */
@@ -45,29 +49,31 @@ export async function checkLogins(
   return inParallel(planned.flat(), MAX_PARALLEL, ({ registry, step }) => takeStep(registry, step));
 }
 
+/*
+ * the credentials are in        | the steps
+ * a file or the environment     | those of planLogins, or a failure if they cannot be read
+ * a Secret, and it can be asked | the same
+ * a Secret, without a cluster   | passed over
+ * a Secret that an admin keeps  | passed over
+ */
 async function planRegistry(
   registry: ConfiguredRegistry,
   images: readonly ImageReference[],
   { environment, readSecretSource }: LoginSources,
 ): Promise<readonly LoginStep[]> {
-  const { source, address } = registry;
-  if (source?.kind === "secret" && readSecretSource !== undefined) {
-    try {
-      const credentials = await readSecretSource(source.name, source.namespace, address);
-      return planLogins(registry, credentials, images);
-    } catch (error) {
-      if (!(error instanceof UnusableCredentialsError)) throw error;
-      return [passOver(error.message, true)];
-    }
-  }
-  const reason = reasonNotToAsk(registry);
-  if (reason !== undefined) return [passOver(reason)];
+  const { source, address, secretName } = registry;
+  if (source === undefined) return [passOver(`an admin keeps Secret ${secretName} in the namespaces`)];
   try {
-    return planLogins(registry, readCredentials(registry, environment), images);
+    if (source.kind !== "secret") return planLogins(registry, readCredentials(registry, environment), images);
+    const { name, namespace } = source;
+    if (readSecretSource !== undefined)
+      return planLogins(registry, await readSecretSource(name, namespace, address), images);
+    const secret = namespace === undefined ? name : `${namespace}/${name}`;
+    return [passOver(`its credentials are in Secret ${secret}`)];
   } catch (error) {
     if (!(error instanceof UnusableCredentialsError)) throw error;
-    // The check itself has printed why.
-    return [passOver("its credentials cannot be read", true)];
+    // The check itself has printed what is wrong with a file or a variable.
+    return [passOver(source.kind === "secret" ? error.message : "its credentials cannot be read", true)];
   }
 }
 
@@ -78,4 +84,175 @@ async function takeStep({ name, address }: ConfiguredRegistry, step: LoginStep):
   const { authority } = step.address;
   const report = await checkLogin({ authority, credential: step.credential, images: step.images });
   return loginLine(`${name}: ${step.address.text}`, report);
+}
+
+/** One host that is asked, or the reason why a registry is not. */
+export type LoginStep =
+  | {
+      readonly kind: "ask";
+      /** The registry's own address, or a concrete one where that has a `*`. */
+      readonly address: Address;
+      readonly credential: AddressedCredential;
+      readonly images: readonly ImageReference[];
+    }
+  | { readonly kind: "pass-over"; readonly reason: string; readonly isFailure: boolean };
+
+/** The images of `--pull`, by the registries whose secrets a pod would get for them. */
+export interface PullRequests {
+  readonly byRegistry: ReadonlyMap<Registry, readonly ImageReference[]>;
+  /** A sentence for each string that is not an image, or is an image that no registry covers. */
+  readonly faults: readonly string[];
+}
+
+export function planPulls(texts: readonly string[], { registries }: Configuration): PullRequests {
+  const index = indexRegistries(registries);
+  const byRegistry = new Map<Registry, ImageReference[]>();
+  const faults: string[] = [];
+  for (const text of new Set(texts)) {
+    const lookup = index.lookUp(text);
+    if (lookup.kind === "invalid") {
+      faults.push(`--pull ${JSON.stringify(text)} is not an image reference: ${lookup.reason}`);
+      continue;
+    }
+    // As in a namespace that may have them all.
+    const selected = selectRegistries(lookup.covering, () => true);
+    if (selected.length === 0) faults.push(`--pull ${text}: no configured registry covers it`);
+    for (const registry of selected) {
+      byRegistry.set(registry, [...(byRegistry.get(registry) ?? []), lookup.reference]);
+    }
+  }
+  return { byRegistry, faults };
+}
+
+/**
+ * The steps for one registry, at least one.
+ *
+ * the registry's address | the credential's address | asked
+ * without *              |                          | the registry's address
+ * with *                 | without *                | the credential's address
+ * with *                 | with *                   | each of `hosts`, and each image's host, that it covers
+ */
+export function planLogins(
+  registry: ConfiguredRegistry,
+  credentials: readonly AddressedCredential[],
+  images: readonly ImageReference[],
+): readonly LoginStep[] {
+  const steps = credentials.flatMap((credential) =>
+    addressesToAsk(registry, credential, images).map((address) => ({
+      kind: "ask" as const,
+      address,
+      credential,
+      images: images.filter((image) => serves(credential, address, image)),
+    })),
+  );
+  if (steps.length === 0) return [passOver("the address has a *, and hosts lists none")];
+  const left = images.filter((image) => !steps.some((step) => step.images.includes(image)));
+  return [
+    ...steps,
+    ...left.map((image) => passOver(`its source has nothing for ${repositoryName(image)}`, true)),
+  ];
+}
+
+function passOver(reason: string, isFailure = false): LoginStep {
+  return { kind: "pass-over", reason, isFailure };
+}
+
+function addressesToAsk(
+  { address, hosts }: ConfiguredRegistry,
+  credential: AddressedCredential,
+  images: readonly ImageReference[],
+): readonly Address[] {
+  if (!address.isWildcard) return [address];
+  if (!credential.address.isWildcard) return [credential.address];
+  const listed = hosts.filter((host) => !host.isWildcard && coversHostOf(credential.address, host));
+  const more = images
+    .filter((image) => covers(credential.address, repositoryName(image)))
+    .map((image) => parseAddress(image.domain));
+  const known = new Set(listed.map((host) => host.authority));
+  const added = more.filter(({ authority }) => !known.has(authority) && known.add(authority));
+  return [...listed, ...added];
+}
+
+function serves(credential: AddressedCredential, asked: Address, image: ImageReference): boolean {
+  return asked.authority === image.domain && covers(credential.address, repositoryName(image));
+}
+
+function covers(address: Address, repository: string): boolean {
+  return addressCovers(address, splitRepository(repository));
+}
+
+/** Paths do not matter: `hosts` of `*.example.com/team-a` are hosts. */
+function coversHostOf(address: Address, host: Address): boolean {
+  return covers({ ...address, path: "" }, `${host.authority}/`);
+}
+
+const FAILURES: Readonly<Record<Failure["kind"], string>> = {
+  refused: "refused",
+  "not-reached": "not reached",
+  "unusable-answer": "no usable answer",
+};
+
+interface LoginLine {
+  readonly text: string;
+  /** Whether credentials that were asked about do not work, or nobody could tell. */
+  readonly isFailure: boolean;
+}
+
+/** `subject` is the registry's name and what was asked: `team-a: registry.example.com/team-a`. */
+function loginLine(subject: string, { login, pulls }: LoginReport): LoginLine {
+  const parts = [
+    formatLogin(login),
+    ...pulls.map(({ image, outcome }) =>
+      formatPull(image.path, image.digest ?? image.tag ?? "latest", outcome),
+    ),
+  ];
+  const isFailure = isFailed(login) || pulls.some(({ outcome }) => isFailed(outcome));
+  return { text: `${subject}: ${parts.join(", ")}`, isFailure };
+}
+
+function formatLogin(login: LoginOutcome): string {
+  switch (login.kind) {
+    case "works":
+      return `login works (${login.flow})`;
+    case "asks-for-none":
+      return "asks for no login";
+    default:
+      return formatFailure(login);
+  }
+}
+
+function formatPull(path: string, version: string, outcome: PullOutcome): string {
+  switch (outcome.kind) {
+    case "allowed":
+      return `may pull ${path}`;
+    case "not-there":
+      return `may pull ${path}, where there is no ${version}`;
+    case "refused":
+      return `may not pull ${path}: ${outcome.reason}`;
+    default:
+      return `cannot tell whether it may pull ${path}: ${formatFailure(outcome)}`;
+  }
+}
+
+function formatFailure({ kind, reason }: Failure): string {
+  return `${FAILURES[kind]}: ${reason}`;
+}
+
+function isFailed({ kind }: LoginOutcome | PullOutcome): boolean {
+  return kind in FAILURES;
+}
+
+/** Works on all items, at most `limit` at a time; the results are in the order of the items. */
+export async function inParallel<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  work: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  const waiting = items.entries();
+  const takeTurns = async (): Promise<void> => {
+    for (const [index, item] of waiting) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: limit }, takeTurns));
+  return results;
 }

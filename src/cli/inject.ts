@@ -1,6 +1,7 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
 import type { Command } from "commander";
 import jsonpatch from "fast-json-patch";
+import { indexConfiguration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
 import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
 import { SKIP_REASONS, type Decision } from "../core/decision.ts";
@@ -8,24 +9,28 @@ import type { AddOperation } from "../core/json-patch.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { decidePodTemplate, namespaceLabels } from "../manifest/decide-pod-template.ts";
+import { decidePodTemplate, imageLeftOut, namespaceLabels } from "../manifest/decide-pod-template.ts";
 import { editDocument } from "../manifest/edit-document.ts";
 import { encodeManifests } from "../manifest/encoding.ts";
-import { imageLeftOut } from "../manifest/images-left-out.ts";
-import { joinFiles } from "../manifest/join-files.ts";
 import {
   mayHoldPodTemplate,
   parseManifests,
+  repeatedKeys,
   type ManifestDocument,
   type ManifestFile,
-} from "../manifest/manifest-file.ts";
-import { formatPath, objectsIn, onOneLine, type ManifestObject } from "../manifest/objects.ts";
-import { repeatedKeys } from "../manifest/parse-document.ts";
+} from "../manifest/parse-manifests.ts";
 import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
-import { podTemplatesOf, titleOf, type PodTemplate } from "../manifest/pod-templates.ts";
-import { indexConfiguration } from "./index-configuration.ts";
-import { ReportedError, type ProgramIo } from "./program-io.ts";
-import { readManifests } from "./read-input.ts";
+import {
+  formatPath,
+  objectsIn,
+  onOneLine,
+  podTemplatesOf,
+  titleOf,
+  type ManifestObject,
+  type PodTemplate,
+} from "../manifest/pod-templates.ts";
+import { joinFiles } from "../manifest/split-documents.ts";
+import { readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
 
 export function injectCommand(command: Command, io: ProgramIo): void {
   command
@@ -46,7 +51,7 @@ export function injectCommand(command: Command, io: ProgramIo): void {
         const configuration = readConfiguration(config);
         const index = indexConfiguration(configuration, true);
         const kinds = indexPodTemplateKinds(configuration.podTemplates);
-        const files = await Promise.all(filename.map((name) => readManifests(name, io.readStdin)));
+        const files = await Promise.all(filename.map((name) => readManifests(name, io)));
         const injected = injectFiles(files, index, kinds);
         const [encoding = "utf-8", ...others] = new Set(files.map((file) => file.encoding));
         const output = joinFiles(injected.map((file) => file.text));

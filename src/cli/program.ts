@@ -1,10 +1,10 @@
 /** The command line: commands, flags and help. */
 import { Command } from "commander";
-import { checkCommand } from "./check-command.ts";
-import { explainCommand } from "./explain-command.ts";
+import { checkCommand } from "./check.ts";
+import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
-import { purgeCommand } from "./purge-command.ts";
+import { purgeCommand } from "./purge.ts";
 import { serveCommand } from "./serve.ts";
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */

@@ -1,165 +1,49 @@
-/** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
-import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
-import type { JsonObject } from "../core/kubernetes.ts";
-import { createApis } from "../kube/api.ts";
-import { isConflict, isNotFound } from "../kube/errors.ts";
-import { listPages, type Collection } from "../kube/list.ts";
-import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/resources/certificates.ts";
-import { isWrittenByUs } from "../kube/resources/copies.ts";
-import { readMetadata } from "../kube/resources/metadata.ts";
-import {
-  createServiceAccountClient,
-  readServiceAccountMetadata,
-} from "../kube/resources/service-accounts.ts";
-import type { Transport } from "../kube/transport.ts";
-import { reconcileAccount } from "../replicator/reconcile-account.ts";
+/** `pullpass purge`: removes what Pullpass wrote to a cluster. */
+import type { Command } from "commander";
+import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
+import { UsageError, type ProgramIo } from "./program-io.ts";
 
-export interface PurgeNames {
-  /** Where Pullpass ran; undefined: wherever its certificates and its Lease are found. */
-  readonly namespace: string | undefined;
-  /** The MutatingWebhookConfiguration. */
-  readonly webhook: string;
-  readonly lease: string;
+interface PurgeFlags {
+  readonly yes?: true;
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly webhookName: string;
 }
 
-/** What was removed, and what was not. */
-export interface Purged {
-  readonly copies: number;
-  readonly accounts: number;
-  /** `namespace/name` of the Secrets that have the label of a copy, but were not written by Pullpass. */
-  readonly left: readonly string[];
-}
-
-/** Something writes again what was removed. */
-export class StillRunningError extends Error {
-  override readonly name = "StillRunningError";
-}
-
-/**
- * What the chart and install.yaml have outside of the namespace, besides the webhook. Helm removes it; nobody does where
- * the namespace was deleted instead, with all that Helm knew in it.
- */
-const LEFT_OUTSIDE: readonly string[] = [
-  ...["pullpass-secrets", "pullpass-service-accounts"].flatMap((name) => [
-    `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
-    `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
-  ]),
-  ...["pullpass", "pullpass-certificate", "pullpass-service-accounts"].flatMap((name) => [
-    `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
-    `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
-  ]),
-];
-
-/** Whoever changes an account between reading and patching it does so once or twice, and not forever. */
-const ATTEMPTS = 10;
-
-/**
- * Removes the webhook first, so that no pod names a Secret that goes; then the copies; then what was added to
- * ServiceAccounts; then the certificates and the lease; and at last, where nothing came back, the rights of Pullpass. What
- * is gone already is no error, so that a purge that broke off can be run again.
- *
- * @throws StillRunningError if copies come back; KubeApiError, KubeUnreachableError
- */
-export async function purge(client: Transport, { namespace, webhook, lease }: PurgeNames): Promise<Purged> {
-  await remove(client, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
-  const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
-  const labelled: Collection = { path: "/api/v1/secrets", query };
-  const copies = (await list(client, labelled, readSecret)).filter((secret) => secret.isWrittenByUs);
-  await removeSecrets(client, copies);
-  const accountCount = await detachAll(client);
-  // Those of cert-manager, too, which leaves them behind.
-  const certificates = { labelSelector: CERTIFICATES_LABEL };
-  const secrets = namespace === undefined ? "/api/v1/secrets" : `/api/v1/namespaces/${namespace}/secrets`;
-  await removeSecrets(client, await list(client, { path: secrets, query: certificates }, readSecret));
-  const places = namespace === undefined ? await namespacesWithLease(client, lease) : [namespace];
-  for (const place of places)
-    await remove(client, `/apis/coordination.k8s.io/v1/namespaces/${place}/leases/${lease}`);
-  const left = await list(client, labelled, readSecret);
-  const copiesLeft = left.filter((secret) => secret.isWrittenByUs).length;
-  if (copiesLeft > 0) {
-    throw new StillRunningError(
-      `${copiesLeft.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
-    );
-  }
-  for (const path of LEFT_OUTSIDE) await remove(client, path);
-  return { copies: copies.length, accounts: accountCount, left: left.map(({ id }) => id) };
-}
-
-interface FoundSecret {
-  /** `namespace/name` */
-  readonly id: string;
-  readonly path: string;
-  readonly uid: string;
-  readonly isWrittenByUs: boolean;
-}
-
-function readSecret(secret: JsonObject): FoundSecret {
-  const { namespace, name, uid } = readMetadata(secret);
-  return {
-    id: `${namespace}/${name}`,
-    path: `/api/v1/namespaces/${namespace}/secrets/${name}`,
-    uid,
-    isWrittenByUs: isWrittenByUs(secret),
-  };
-}
-
-async function removeSecrets(client: Transport, secrets: readonly FoundSecret[]): Promise<void> {
-  await Promise.all(secrets.map(({ path, uid }) => remove(client, path, uid)));
-}
-
-function namespacesWithLease(client: Transport, lease: string): Promise<readonly string[]> {
-  const query = { fieldSelector: `metadata.name=${lease}` };
-  const leases = { path: "/apis/coordination.k8s.io/v1/leases", query };
-  return list(client, leases, (object) => readMetadata(object).namespace);
-}
-
-/** Takes off what Pullpass added, and nothing else. */
-async function detachAll(client: Transport): Promise<number> {
-  const accounts = createServiceAccountClient(createApis(client));
-  const attached = await list(client, { path: "/api/v1/serviceaccounts" }, (object) => {
-    const account = readServiceAccountMetadata(object);
-    const { namespace, name } = readMetadata(object);
-    return account.attached === undefined ? undefined : { namespace, name };
-  });
-  await Promise.all(
-    attached.map(async (account) => {
-      for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-        const { kind } = await reconcileAccount(accounts, account, [], "low");
-        if (kind !== "conflict") return;
+export function purgeCommand(command: Command, io: ProgramIo): Command {
+  return command
+    .description("remove what Pullpass wrote to a cluster, once it is uninstalled")
+    .option("--yes", "without this nothing is removed")
+    .option("--kubeconfig <file>", "how the API server is reached; default: as for serve")
+    .option(
+      "--namespace <name>",
+      "where Pullpass ran; default: wherever its certificates and its Lease are found",
+    )
+    .option("--webhook-name <name>", "the MutatingWebhookConfiguration", "pullpass")
+    .action(async ({ yes, kubeconfig, namespace, webhookName }: PurgeFlags) => {
+      if (yes !== true) {
+        throw new UsageError(
+          "purge removes the webhook, every copy and what was added to ServiceAccounts, in the whole cluster: add --yes",
+        );
       }
-      throw new StillRunningError(
-        `ServiceAccount ${account.namespace}/${account.name} is changed by others again and again`,
+      // Loaded only here: the other commands need no cluster.
+      const { withTransport } = await import("./connect.ts");
+      const { purgeCluster } = await import("./purge-cluster.ts");
+      const names = { namespace, webhook: webhookName, lease: MANAGER };
+      const { copies, accounts, left } = await withTransport(kubeconfig, io.environment, (transport) =>
+        purgeCluster(transport, names),
       );
-    }),
-  );
-  return attached.length;
+      io.writeOut(
+        `removed ${copies.toString()} copies, and took pull secrets off ${accounts.toString()} ServiceAccounts\n`,
+      );
+      if (left.length > 0) io.writeError(describeLeft(left));
+    });
 }
 
-/** What `read` makes of the metadata of each object, without those of which it makes nothing. */
-async function list<T>(
-  client: Transport,
-  collection: Collection,
-  read: (object: JsonObject) => T | undefined,
-): Promise<readonly T[]> {
-  const found: T[] = [];
-  const add = (object: JsonObject): void => {
-    const one = read(object);
-    if (one !== undefined) found.push(one);
-  };
-  await listPages(client, { ...collection, metadataOnly: true }, add, () => undefined);
-  return found;
-}
+const MAX_NAMED = 10;
 
-/** With a uid: that object, and none that has its name by now. */
-async function remove(client: Transport, path: string, uid?: string): Promise<void> {
-  const body = {
-    apiVersion: "v1",
-    kind: "DeleteOptions",
-    ...(uid === undefined ? {} : { preconditions: { uid } }),
-  };
-  try {
-    await client.request({ method: "DELETE", path, body, priority: "low" });
-  } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
-  }
+function describeLeft(left: readonly string[]): string {
+  const names = left.slice(0, MAX_NAMED).join(", ");
+  const more = left.length > MAX_NAMED ? `, and ${(left.length - MAX_NAMED).toString()} more` : "";
+  return `left alone, because Pullpass did not write them, although they have the label ${MANAGED_BY_LABEL}=${MANAGER}: ${names}${more}\n`;
 }

@@ -1,4 +1,4 @@
-/** The flags of `pullpass serve`. */
+/** `pullpass serve`: flags in, and what is to be served out. */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { InvalidArgumentError, Option, type Command } from "commander";
@@ -6,7 +6,6 @@ import type { Environment } from "../config/credentials.ts";
 import { MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
-import { ownNamespace } from "./own-namespace.ts";
 import { UsageError } from "./program-io.ts";
 import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 
@@ -109,31 +108,23 @@ export function serveCommand(command: Command, environment: Environment): Comman
 
 async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ServedCluster> {
   // Loaded only here: without a cluster nothing of it is needed.
-  const { connect, NoApiServerError } = await import("./connect.ts");
-  try {
-    const connection = await connect(flags.kubeconfig, environment);
-    const { POD_NAME, POD_UID: uid } = environment;
-    const { name: namespace, from: namespaceFrom } = ownNamespace(flags, environment, connection);
-    return {
-      connection,
-      namespace,
-      namespaceFrom,
-      identity: `${POD_NAME ?? hostname()}_${randomUUID()}`,
-      pod:
-        POD_NAME === undefined
-          ? undefined
-          : { namespace, name: POD_NAME, ...(uid === undefined ? {} : { uid }) },
-      requestLimit:
-        flags.kubeApiQps === undefined
-          ? undefined
-          : { perSecond: flags.kubeApiQps, burst: flags.kubeApiBurst },
-      concurrency: flags.concurrency,
-      informerTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
-    };
-  } catch (error) {
-    if (error instanceof NoApiServerError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
+  const { connect, ownNamespace } = await import("./connect.ts");
+  const { kubeconfig, kubeApiQps: perSecond, kubeApiBurst: burst, concurrency } = flags;
+  const connection = connect(kubeconfig, environment);
+  const { POD_NAME: podName, POD_UID: uid } = environment;
+  const { name: namespace, from: namespaceFrom } = ownNamespace(flags, environment, connection);
+  const pod =
+    podName === undefined ? undefined : { namespace, name: podName, ...(uid !== undefined && { uid }) };
+  return {
+    connection,
+    namespace,
+    namespaceFrom,
+    identity: `${podName ?? hostname()}_${randomUUID()}`,
+    pod,
+    requestLimit: perSecond === undefined ? undefined : { perSecond, burst },
+    concurrency,
+    informerTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
+  };
 }
 
 /*

@@ -3,9 +3,9 @@ import type { Address } from "../core/address.ts";
 import { decodeUtf8, readCredentialText, type AddressedCredential } from "../core/credential.ts";
 import { selectCredentials } from "../core/select-credentials.ts";
 import { usernameForToken } from "../core/vendor-tokens.ts";
-import type { ConfiguredRegistry, TextSource } from "./configuration.ts";
+import type { ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
 import { formatKeyPath, type KeyPath } from "./diagnostics.ts";
-import { readBytes, UnreadableFileError } from "./read-file.ts";
+import { readBytes, UnreadableFileError } from "./files.ts";
 
 /**
  * Thrown where credentials cannot be used. It names the field that says where they are, and shows neither what they are
@@ -44,14 +44,10 @@ export function readCredentials(
     case undefined:
     case "secret":
       return [];
-    case "basic": {
-      const password = readSource(source.password, ["auth", "passwordFrom"], environment);
-      return [{ address, username: source.username, password }];
-    }
+    case "password":
     case "token": {
-      const token = readSource(source.token, ["auth", "tokenFrom"], environment);
-      const username = source.username ?? usernameForToken(address.host, token);
-      return [{ address, username, password: token }];
+      const password = readSource(source.secret, ["auth", `${source.kind}From`], environment);
+      return [{ address, username: source.username ?? usernameForToken(address.host, password), password }];
     }
     case "docker-config":
       return credentialsIn(source.path, address);
@@ -60,19 +56,14 @@ export function readCredentials(
 
 /** The files that hold credentials, each once: what has to be watched besides the configuration. */
 export function credentialFiles(registries: readonly ConfiguredRegistry[]): readonly string[] {
-  const files = registries.flatMap(({ source }) => {
-    switch (source?.kind) {
-      case "basic":
-        return source.password.kind === "file" ? [source.password.path] : [];
-      case "token":
-        return source.token.kind === "file" ? [source.token.path] : [];
-      case "docker-config":
-        return [source.path];
-      default:
-        return [];
-    }
-  });
-  return [...new Set(files)];
+  return [...new Set(registries.flatMap(({ source }) => fileOf(source) ?? []))];
+}
+
+/** The file that holds the credentials, if one does. */
+export function fileOf(source: CredentialSource | undefined): string | undefined {
+  if (source?.kind === "docker-config") return source.path;
+  if (source?.kind !== "password" && source?.kind !== "token") return undefined;
+  return source.secret.kind === "file" ? source.secret.path : undefined;
 }
 
 /** `from` is the field that names a file or a variable. */

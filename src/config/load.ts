@@ -1,22 +1,33 @@
-/** Reads the configuration from the texts of its files: everything that is wrong with it at once, or all of it. */
+/** Makes a configuration of the content of its files, or reports everything that is wrong with it at once. */
 import path from "node:path";
+import type { z } from "zod";
 import { Sensitive } from "../core/credential.ts";
 import { asArray, isObject } from "../core/kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
-import type { Configuration, ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
-import { formatLocation, inReadingOrder, InvalidConfigurationError, type Diagnostic } from "./diagnostics.ts";
+import {
+  REGISTRY_DEFAULTS,
+  type Configuration,
+  type ConfiguredRegistry,
+  type CredentialSource,
+  type TextSource,
+} from "./configuration.ts";
+import {
+  formatLocation,
+  inReadingOrder,
+  InvalidConfigurationError,
+  schemaDiagnostics,
+  type Diagnostic,
+  type LocatedValue,
+} from "./diagnostics.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
 import {
   documentSchema,
   registrySchema,
   type AuthEntry,
-  type BuilderEntry,
-  type PodTemplateEntry,
   type RegistryEntry,
   type SourceEntry,
 } from "./schema.ts";
-import { schemaDiagnostics } from "./schema-diagnostics.ts";
-import { parseYamlFile, type LocatedValue } from "./yaml-document.ts";
+import { parseYamlFile } from "./yaml-document.ts";
 
 export interface ConfigurationFile {
   /** As given on the command line; errors name it so. */
@@ -30,49 +41,39 @@ export interface ConfigurationFile {
  * @throws InvalidConfigurationError with every error of every file.
  */
 export function loadConfiguration(files: readonly ConfigurationFile[]): Configuration {
-  const parsed = files.map((file) => ({ file, ...parseYamlFile(file.path, file.text) }));
-  const diagnostics: Diagnostic[] = parsed.flatMap((file) => file.diagnostics);
-  const registries: ConfiguredRegistry[] = [];
-  const builders: BuilderEntry[] = [];
-  const attachedServiceAccounts: string[] = [];
-  const podTemplates: PodTemplateEntry[] = [];
-
-  for (const { file, documents } of parsed) {
-    const directory = path.dirname(file.path);
-    for (const document of documents) {
-      const result = documentSchema.safeParse(document.value);
-      if (result.success) {
-        builders.push(...(result.data.builders ?? []));
-        attachedServiceAccounts.push(...(result.data.serviceAccounts?.attach ?? []));
-        podTemplates.push(...(result.data.podTemplates ?? []));
-      } else {
-        diagnostics.push(...schemaDiagnostics(result.error, document));
-      }
-      const results = entriesOf(document, "registries").map((entry) => readRegistry(entry, directory));
-      registries.push(...results.flatMap((result) => result.registry ?? []));
-      diagnostics.push(...results.flatMap((result) => result.diagnostics));
-    }
-  }
-
-  const names = new RegistryNames(registries.map((registry) => registry.name));
-  for (const document of parsed.flatMap((file) => file.documents)) {
-    const results = [
-      ...entriesOf(document, "privateRegistries").map((entry) => readPrivateRegistry(entry, names)),
-      ...entriesOf(document, "connections").map((entry) => readConnection(entry, names)),
-    ];
-    registries.push(...results.flatMap((result) => result.registry ?? []));
-    diagnostics.push(...results.flatMap((result) => result.diagnostics));
-  }
-
-  diagnostics.push(...conflictsAmong(registries));
+  const parsed = files.map((file) => parseYamlFile(file.path, file.text));
+  const documents = parsed.flatMap((file) => file.documents);
+  const settings = documents.map((document) => readSettings(document));
+  const own = documents.flatMap((document) => entriesOf(document, "registries").map(readRegistry));
+  const names = new RegistryNames(own.flatMap(({ registry }) => registry?.name ?? []));
+  const polyaxon = documents.flatMap((document) => [
+    ...entriesOf(document, "privateRegistries").map((entry) => readPrivateRegistry(entry, names)),
+    ...entriesOf(document, "connections").map((entry) => readConnection(entry, names)),
+  ]);
+  const registries = [...own, ...polyaxon].flatMap(({ registry }) => registry ?? []);
+  const results = [...parsed, ...settings, ...own, ...polyaxon];
+  const diagnostics = [...results.flatMap((result) => result.diagnostics), ...conflictsAmong(registries)];
   if (diagnostics.length > 0) {
     const paths = files.map((file) => file.path);
     throw new InvalidConfigurationError(inReadingOrder(diagnostics, paths));
   }
-  return { registries, builders, attachedServiceAccounts, podTemplates };
+  return {
+    registries,
+    builders: settings.flatMap(({ builders = [] }) => builders),
+    attachedServiceAccounts: settings.flatMap(({ serviceAccounts }) => serviceAccounts?.attach ?? []),
+    podTemplates: settings.flatMap(({ podTemplates = [] }) => podTemplates),
+  };
 }
 
-/** The entries of a list. They are read one by one, also in a document that has errors elsewhere: every error comes at once. */
+/** The settings of a document besides its lists of registries. */
+function readSettings(
+  document: LocatedValue,
+): Partial<z.output<typeof documentSchema>> & { readonly diagnostics: readonly Diagnostic[] } {
+  const { data, error } = documentSchema.safeParse(document.value);
+  return { ...data, diagnostics: error === undefined ? [] : schemaDiagnostics(error, document) };
+}
+
+/** The entries of a list. They are read one by one, even in a document with errors elsewhere, to report every error at once. */
 function entriesOf({ value, locate }: LocatedValue, list: string): readonly LocatedValue[] {
   const entries = isObject(value) ? value[list] : undefined;
   return asArray(entries).map((entry, index) => ({
@@ -81,29 +82,24 @@ function entriesOf({ value, locate }: LocatedValue, list: string): readonly Loca
   }));
 }
 
-function readRegistry(entry: LocatedValue, directory: string): RegistryResult {
-  const result = registrySchema.safeParse(entry.value);
-  if (!result.success) return { diagnostics: schemaDiagnostics(result.error, entry) };
-  return { registry: configuredRegistry(result.data, directory, entry.locate), diagnostics: [] };
-}
-
-function configuredRegistry(
-  entry: RegistryEntry,
-  directory: string,
-  locate: ConfiguredRegistry["locate"],
-): ConfiguredRegistry {
+function readRegistry(entry: LocatedValue): RegistryResult {
+  const { data, error } = registrySchema.safeParse(entry.value);
+  if (error !== undefined) return { diagnostics: schemaDiagnostics(error, entry) };
+  const { auth, secretName = `pullpass-${data.name}`, use = ["pull", "build"], hosts = [], ...others } = data;
+  const directory = path.dirname(entry.locate([]).file);
   return {
-    name: entry.name,
-    displayName: entry.displayName,
-    address: entry.address,
-    secretName: entry.secretName ?? `pullpass-${entry.name}`,
-    use: entry.use ?? ["pull", "build"],
-    namespaces: entry.namespaces,
-    source: entry.auth === undefined ? undefined : credentialSource(entry.auth, directory),
-    hosts: entry.hosts ?? [],
-    buildSource: buildSource(entry),
-    list: "registries",
-    locate,
+    registry: {
+      ...REGISTRY_DEFAULTS,
+      ...others,
+      secretName,
+      use,
+      hosts,
+      source: auth === undefined ? undefined : credentialSource(auth, directory),
+      buildSource: buildSource(data),
+      list: "registries",
+      locate: entry.locate,
+    },
+    diagnostics: [],
   };
 }
 
@@ -118,18 +114,14 @@ function buildSource({ auth, use, address, hosts = [] }: RegistryEntry): Configu
 
 function credentialSource(auth: AuthEntry, directory: string): CredentialSource {
   switch (auth.type) {
-    case "BasicAuth":
-      return {
-        kind: "basic",
-        username: auth.username,
-        password: textSource(auth.password, auth.passwordFrom, directory),
-      };
-    case "Token":
-      return {
-        kind: "token",
-        username: auth.username,
-        token: textSource(auth.token, auth.tokenFrom, directory),
-      };
+    case "BasicAuth": {
+      const { username, password, passwordFrom } = auth;
+      return { kind: "password", username, secret: textSource(password, passwordFrom, directory) };
+    }
+    case "Token": {
+      const { username, token, tokenFrom } = auth;
+      return { kind: "token", username, secret: textSource(token, tokenFrom, directory) };
+    }
     case "DockerConfig":
       return { kind: "docker-config", path: path.resolve(directory, auth.file) };
     case "Secret":
@@ -137,7 +129,7 @@ function credentialSource(auth: AuthEntry, directory: string): CredentialSource 
   }
 }
 
-/** The schema holds exactly one of the three. */
+/** The schema ensures that there is exactly one of the three. */
 function textSource(
   inline: string | undefined,
   from: SourceEntry | undefined,

@@ -7,20 +7,19 @@ import { InvalidAddressError, parseAddress, type Address } from "../core/address
 import { normalisePath } from "../core/builds/container-path.ts";
 import { readCredentialText, readUsername, Sensitive } from "../core/credential.ts";
 import { isObject } from "../core/kubernetes.ts";
-import type { ConfiguredRegistry } from "./configuration.ts";
-import type { Diagnostic } from "./diagnostics.ts";
-import { schemaDiagnostics } from "./schema-diagnostics.ts";
+import { parseJson } from "../core/parse-json.ts";
+import { REGISTRY_DEFAULTS, type ConfiguredRegistry } from "./configuration.ts";
+import { schemaDiagnostics, type Diagnostic, type LocatedValue } from "./diagnostics.ts";
 import { connectionSchema, privateRegistrySchema } from "./schema.ts";
-import type { LocatedValue } from "./yaml-document.ts";
 
-/** What comes of one entry of a list of registries. */
+/** The result of reading one entry of a list of registries. */
 export interface RegistryResult {
-  /** Undefined if something is wrong, or if the entry is none of ours. */
+  /** Undefined if something is wrong, or if the entry is not one of ours. */
   readonly registry?: ConfiguredRegistry;
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Makes up names from addresses, each once: entries of Polyaxon's lists have none, or not of our form. */
+/** Makes unique names from addresses, because entries of Polyaxon's lists have none, or none of our form. */
 export class RegistryNames {
   readonly #taken: Set<string>;
 
@@ -84,14 +83,10 @@ function connectionRegistry(
   if (secret === undefined) return {};
   return {
     registry: {
+      ...REGISTRY_DEFAULTS,
       name: names.nameFor(name),
-      displayName: undefined,
       address: schema.url,
       secretName: secret.name,
-      use: ["pull", "build"],
-      namespaces: undefined,
-      source: undefined,
-      hosts: [],
       buildSource:
         secret.mountPath === undefined
           ? undefined
@@ -109,15 +104,12 @@ function privateRegistry(
 ): ConfiguredRegistry {
   const name = names.nameFor(address.text);
   return {
+    ...REGISTRY_DEFAULTS,
     name,
-    displayName: undefined,
     address,
     secretName: `pullpass-${name}`,
-    use: ["pull", "build"],
-    namespaces: undefined,
-    source: { kind: "basic", username, password: { kind: "inline", value: new Sensitive(password) } },
-    hosts: [],
-    // Builders know no *.
+    source: { kind: "password", username, secret: { kind: "inline", value: new Sensitive(password) } },
+    // Builders cannot use a *.
     buildSource: address.isWildcard ? undefined : { kind: "build-secret" },
     list: "privateRegistries",
     locate,
@@ -169,14 +161,6 @@ function parseUri(text: string): RegistryUri | string {
 function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -4,8 +4,7 @@ import { decodeUtf8 } from "../core/credential.ts";
 import type { Configuration } from "./configuration.ts";
 import { loadConfiguration, type ConfigurationFile } from "./load.ts";
 import { InvalidConfigurationError, type Diagnostic } from "./diagnostics.ts";
-import { readBytes, UnreadableFileError } from "./read-file.ts";
-import { watchFiles, type FileWatch } from "./watch.ts";
+import { readBytes, UnreadableFileError, watchFiles, type FileWatch } from "./files.ts";
 
 /** @throws InvalidConfigurationError with everything that is wrong, files that cannot be read included. */
 export function readConfiguration(paths: readonly string[]): Configuration {
@@ -24,10 +23,10 @@ export interface ReloadListener {
  * is compared is what is loaded: a file may change between two readings.
  */
 export function watchConfiguration(paths: readonly string[], listener: ReloadListener): FileWatch {
-  let lastText = getString(readFiles(paths));
+  let lastText = contentOf(readFiles(paths));
   return watchFiles(paths, () => {
     const next = readFiles(paths);
-    const text = getString(next);
+    const text = contentOf(next);
     if (text === lastText) return;
     lastText = text;
     try {
@@ -70,7 +69,7 @@ function readText(file: string): string | Diagnostic {
   }
 }
 
-/** From 1. A line break is no part of any other character in UTF-8. */
+/** From 1. In UTF-8 no other character contains the byte of a line break. */
 function lineOfFirstBadByte(bytes: Uint8Array): number {
   let line = 1;
   for (let start = 0; start < bytes.length; line++) {
@@ -88,6 +87,6 @@ function load({ files, diagnostics }: ReadFiles): Configuration {
 }
 
 /** What the files hold, or why they cannot be read. */
-function getString(read: ReadFiles): string {
+function contentOf(read: ReadFiles): string {
   return JSON.stringify(read);
 }

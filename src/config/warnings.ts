@@ -3,6 +3,7 @@ import type { Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import { isGitLabDeployToken, tokenLifetime } from "../core/vendor-tokens.ts";
 import type { Configuration, ConfiguredRegistry } from "./configuration.ts";
+import { fileOf } from "./credentials.ts";
 import type { Diagnostic, KeyPath } from "./diagnostics.ts";
 
 /** The warnings that take nothing but the configuration. */
@@ -18,14 +19,11 @@ export function findCredentialWarnings(
   const { source } = registry;
   const location = locateField(registry, ["auth"]);
   const warnings = new Set<string>();
-  const isFile =
-    source?.kind === "docker-config" ||
-    (source?.kind === "basic" && source.password.kind === "file") ||
-    (source?.kind === "token" && source.token.kind === "file");
   for (const { address, username, password } of credentials) {
     const expiring = tokenLifetime(address.host, username);
     if (expiring !== undefined) {
-      const renewal = isFile ? "whatever writes the file has to renew it" : "nothing renews this one";
+      const renewal =
+        fileOf(source) !== undefined ? "whatever writes the file has to renew it" : "nothing renews this one";
       warnings.add(
         `a token of ${expiring.vendor} expires ${expiring.lifetime} after it is issued; ${renewal}`,
       );
@@ -47,9 +45,10 @@ function registryWarnings(registry: ConfiguredRegistry): readonly Diagnostic[] {
   for (const { field, text } of credentialTexts(registry)) {
     if (VARIABLE.test(text)) warn(field, VARIABLE_WARNING);
   }
-  const inline = inlineField(registry);
-  if (inline !== undefined && list === "registries") {
-    warn(["auth", inline], `is in this file; ${inline}From keeps it out`);
+  const isInline =
+    (source?.kind === "password" || source?.kind === "token") && source.secret.kind === "inline";
+  if (isInline && list === "registries") {
+    warn(["auth", source.kind], `is in this file; ${source.kind}From keeps it out`);
   }
   const isForBuilds = registry.use.includes("build") && source !== undefined;
   if (address.isWildcard && isForBuilds && registry.hosts.length === 0) {
@@ -77,34 +76,17 @@ const VARIABLE = /\$\{\w+\}|\$\(\w+\)/;
 const VARIABLE_WARNING =
   "contains ${...} or $(...), which is taken literally; passwordFrom and tokenFrom can read an environment variable";
 
-/** The strings of a registry's source that are meant for anything but people. */
+/** What a registry's source has for programs alone, by field. */
 function credentialTexts({
   source,
 }: ConfiguredRegistry): readonly { readonly field: KeyPath; readonly text: string }[] {
-  switch (source?.kind) {
-    case "basic":
-    case "token": {
-      const name = source.kind === "basic" ? "password" : "token";
-      const secret = source.kind === "basic" ? source.password : source.token;
-      const username = { field: ["auth", "username"], text: source.username ?? "" };
-      if (secret.kind === "environment") return [username];
-      return [
-        username,
-        secret.kind === "inline"
-          ? { field: ["auth", name], text: secret.value.reveal() }
-          : { field: ["auth", `${name}From`, "file"], text: secret.path },
-      ];
-    }
-    case "docker-config":
-      return [{ field: ["auth", "file"], text: source.path }];
-    default:
-      return [];
-  }
-}
-
-function inlineField({ source }: ConfiguredRegistry): "password" | "token" | undefined {
-  if (source?.kind === "basic" && source.password.kind === "inline") return "password";
-  return source?.kind === "token" && source.token.kind === "inline" ? "token" : undefined;
+  if (source?.kind === "docker-config") return [{ field: ["auth", "file"], text: source.path }];
+  if (source?.kind !== "password" && source?.kind !== "token") return [];
+  const { kind, username = "", secret } = source;
+  const texts = [{ field: ["auth", "username"], text: username }];
+  if (secret.kind === "inline") texts.push({ field: ["auth", kind], text: secret.value.reveal() });
+  if (secret.kind === "file") texts.push({ field: ["auth", `${kind}From`, "file"], text: secret.path });
+  return texts;
 }
 
 /** Hosts that serve Docker Hub but that no image is written with; kubelet knows none of them as Docker Hub. */

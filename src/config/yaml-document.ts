@@ -5,22 +5,16 @@ import {
   isPair,
   isScalar,
   isSeq,
-  LineCounter,
   visit,
   type Document,
   type ErrorCode,
   type Node,
 } from "yaml";
 import { asArray, isObject } from "../core/kubernetes.ts";
-import type { Diagnostic, KeyPath, SourceLocation } from "./diagnostics.ts";
+import type { Diagnostic, KeyPath, LocatedValue, SourceLocation } from "./diagnostics.ts";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../yaml/parse-yaml.ts";
-import { isDnsLabel } from "./schema.ts";
-
-/** A document, or an entry of one of its lists, as plain values, with the locations of its parts. */
-export interface LocatedValue {
-  readonly value: unknown;
-  readonly locate: (path: KeyPath) => SourceLocation;
-}
+import { SourceText } from "../yaml/source-text.ts";
+import { isDnsLabel } from "./fields.ts";
 
 /** Either documents or what is wrong with the syntax. Documents without content are left out. */
 export interface ParsedFile {
@@ -37,9 +31,9 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
       diagnostics: [{ location, message: "is empty; write `registries: []` if there are none" }],
     };
   }
-  const lineCounter = new LineCounter();
-  const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
-  const parsed = parse(text, lineCounter);
+  const source = new SourceText(text);
+  const lineOf = (offset: number): number => source.lineOf(offset) + 1;
+  const parsed = parse(text);
   if (parsed instanceof NestedTooDeeplyError) {
     const location = { file, line: lineOf(parsed.offset), path: [] };
     return { documents: [], diagnostics: [{ location, message: `YAML: ${parsed.message}` }] };
@@ -74,9 +68,9 @@ export function parseYamlFile(file: string, text: string): ParsedFile {
   return { documents, diagnostics };
 }
 
-function parse(text: string, lineCounter: LineCounter): readonly Document.Parsed[] | NestedTooDeeplyError {
+function parse(text: string): readonly Document.Parsed[] | NestedTooDeeplyError {
   try {
-    return parseYaml(text, lineCounter);
+    return parseYaml(text);
   } catch (error) {
     if (error instanceof NestedTooDeeplyError) return error;
     throw error;

@@ -1,4 +1,4 @@
-/** What a JSON patch adds to a document, in the pieces that a text has places for. */
+/** What a JSON patch adds to a document, in the pieces that its text has places for. */
 import jsonpatch from "fast-json-patch";
 import type { AddOperation } from "../core/json-patch.ts";
 
@@ -7,8 +7,8 @@ export type ManifestPath = readonly (string | number)[];
 
 /** One member to add to a mapping (or to put in the place of an empty one), or elements to add to a list. */
 export type Addition =
-  | { readonly target: "member"; readonly path: ManifestPath; readonly value: unknown }
-  | { readonly target: "elements"; readonly path: ManifestPath; readonly value: readonly unknown[] };
+  | { readonly target: "member"; readonly path: readonly string[]; readonly value: unknown }
+  | { readonly target: "elements"; readonly path: readonly string[]; readonly value: readonly unknown[] };
 
 /**
  * Elements for the same list go in one addition; what is new as a whole takes the value that all operations give it, which is

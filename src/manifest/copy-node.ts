@@ -1,24 +1,16 @@
-/** Copies parts of a document that it names by aliases, with what is added to them. */
-import { isAlias, isMap, isNode, isSeq, Scalar, visit, type Document, type Node, type ScalarTag } from "yaml";
-import type { Addition, ManifestPath } from "./addition.ts";
-import { MERGE_KEY, pairOf } from "./pairs.ts";
+/** Copies parts of a document that aliases name, with what is added to them. */
+import { Document, isAlias, isMap, isNode, isSeq, Scalar, visit, type Node, type ScalarTag } from "yaml";
+import type { Addition } from "./addition.ts";
+import { MERGE_KEY, pairOf } from "./parse-manifests.ts";
 
-/** A copy of what is at a path, wherever an alias or a merge key has it from, with the additions below that path. */
-export function copyOf(
-  document: Document,
-  path: ManifestPath,
-  additions: readonly Addition[],
-): Document | undefined {
-  const original = nodeAt(document, path);
-  if (!isNode(original)) return undefined;
-  const copy = document.clone();
-  copy.contents = withoutAliases(original, document);
-  addTo(copy, additionsBelow(path, additions));
-  return copy;
-}
-
-/** On one line, numbers and all that is not quoted as they were written. */
-export function flowTextOf(copy: Document): string {
+/**
+ * A part of a document on one line, with copies of what its aliases name and with additions below it. Numbers and all that is
+ * not quoted are as they were written.
+ */
+export function flowCopyOf(part: Node, document: Document, additions: readonly Addition[]): string {
+  const copy = new Document();
+  copy.contents = withoutAliases(part, document);
+  addTo(copy, additions);
   visit(copy, {
     Node(_key, node) {
       node.comment = null;
@@ -26,16 +18,10 @@ export function flowTextOf(copy: Document): string {
       if ("spaceBefore" in node) delete node.spaceBefore;
     },
   });
-  copy.comment = null;
-  copy.commentBefore = null;
-  if (copy.directives !== undefined) {
-    copy.directives.docStart = null;
-    copy.directives.docEnd = false;
-  }
-  return getString(copy, { collectionStyle: "flow" }).trim();
+  return format(copy, { collectionStyle: "flow" }).trim();
 }
 
-/** The whole document again from its syntax tree, aliases on the way to an addition as copies. */
+/** The whole document again from its syntax tree, with copies of the aliases on the way to an addition. */
 export function reformatted(document: Document, additions: readonly Addition[]): string {
   const copy = document.clone();
   for (const { path } of additions) {
@@ -45,13 +31,25 @@ export function reformatted(document: Document, additions: readonly Addition[]):
     }
   }
   addTo(copy, additions);
-  return getString(copy);
+  return format(copy);
 }
 
-function additionsBelow(path: ManifestPath, additions: readonly Addition[]): readonly Addition[] {
-  return additions
-    .filter((addition) => path.every((key, depth) => key === addition.path[depth]))
-    .map((addition) => ({ ...addition, path: addition.path.slice(path.length) }));
+/** What a merge key gives a mapping for a key that it does not have itself. */
+export function mergedMember(map: Node, key: string, document: Document): Node | undefined {
+  for (const source of mergeSources(map, document)) {
+    const base = resolved(source, document);
+    const own = isMap(base) ? pairOf(base, key)?.value : undefined;
+    const member = own ?? (isMap(base) ? mergedMember(base, key, document) : undefined);
+    if (isNode(member)) return member;
+  }
+  return undefined;
+}
+
+/** The mappings that a merge key names, the first of which counts; most are aliases. */
+export function mergeSources(map: Node, document: Document): readonly unknown[] {
+  const value = isMap(map) ? pairOf(map, MERGE_KEY)?.value : undefined;
+  const list = resolved(value, document);
+  return isSeq(list) ? list.items : [value];
 }
 
 function addTo(copy: Document, additions: readonly Addition[]): void {
@@ -59,27 +57,6 @@ function addTo(copy: Document, additions: readonly Addition[]): void {
     if (target === "member") copy.setIn(path, copy.createNode(value));
     else for (const element of value) copy.addIn(path, copy.createNode(element));
   }
-}
-
-function nodeAt(document: Document, path: ManifestPath): unknown {
-  return path.reduce<unknown>((node, key) => {
-    const container = resolved(node, document);
-    if (isSeq(container)) return container.items[Number(key)];
-    return isMap(container) ? memberOf(container, key.toString(), document) : undefined;
-  }, document.contents);
-}
-
-/** Its own member, or that of a mapping that is merged into it. */
-function memberOf(map: { readonly items: readonly unknown[] }, key: string, document: Document): unknown {
-  const own = pairOf(map, key);
-  if (own !== undefined) return own.value;
-  const merged = resolved(pairOf(map, MERGE_KEY)?.value, document);
-  for (const source of isSeq(merged) ? merged.items : [merged]) {
-    const base = resolved(source, document);
-    const member = isMap(base) ? memberOf(base, key, document) : undefined;
-    if (member !== undefined) return member;
-  }
-  return undefined;
 }
 
 function resolved(node: unknown, document: Document): unknown {
@@ -99,7 +76,7 @@ function withoutAliases(node: Node, document: Document): Node {
   return copy;
 }
 
-/** What was written without quotes and is no string for the library, which knows fewer octal numbers than kubectl. */
+/** What was written without quotes and is not a string for the library, which knows fewer octal numbers than kubectl. */
 class Unquoted {
   readonly source: string;
 
@@ -117,7 +94,7 @@ const UNQUOTED: ScalarTag = {
   test: /(?!)/,
 };
 
-function getString(copy: Document, options: { readonly collectionStyle?: "flow" } = {}): string {
+function format(copy: Document, options: { readonly collectionStyle?: "flow" } = {}): string {
   copy.setSchema("1.2", { customTags: (tags) => [...tags, UNQUOTED], merge: true });
   visit(copy, {
     Scalar(_key, node) {

@@ -4,22 +4,22 @@ import jsonpatch from "fast-json-patch";
 import type { Document } from "yaml";
 import type { AddOperation } from "../core/json-patch.ts";
 import { isObject } from "../core/kubernetes.ts";
+import { SourceText } from "../yaml/source-text.ts";
 import { additionsFor, type Addition } from "./addition.ts";
 import { reformatted } from "./copy-node.ts";
-import { editsForAdditions } from "./edit-for-addition.ts";
-import { parseDocument } from "./parse-document.ts";
-import { SourceText } from "./source-text.ts";
-import { applyEdits } from "./text-edit.ts";
+import { findEdits } from "./find-edits.ts";
+import { parseDocument } from "./parse-manifests.ts";
+import { applyEdits } from "./write-into-text.ts";
 
 export interface EditedDocument {
   readonly text: string;
-  /** Not a character else was changed, or the whole document was written again, with its comments. */
+  /** Not another character was changed, or the whole document was written again, with its comments. */
   readonly extent: "additions" | "reformatted";
 }
 
 /**
- * Each candidate is read again and held against what the patch makes of the manifest; the first that agrees is taken, and
- * undefined if none does. `yaml` is the parsed text.
+ * The result is parsed and compared with what the patch makes of the manifest. If the additions alone do not give that, the
+ * whole document is written again; undefined if that does not give it either. `yaml` is the parsed text.
  */
 export function editDocument(
   text: string,
@@ -29,17 +29,15 @@ export function editDocument(
 ): EditedDocument | undefined {
   const patched: unknown = jsonpatch.applyPatch(unshared(value), structuredClone(operations)).newDocument;
   const additions = additionsFor(patched, operations);
-  const expected = comparable(patched);
+  const after = comparable(patched);
   const source = new SourceText(text);
-  for (const aliases of ["share", "copy-target", "copy-all"] as const) {
-    const edits = editsForAdditions(source, yaml, additions, aliases);
-    if (edits === undefined) break;
-    const edited = applyEdits(text, edits);
-    if (producesExpected(edited, expected)) return { text: edited, extent: "additions" };
-  }
+  const edits = findEdits({ source, document: yaml, additions, after });
+  const edited = edits === undefined ? undefined : applyEdits(text, edits);
+  if (edited !== undefined && producesExpected(edited, after)) return { text: edited, extent: "additions" };
   const whole = rewrite(text, source.lineBreakNear(0), yaml, additions);
-  if (whole === undefined || !producesExpected(whole, expected)) return undefined;
-  return { text: whole, extent: "reformatted" };
+  return whole !== undefined && producesExpected(whole, after)
+    ? { text: whole, extent: "reformatted" }
+    : undefined;
 }
 
 function producesExpected(text: string, expected: unknown): boolean {
@@ -52,7 +50,7 @@ function unshared(value: unknown): unknown {
   return mapLeaves(value, (leaf) => leaf);
 }
 
-/** The patch is in numbers, what is parsed in bigints where they are whole. */
+/** The patch has numbers; the parser gives bigints for whole ones. */
 function comparable(value: unknown): unknown {
   return mapLeaves(value, (leaf) => (Number.isInteger(leaf) ? BigInt(leaf as number) : leaf));
 }

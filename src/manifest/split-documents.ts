@@ -1,7 +1,8 @@
 /**
- * Divides the text of a file into its documents, as kubectl does before it parses any of them: what is wrong with one does not
- * reach the next, and what is not changed comes out as it went in.
+ * Divides the text of a file into its documents, as kubectl does before it parses any of them, and joins files again: a mistake
+ * in one document does not affect the next, and what is not changed comes out as it went in.
  */
+import { parseJson } from "../core/parse-json.ts";
 
 /** `---` or `...` alone at the start of a line: neither can be there inside a document, not even in quotes. */
 const MARKER = /(?<![^\r\n\ufeff])(?:---|\.\.\.)(?![^ \t\r\n])/g;
@@ -44,7 +45,7 @@ function splitJsonValues(part: string): readonly string[] {
   while (open !== undefined) {
     const end = endOfJson(part, open);
     const gap = /^\s*(?=\{)/.exec(part.slice(end))?.[0].length;
-    if (gap === undefined || !isJson(part.slice(open, end))) break;
+    if (gap === undefined || parseJson(part.slice(open, end)) === undefined) break;
     open = end + gap;
     values.push(part.slice(start, open));
     start = open;
@@ -75,11 +76,22 @@ function endOfString(text: string, open: number): number {
   return text.length;
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+/** Documents stay apart, JSON values that had nothing between them too, and nothing else changes. */
+export function joinFiles(texts: readonly string[]): string {
+  const files = texts.filter((text) => text !== "");
+  if (files.length === 1) return files.join("");
+  return files.flatMap(splitDocuments).reduce((joined, part) => {
+    if (joined === "") return part;
+    const lineBreak = joined.endsWith("\n") ? "" : "\n";
+    // A byte order mark belongs only where a stream begins.
+    const next = part.replace(/^\ufeff/, "");
+    return joined + lineBreak + separatorBetween(joined + lineBreak, next) + next;
+  }, "");
+}
+
+/** Directives (`%YAML 1.2`) follow only the end of a document. */
+function separatorBetween(before: string, next: string): string {
+  const lastLine = before.slice(before.lastIndexOf("\n", before.length - 2));
+  if (next.startsWith("---") || /\n\.\.\.[^\n]*\n$/.test(lastLine)) return "";
+  return next.startsWith("%") ? "...\n" : "---\n";
 }

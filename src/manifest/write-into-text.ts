@@ -3,7 +3,6 @@
  * stay as they are, because nothing is written again that was there before.
  */
 import {
-  isAlias,
   isMap,
   isNode,
   isScalar,
@@ -14,21 +13,39 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from "yaml";
-import type { SourceText } from "./source-text.ts";
-import type { TextEdit } from "./text-edit.ts";
+import type { SourceText } from "../yaml/source-text.ts";
 
-/** A value of ours, or the text of a copy of what is elsewhere in the document. */
+/** A string to put in the place of another, or between two characters. */
+export interface TextEdit {
+  readonly start: number;
+  /** Equal to `start` where nothing is taken out. */
+  readonly end: number;
+  readonly text: string;
+}
+
+/** Edits do not overlap. At one place the later goes first: what is added to a part ends before what is added to the whole. */
+export function applyEdits(text: string, edits: readonly TextEdit[]): string {
+  const pieces: string[] = [];
+  let position = 0;
+  for (const { start, end, text: inserted } of edits.toReversed().toSorted((a, b) => a.start - b.start)) {
+    pieces.push(text.slice(position, start), inserted);
+    position = end;
+  }
+  return [...pieces, text.slice(position)].join("");
+}
+
+/** A value of ours, or a copy of what is elsewhere in the document, on one line. */
 export type Content = { readonly value: unknown } | { readonly flow: string };
 
 /** Not of a block, which has a header and an indentation of its own. */
 export function replaceScalar(
   source: SourceText,
   { key, value: node }: Pair,
-  content: Content,
+  value: unknown,
 ): TextEdit | undefined {
   const isBlock = isScalar(node) && (node.type === Scalar.BLOCK_FOLDED || node.type === Scalar.BLOCK_LITERAL);
-  if (isBlock || !(isScalar(node) || isAlias(node)) || !node.range) return undefined;
-  const text = flowText(content);
+  if (isBlock || !isScalar(node) || !node.range) return undefined;
+  const text = JSON.stringify(value);
   const [start, end] = node.range;
   if (start < end) return { start, end, text };
   // What is there may be a comment; the value goes before it.
@@ -36,21 +53,24 @@ export function replaceScalar(
   return { start: colon + 1, end: colon + 1, text: ` ${text}` };
 }
 
+/** `around` are the mappings that the member is in, the innermost last. */
 export function addMember(
   source: SourceText,
-  { map, around, key }: { readonly map: YAMLMap; readonly around: readonly YAMLMap[]; readonly key: string },
+  around: readonly YAMLMap[],
+  key: string,
   content: Content,
 ): TextEdit | undefined {
+  const map = around.at(-1);
+  if (map === undefined) return undefined;
   if (map.flow === true) {
     const last = map.items.at(-1);
+    const [start, end] = [startOf(last?.key), endOf(last?.value ?? last?.key)];
     return addToFlow(
       source,
       map,
-      startOf(last?.key),
-      endOf(last?.value ?? last?.key),
-      (separator, indent) => {
-        return `${JSON.stringify(key)}:${separator}${flowText(content, indent)}`;
-      },
+      start,
+      end,
+      (separator, indent) => `${JSON.stringify(key)}:${separator}${flowText(content, indent)}`,
     );
   }
   const start = startOf(map);
@@ -110,7 +130,7 @@ function insertLines(source: SourceText, offset: number, indent: number, block: 
   return { start, end: start, text: isAfterOpenLine ? newline + lines : lines + newline };
 }
 
-/** Undefined if all stands on one line. */
+/** Undefined if everything is on one line. */
 type FlowIndent = { readonly outer: string; readonly unit: string; readonly newline: string } | undefined;
 
 /** After the last element, or between the brackets, in the manner of the last element: on a line of its own, or not. */

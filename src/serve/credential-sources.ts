@@ -7,7 +7,7 @@ import {
   UnusableCredentialsError,
   type Environment,
 } from "../config/credentials.ts";
-import { watchFiles, type FileWatch } from "../config/watch.ts";
+import { watchFiles, type FileWatch } from "../config/files.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ObjectWatch } from "./informers.ts";

@@ -1,6 +1,6 @@
 /** Where the serving certificate comes from: files, or one that was made on the spot. */
 import { hostname } from "node:os";
-import { watchFiles, type FileWatch } from "../config/watch.ts";
+import { watchFiles, type FileWatch } from "../config/files.ts";
 import type { Logger } from "pino";
 import type { ListenAddress, RunningServer } from "../http/server.ts";
 import type { Metrics } from "../telemetry/metrics.ts";

@@ -6,7 +6,6 @@ import {
   type CST,
   type Document,
   type DocumentOptions,
-  type LineCounter,
   type ParseOptions,
   type SchemaOptions,
 } from "yaml";
@@ -30,19 +29,17 @@ export class NestedTooDeeplyError extends Error {
 }
 
 /**
- * All documents of a text; what is wrong with the syntax is in their `errors`.
+ * All documents of a text, with their syntax errors in `errors`.
  *
  * @throws NestedTooDeeplyError
  */
 export function parseYaml(
   text: string,
-  lineCounter: LineCounter,
   options: ParseOptions & DocumentOptions & SchemaOptions = {},
   lexer = new Lexer(),
 ): readonly Document.Parsed[] {
   const composer = new Composer({ merge: true, logLevel: "error", ...options });
-  lineCounter.addNewLine(0);
-  return [...composer.compose(shallow(parse(new Parser(lineCounter.addNewLine), lexer.lex(text))))];
+  return [...composer.compose(shallow(parse(new Parser(), lexer.lex(text))))];
 }
 
 function* parse(parser: Parser, lexemes: Iterable<string>): Iterable<CST.Token> {
@@ -50,7 +47,7 @@ function* parse(parser: Parser, lexemes: Iterable<string>): Iterable<CST.Token> 
   yield* parser.end();
 }
 
-/** A token is a whole document, or what stands between two. */
+/** A token is a whole document, or what is between two. */
 function* shallow(tokens: Iterable<CST.Token>): Iterable<CST.Token> {
   for (const token of tokens) {
     checkDepth(token);

@@ -1,11 +1,20 @@
 /** What `check --login` says of registries that answer, in plain HTTP on loopback. */
 import { describe, expect, it } from "vitest";
-import { checkLogins, type LoginSources } from "../../src/cli/check-login.ts";
-import { planPulls } from "../../src/cli/login-plan.ts";
+import {
+  checkLogins,
+  inParallel,
+  planLogins,
+  planPulls,
+  type LoginSources,
+  type LoginStep,
+} from "../../src/cli/check-login.ts";
+import type { ConfiguredRegistry } from "../../src/config/configuration.ts";
 import { UnusableCredentialsError } from "../../src/config/credentials.ts";
 import { parseAddress } from "../../src/core/address.ts";
+import { parseImageReference } from "../../src/core/image-reference.ts";
 import { loadText } from "../config/load-text.ts";
-import { startOddServer, type Received, type Reply } from "../registry-client/odd-server.ts";
+import { makeRegistry } from "../core/make-registry.ts";
+import { startOddServer, type Received, type Reply } from "../registry/odd-server.ts";
 
 const AUTHORIZATION = `Basic ${Buffer.from("u:made-up").toString("base64")}`;
 
@@ -63,7 +72,7 @@ describe("each registry has a line, in the order of the configuration", () => {
     );
     expect(await line(images[2])).toBe(`fine ${subject}, may pull team-a/none, where there is no v1`);
     expect(await line(images[3])).toBe(
-      `failed ${subject}, may perhaps pull team-a/odd: no usable answer: ${host} answers 500 Internal Server Error`,
+      `failed ${subject}, cannot tell whether it may pull team-a/odd: no usable answer: ${host} answers 500 Internal Server Error`,
     );
     expect((await check(configuration, images.slice(0, 2)))[0]).toBe(
       `failed ${subject}, may pull team-a/app, may not pull team-a/secret: 403 Forbidden from ${host}`,
@@ -110,5 +119,118 @@ describe("credentials in a Secret", () => {
   it("that cannot be read for a fault of ours are not passed over in silence", async () => {
     const readSecretSource = () => Promise.reject(new TypeError("a mistake"));
     await expect(check(text("a.com"), [], { readSecretSource })).rejects.toThrow("a mistake");
+  });
+});
+
+function registryAt(address: string, hosts: readonly string[] = []): ConfiguredRegistry {
+  return {
+    ...makeRegistry("a", address),
+    displayName: undefined,
+    source: undefined,
+    hosts: hosts.map(parseAddress),
+    buildSource: undefined,
+    list: "registries",
+    locate: (path) => ({ file: "test.yaml", path: ["registries", 0, ...path], line: 1 }),
+  };
+}
+
+/** `host <- images`, or the reason. */
+function words(step: LoginStep): string {
+  if (step.kind === "pass-over") return step.reason;
+  return [step.address.text, ...step.images.map(({ domain, path }) => `${domain}/${path}`)].join(" ");
+}
+
+function plan(
+  registry: ConfiguredRegistry,
+  credentials: readonly string[],
+  images: readonly string[],
+): readonly string[] {
+  const addressed = credentials.map((text) => ({
+    address: parseAddress(text),
+    username: "u",
+    password: "made-up",
+  }));
+  return planLogins(registry, addressed, images.map(parseImageReference)).map(words);
+}
+
+const NO_HOSTS = "the address has a *, and hosts lists none";
+
+describe("which hosts are asked", () => {
+  it.each([
+    // address, hosts, addresses of the credentials, images, steps
+    ["a.x.io/team", [], ["a.x.io/team"], ["a.x.io/team/app"], ["a.x.io/team a.x.io/team/app"]],
+    ["a.x.io/team", [], ["a.x.io"], [], ["a.x.io/team"]],
+    ["a.x.io/team", [], ["*.x.io"], ["a.x.io/team/app"], ["a.x.io/team a.x.io/team/app"]],
+    ["docker.io", [], ["index.docker.io/v1/"], ["nginx"], ["docker.io docker.io/library/nginx"]],
+    ["*.x.io", [], ["*.x.io"], [], [NO_HOSTS]],
+    ["*.x.io", ["*.x.io"], ["*.x.io"], [], [NO_HOSTS]],
+    ["*.x.io", ["a.x.io", "b.x.io"], ["*.x.io"], ["b.x.io/app"], ["a.x.io", "b.x.io b.x.io/app"]],
+    ["*.x.io/team", ["a.x.io"], ["*.x.io/team"], ["a.x.io/team/app"], ["a.x.io a.x.io/team/app"]],
+    ["*.x.io", ["a.y.io", "a.x.io:5000"], ["*.x.io"], [], [NO_HOSTS]],
+    ["*.x.io", [], ["*.x.io"], ["c.x.io/a", "c.x.io/b"], ["c.x.io c.x.io/a c.x.io/b"]],
+    [
+      "*.x.io",
+      ["a.x.io"],
+      ["b.x.io", "c.x.io/team"],
+      ["c.x.io/team/app"],
+      ["b.x.io", "c.x.io/team c.x.io/team/app"],
+    ],
+    ["*.x.io", [], ["b.x.io"], ["c.x.io/app"], ["b.x.io", "its source has nothing for c.x.io/app"]],
+  ])("%s with hosts %j, credentials for %j and images %j", (address, hosts, credentials, images, steps) => {
+    expect(plan(registryAt(address, hosts), credentials, images)).toEqual(steps);
+  });
+});
+
+describe("which registry is asked about an image", () => {
+  const registries = [
+    registryAt("x.io"),
+    registryAt("x.io/team"),
+    registryAt("x.io/team"),
+    { ...registryAt("y.io"), use: ["build" as const] },
+  ];
+  const planned = planPulls(["x.io/team/app", "x.io/app", "x.io/app", "y.io/app", "X"], {
+    registries,
+    builders: [],
+    attachedServiceAccounts: [],
+    podTemplates: [],
+  });
+
+  it("is each one whose secret a pod would get", () => {
+    expect(registries.map((registry) => planned.byRegistry.get(registry)?.map(({ path }) => path))).toEqual([
+      ["app"],
+      ["team/app"],
+      ["team/app"],
+      undefined,
+    ]);
+  });
+
+  it("or the report says that there is none", () => {
+    expect(planned.faults).toEqual([
+      "--pull y.io/app: no configured registry covers it",
+      '--pull "X" is not an image reference: the repository has to be lower case',
+    ]);
+  });
+});
+
+describe("inParallel", () => {
+  it("keeps the order, and works on no more items at once than it may", async () => {
+    let running = 0;
+    let most = 0;
+    const results = await inParallel([5, 1, 4, 2, 3], 2, async (ms) => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      running--;
+      return ms * 10;
+    });
+    expect(results).toEqual([50, 10, 40, 20, 30]);
+    expect(most).toBe(2);
+  });
+
+  it("has nothing to do without items", async () => {
+    expect(await inParallel([], 8, () => Promise.reject(new Error("not called")))).toEqual([]);
+  });
+
+  it("fails with the first of its items that does", async () => {
+    await expect(inParallel([1], 8, () => Promise.reject(new Error("one")))).rejects.toThrow("one");
   });
 });

@@ -1,12 +1,12 @@
 /**
- * Each directory of test/golden is one call of the program, which runs in it: `args`, one a line, perhaps `stdin`, and
- * what has to come of it: `stdout`, `stderr` and `status`. UPDATE_GOLDEN=1 writes those anew; read the diff.
+ * Each directory of test/golden is one call of the program, which runs in it: `args`, one a line, maybe `stdin`, and
+ * the expected `stdout`, `stderr` and `status`. UPDATE_GOLDEN=1 writes those again; read the diff.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { indexConfiguration } from "../../src/cli/index-configuration.ts";
+import { indexConfiguration } from "../../src/config/configuration.ts";
 import { injectFiles } from "../../src/cli/inject.ts";
 import { readConfiguration } from "../../src/config/read.ts";
 import type { RegistryIndex } from "../../src/core/registry.ts";
@@ -39,7 +39,7 @@ function update(directory: string, { stdout, stderr, status }: ProgramResult): v
   writeFileSync(path.join(directory, "status"), `${String(status)}\n`);
 }
 
-describe("the program says what it always said", () => {
+describe("the program writes what it always wrote", () => {
   it.each(cases)("%s", (name) => {
     const directory = path.join(GOLDEN, name);
     const result = run(directory);

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { injectFiles, type InjectedFile } from "../../src/cli/inject.ts";
 import { patchPod } from "../../src/core/patch.ts";
 import { decide } from "../../src/core/policy.ts";
-import { parseManifests, requireReadable } from "../../src/manifest/manifest-file.ts";
+import { parseManifests, requireReadable } from "../../src/manifest/parse-manifests.ts";
 import { podTemplatesIn } from "../../src/manifest/pod-templates.ts";
 import { indexOf, makeRegistry } from "../core/make-registry.ts";
 import { anyManifests } from "../manifest/any-manifest.ts";

@@ -139,7 +139,7 @@ describe("sources that cannot be used", () => {
 
   it("says of a file that has no such error number only its code", () => {
     const registry = registryWith("type: Token, tokenFrom: { file: x }");
-    const source = { kind: "token", username: undefined, token: { kind: "file", path: "x\0" } } as const;
+    const source = { kind: "token", username: undefined, secret: { kind: "file", path: "x\0" } } as const;
     expect(() => readCredentials({ ...registry, source }, {})).toThrow(
       "the file cannot be read: ERR_INVALID_ARG_VALUE",
     );

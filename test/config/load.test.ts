@@ -28,7 +28,7 @@ registries:
       secretName: "pullpass-team-a",
       use: ["pull", "build"],
       namespaces: { matchLabels: { team: "a" } },
-      source: { kind: "basic", username: "my_username", password: { kind: "file" } },
+      source: { kind: "password", username: "my_username", secret: { kind: "file" } },
       list: "registries",
     });
     expect(registry?.locate(["auth", "username"])).toEqual({
@@ -42,14 +42,17 @@ registries:
   it.each([
     [
       "BasicAuth, username: u, passwordFrom: { env: V }",
-      { kind: "basic", password: { kind: "environment", variable: "V" } },
+      { kind: "password", secret: { kind: "environment", variable: "V" } },
     ],
     [
       "BasicAuth, username: u, password: made-up",
-      { kind: "basic", username: "u", password: { kind: "inline" } },
+      { kind: "password", username: "u", secret: { kind: "inline" } },
     ],
-    ["Token, tokenFrom: { file: /run/t }", { kind: "token", username: undefined, token: { path: "/run/t" } }],
-    ["Token, username: u, token: made-up", { kind: "token", username: "u", token: { kind: "inline" } }],
+    [
+      "Token, tokenFrom: { file: /run/t }",
+      { kind: "token", username: undefined, secret: { path: "/run/t" } },
+    ],
+    ["Token, username: u, token: made-up", { kind: "token", username: "u", secret: { kind: "inline" } }],
     [
       "DockerConfig, file: /root/.docker/config.json",
       { kind: "docker-config", path: "/root/.docker/config.json" },

@@ -1,7 +1,7 @@
 /** Manifests of random pods, written in random styles. */
 import fc from "fast-check";
 import { Document, isMap, isSeq, visit } from "yaml";
-import { parseManifests } from "../../src/manifest/manifest-file.ts";
+import { parseManifests } from "../../src/manifest/parse-manifests.ts";
 
 const image = fc.constantFrom(
   "nginx",

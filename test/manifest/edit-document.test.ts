@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AddOperation } from "../../src/core/json-patch.ts";
 import { editDocument, type EditedDocument } from "../../src/manifest/edit-document.ts";
-import { parseDocument } from "../../src/manifest/parse-document.ts";
+import { parseDocument } from "../../src/manifest/parse-manifests.ts";
 
 function edit(text: string, ...operations: readonly AddOperation[]): EditedDocument | undefined {
   const { yaml, value, fault } = parseDocument(text);
@@ -42,6 +42,27 @@ describe("editDocument", () => {
     );
   });
 
+  it("gives a copy to that alias alone which gets more than the others", () => {
+    const text = "a: &shared\n  x: 1\nb: *shared\nc: *shared\n";
+    expect(edit(text, add("/a/y", 2), add("/b/y", 2), add("/c/y", 2), add("/c/z", 3))?.text).toBe(
+      "a: &shared\n  x: 1\n  y: 2\nb: *shared\nc: {x: 1, y: 2, z: 3}\n",
+    );
+  });
+
+  it("gives the place of an alias a value of its own, or leaves it the one that is at the anchor", () => {
+    const text = "a: {m: &value x}\nb: {m: *value}\nc: {m: *value}\n";
+    expect(edit(text, add("/a/m", "y"), add("/b/m", "y"), add("/c/m", "z"))?.text).toBe(
+      'a: {m: &value "y"}\nb: {m: *value}\nc: {m: z}\n',
+    );
+  });
+
+  it("follows an alias to a part that holds another alias", () => {
+    const text = "x: &inner\n  list: [1]\na: &outer\n  in: *inner\nb: *outer\n";
+    expect(edit(text, add("/a/in/list/-", 2), add("/b/in/list/-", 2))?.text).toBe(
+      "x: &inner\n  list: [1]\na: &outer\n  in: {list: [1, 2]}\nb: *outer\n",
+    );
+  });
+
   it("gives other aliases a copy where what they name gets an addition that is not theirs", () => {
     const text = "a: &shared\n  x: 1\nb: *shared\nc: [*shared]\n";
     expect(edit(text, add("/a/y", 2))?.text).toBe("a: &shared\n  x: 1\n  y: 2\nb: {x: 1}\nc: [{x: 1}]\n");
@@ -50,6 +71,30 @@ describe("editDocument", () => {
   it("gives a mapping a list of its own where a merge key has it from elsewhere", () => {
     const text = "base: &base\n  list: [1]\na:\n  <<: *base\n  x: 1\n";
     expect(edit(text, add("/a/list/-", 2))?.text).toBe(`${text}  list: [1, 2]\n`);
+  });
+
+  it("lets a merge key have the addition where all its mappings get it", () => {
+    const text = "base: &base\n  list: [1]\na:\n  <<: *base\n  x: 1\n";
+    expect(edit(text, add("/base/list/-", 2), add("/a/list/-", 2))?.text).toBe(text.replace("[1]", "[1,2]"));
+  });
+
+  it.each([
+    ["gets a member", "x", "<<: {list: [1]}"],
+    ["changes a member", "list/-", "<<: {list: [1]}"],
+  ])(
+    "gives a merge key a copy where what it names %s that is not for its mapping",
+    (_title, path, merged) => {
+      const text = "base: &base\n  list: [1]\na:\n  <<: *base\nb:\n  <<: *base\n  x: 1\n  list: []\n";
+      const edited = edit(text, add(`/base/${path}`, 2));
+      expect(edited?.extent).toBe("additions");
+      expect(edited?.text).toContain(`a:\n  ${merged}\nb:\n  <<: *base\n`);
+    },
+  );
+
+  it("leaves aliases alone that have nothing to do with an addition", () => {
+    const text = "a: &a {x: 1}\nb: &b {x: 2, y: 3}\nc:\n  <<: [*a, *b]\n  z: *a\nd:\n  e: 1\n";
+    expect(edit(text, add("/d/f", 2))?.text).toBe(`${text}  f: 2\n`);
+    expect(edit(text, add("/c/f", 2))?.text).toBe(text.replace("z: *a\n", "z: *a\n  f: 2\n"));
   });
 
   it("adds to the last of two equal keys, which counts", () => {

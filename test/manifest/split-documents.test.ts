@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { joinFiles } from "../../src/manifest/join-files.ts";
+import { joinFiles } from "../../src/manifest/split-documents.ts";
 import { splitDocuments } from "../../src/manifest/split-documents.ts";
 import { anyManifests } from "./any-manifest.ts";
 

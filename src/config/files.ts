@@ -1,6 +1,26 @@
-/** Notices when files change, also when they are swapped as a whole. */
-import { watch, type FSWatcher } from "node:fs";
+/** Reads files, and notices when they change, also when they are swapped as a whole. */
+import { readFileSync, watch, type FSWatcher } from "node:fs";
 import path from "node:path";
+import { getSystemErrorMessage } from "node:util";
+
+/** Thrown by {@link readBytes}, without the system's own error: its message holds the path. */
+export class UnreadableFileError extends Error {
+  override readonly name = "UnreadableFileError";
+}
+
+/**
+ * Says why a file cannot be read without naming it: what looks like a path may be a password.
+ *
+ * @throws UnreadableFileError with the system's code and its meaning: `ENOENT: no such file or directory`.
+ */
+export function readBytes(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const { code = "unknown error", errno } = error as NodeJS.ErrnoException;
+    throw new UnreadableFileError(errno === undefined ? code : `${code}: ${getSystemErrorMessage(errno)}`);
+  }
+}
 
 export interface FileWatch {
   close(): void;
@@ -8,7 +28,7 @@ export interface FileWatch {
 
 /** A swap is several events: kubelet makes a directory, links it and renames the link. */
 const QUIET_MS = 100;
-/** Looks without being told, in case the system tells nothing (some network file systems, a directory that was replaced). */
+/** For changes that the system does not report (some network file systems, a directory that was replaced). */
 const SAFETY_INTERVAL_MS = 60_000;
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { describeFailure, isPlainHttpFailure } from "../../src/registry-client/failure.ts";
+import { describeFailure, isPlainHttpFailure } from "../../src/registry/request.ts";
 
 const failure = (message: string, members: object = {}): Error => Object.assign(new Error(message), members);
 

@@ -1,5 +1,5 @@
 /**
- * Reads `WWW-Authenticate`: how a server wants to be told who asks.
+ * Reads `WWW-Authenticate`: how a server wants clients to log in.
  *
  * The grammar is that of RFC 9110, sections 11.2 to 11.6.1 and 5.6:
  *

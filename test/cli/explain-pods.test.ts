@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { surroundingsInCluster, surroundingsInManifests } from "../../src/cli/pod-surroundings.ts";
+import { surroundingsIn } from "../../src/cli/explain-pods.ts";
 import type { Labels } from "../../src/core/labels.ts";
 import { KubeApiError, KubeUnreachableError } from "../../src/kube/errors.ts";
 import type { PodReader } from "../../src/kube/resources/pods.ts";
@@ -26,18 +26,18 @@ function clusterWith(reader: Partial<PodReader>) {
   return { reader: { ...nothing, ...reader }, defaultNamespace: "default" };
 }
 
-describe("surroundingsInManifests", () => {
+describe("the surroundings of a pod without a cluster", () => {
   it.each([
     ["shop", { team: "a" }],
     ["other", "unknown"],
     [undefined, "unknown"],
   ])("of namespace %s: labels %j, and nothing of the service account", async (namespace, namespaceLabels) => {
-    const found = await surroundingsInManifests(MANIFESTS)(namespace, "default");
+    const found = await surroundingsIn(MANIFESTS, undefined)(namespace, "default");
     expect(found).toEqual({ namespaceLabels, serviceAccount: undefined, unread: [] });
   });
 });
 
-describe("surroundingsInCluster", () => {
+describe("the surroundings of a pod in a cluster", () => {
   it.each([
     ["from both, the manifest's last", "shop", { team: "b", tier: "web" }, { team: "a", tier: "web" }],
     ["from the cluster alone", "other", { team: "b" }, { team: "b" }],
@@ -53,7 +53,7 @@ describe("surroundingsInCluster", () => {
       },
       serviceAccount: () => Promise.resolve(ACCOUNT),
     });
-    const found = await surroundingsInCluster(MANIFESTS, cluster)(namespace, "ci");
+    const found = await surroundingsIn(MANIFESTS, cluster)(namespace, "ci");
     expect(found).toEqual({
       namespaceLabels,
       serviceAccount: ACCOUNT,
@@ -70,7 +70,7 @@ describe("surroundingsInCluster", () => {
         return name === "ci" ? refuse("sa: 403") : Promise.resolve(ACCOUNT);
       },
     });
-    const find = surroundingsInCluster([], cluster);
+    const find = surroundingsIn([], cluster);
     for (const name of ["ci", "default", "ci", "default"]) await find("shop", name);
     expect(count).toBe(2);
     expect((await find("shop", "ci")).unread).toEqual(["ns", "sa: 403"]);
@@ -80,6 +80,6 @@ describe("surroundingsInCluster", () => {
     const cluster = clusterWith({
       namespaceLabels: () => Promise.reject(new KubeUnreachableError("connect ECONNREFUSED")),
     });
-    await expect(surroundingsInCluster([], cluster)("shop", "ci")).rejects.toThrow("ECONNREFUSED");
+    await expect(surroundingsIn([], cluster)("shop", "ci")).rejects.toThrow("ECONNREFUSED");
   });
 });

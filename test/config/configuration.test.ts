@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { indexConfiguration } from "../../src/cli/index-configuration.ts";
-import { loadText } from "../config/load-text.ts";
+import { indexConfiguration } from "../../src/config/configuration.ts";
+import { loadText } from "./load-text.ts";
 
 const CONFIGURATION = loadText(`
 registries:

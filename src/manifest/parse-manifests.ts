@@ -1,18 +1,76 @@
-/** Parses one document of a file as kubectl does. */
+/** Parses files of manifests as kubectl does, document by document. */
 import {
   isCollection,
   isMap,
+  isPair,
   isScalar,
   Lexer,
-  LineCounter,
   visit,
   type Document,
   type Node,
+  type Pair,
   type YAMLError,
 } from "yaml";
-import { keyName, MERGE_KEY } from "./pairs.ts";
-import { SourceText } from "./source-text.ts";
 import { MAX_ALIASES, NestedTooDeeplyError, parseYaml } from "../yaml/parse-yaml.ts";
+import { SourceText } from "../yaml/source-text.ts";
+import type { PodTemplateKinds } from "./pod-template-kinds.ts";
+import { objectsIn } from "./pod-templates.ts";
+import { splitDocuments } from "./split-documents.ts";
+
+/** Manifests as they came from one file or from standard input. */
+export interface ManifestFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** One document of a file. */
+export interface ManifestDocument extends ParsedDocument {
+  readonly file: string;
+  /** With the line that divides it from the one before; the texts of all documents are that of the file. */
+  readonly text: string;
+  /** The line of the file where the text begins, from 1. */
+  readonly firstLine: number;
+}
+
+/** Names the file and the line. */
+export class UnreadableManifestError extends Error {
+  override readonly name = "UnreadableManifestError";
+
+  constructor(file: string, line: number, fault: string) {
+    super(`${file}:${line.toString()}: ${fault}`);
+  }
+}
+
+/** What cannot be parsed is among them, with its fault. */
+export function parseManifests({ name, text }: ManifestFile): readonly ManifestDocument[] {
+  let line = 1;
+  return splitDocuments(text).map((part) => {
+    const firstLine = line;
+    line += part.match(/\r\n|\r|\n/g)?.length ?? 0;
+    return { ...parseDocument(part, firstLine), file: name, text: part, firstLine };
+  });
+}
+
+/** @throws UnreadableManifestError */
+export function requireReadable(document: ManifestDocument): ManifestDocument {
+  const { file, fault } = document;
+  if (fault !== undefined) throw new UnreadableManifestError(file, fault.line, `not YAML: ${fault.message}`);
+  return document;
+}
+
+/** Whether a document that cannot be parsed may be of a kind with a pod template, as far as its `kind` can be made out. */
+export function mayHoldPodTemplate({ value, text }: ManifestDocument, kinds: PodTemplateKinds): boolean {
+  const [object] = objectsIn(value);
+  const named = object === undefined ? kindsNamedIn(text) : [object.kind];
+  const known = new Set([...kinds.values()].flatMap((rows) => rows.map(({ kind }) => kind)));
+  return named.some(
+    (kind) => known.has(kind) || kind.endsWith("List") || kind === "Template" || !/^\w+$/.test(kind),
+  );
+}
+
+function kindsNamedIn(text: string): readonly string[] {
+  return [...text.matchAll(/\bkind["']?[ \t]*:[ \t]*["']?([^\s"',}]+)/g)].map(([, kind = ""]) => kind);
+}
 
 /** What the text of a document holds. */
 export interface ParsedDocument {
@@ -22,44 +80,34 @@ export interface ParsedDocument {
   readonly value: unknown;
   /** Where the content begins, from 1. */
   readonly line: number;
-  readonly fault: SyntaxFault | undefined;
-}
-
-/** Why kubectl cannot read the document either, in all probability. */
-export interface SyntaxFault {
-  readonly line: number;
-  readonly message: string;
+  /** Why kubectl, most probably, cannot read the document either. */
+  readonly fault: { readonly line: number; readonly message: string } | undefined;
 }
 
 /** Lines count from `firstLine`, where the text begins in its file. */
 export function parseDocument(text: string, firstLine = 1): ParsedDocument {
-  const lines = new LineCounter();
-  const lineOf = (offset: number): number => firstLine + Math.max(lines.linePos(offset).line, 1) - 1;
-  let documents: readonly Document.Parsed[];
+  const source = new SourceText(text);
+  const lineOf = (offset: number): number => firstLine + source.lineOf(offset);
   try {
     const options = { intAsBigInt: true, strict: false, uniqueKeys: false };
-    documents = parseYaml(readableByLibrary(text), lines, options, lexerThatIgnoresIndentation());
+    const [yaml, second] = parseYaml(readableByLibrary(text), options, lexerThatIgnoresIndentation());
+    const line = lineOf(yaml?.contents?.range[0] ?? yaml?.range[0] ?? 0);
+    if (yaml === undefined) return { yaml, value: undefined, line, fault: undefined };
+    const fail = (offset: number, message: string): ParsedDocument => {
+      return { yaml, value: recognisedIn(yaml), line, fault: { line: lineOf(offset), message } };
+    };
+    const error = yaml.errors.find(isFatal);
+    if (error !== undefined) return fail(error.pos[0], withoutQuotation(error.message));
+    if (second !== undefined) return fail(second.range[0], "a second document begins without ---");
+    const value = plainValue(yaml, text.includes("*"));
+    if (value !== undefined) return { yaml, value, line, fault: undefined };
+    const { range } = yaml.contents ?? yaml;
+    return fail(range[0], "an alias without its anchor, an alias of what it is part of, or too many aliases");
   } catch (error) {
     if (!(error instanceof NestedTooDeeplyError)) throw error;
     const fault = { line: lineOf(error.offset), message: error.message };
     return { yaml: undefined, value: undefined, line: firstLine, fault };
   }
-  const [yaml, second] = documents;
-  if (yaml === undefined) return { yaml, value: undefined, line: firstLine, fault: undefined };
-  const line = lineOf(yaml.contents?.range[0] ?? yaml.range[0]);
-  const error = yaml.errors.find(isFatal);
-  if (error !== undefined) {
-    const fault = { line: lineOf(error.pos[0]), message: withoutQuotation(error.message) };
-    return { yaml, value: recognisedIn(yaml), line, fault };
-  }
-  if (second !== undefined) {
-    const fault = { line: lineOf(second.range[0]), message: "a second document begins without ---" };
-    return { yaml, value: recognisedIn(yaml), line, fault };
-  }
-  const value = plainValue(yaml, text.includes("*"));
-  if (value !== undefined) return { yaml, value, line, fault: undefined };
-  const message = "an alias without its anchor, an alias of what it is part of, or too many aliases";
-  return { yaml, value: recognisedIn(yaml), line, fault: { line, message } };
 }
 
 /** A key that a mapping has more than once; the last counts, as for kubectl. */
@@ -157,4 +205,18 @@ function containsItself(document: Document): boolean {
     },
   });
   return isFound;
+}
+
+/** The key that merges other mappings into its own. */
+export const MERGE_KEY = "<<";
+
+/** The library reads the merge key as a symbol. */
+export function keyName(key: unknown): string | undefined {
+  if (!isScalar(key)) return undefined;
+  return typeof key.value === "symbol" ? MERGE_KEY : String(key.value);
+}
+
+/** The pair that counts for a key: the last one. */
+export function pairOf({ items }: { readonly items: readonly unknown[] }, name: string): Pair | undefined {
+  return items.findLast((pair): pair is Pair => isPair(pair) && keyName(pair.key) === name);
 }

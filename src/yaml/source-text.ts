@@ -1,4 +1,4 @@
-/** A text and its lines, which may end in any of the ways that YAML knows. */
+/** Text and its lines, which may end in any of the ways that YAML knows. */
 
 const LINE_BREAK = /\r\n|\r|\n/g;
 
@@ -35,7 +35,7 @@ export class SourceText {
     return offset - this.lineStart(offset);
   }
 
-  /** Where the line after that of `offset` begins; the end of the text if there is none. */
+  /** Where the line after that of `offset` begins; the end of the text if that is the last one. */
   nextLine(offset: number): number {
     return this.#lineStarts[this.lineOf(offset) + 1] ?? this.text.length;
   }

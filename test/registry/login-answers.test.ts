@@ -1,7 +1,6 @@
 /** Answers that say nothing about credentials. */
 import { describe, expect, it } from "vitest";
-import { findEndpoint } from "../../src/registry-client/endpoint.ts";
-import { checkLogin } from "../../src/registry-client/login.ts";
+import { checkLogin, findEndpoint } from "../../src/registry/login.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import {
   ask,
@@ -121,7 +120,7 @@ describe("what answers", () => {
     expect((await checkLogin({ authority: "host:99999", credential: CREDENTIAL, images: [] })).login).toEqual(
       {
         kind: "unusable-answer",
-        reason: "host:99999 is no host that could be asked",
+        reason: "host:99999 is not a host that can be asked",
       },
     );
   });

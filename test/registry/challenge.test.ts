@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseChallenges, type Challenge } from "../../src/registry-client/challenge.ts";
+import { parseChallenges, type Challenge } from "../../src/registry/challenge.ts";
 
 /** With parameters as an object, which is easier to read than a map. */
 function parsed(header: string): unknown {

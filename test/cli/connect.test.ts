@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { ownNamespace } from "../../src/cli/own-namespace.ts";
+import { ownNamespace } from "../../src/cli/connect.ts";
 
 const KUBERNETES_SERVICE_HOST = "10.0.0.1";
 
-// The rows of the table in own-namespace.ts, and where several hold.
+// The rows of the table above ownNamespace, and where several hold.
 it.each<
   [what: string, flags: object, environment: Readonly<Record<string, string>>, name: string, from: RegExp]
 >([

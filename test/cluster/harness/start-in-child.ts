@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { ClusterLevel } from "./availability.ts";
 
 export interface ClusterInChild {
+  /** Of the cluster. */
+  readonly name: string;
   /** Sends a signal to the child's whole process group, as a terminal does, and waits until the child has ended. */
   signal(signal: NodeJS.Signals): Promise<void>;
 }
@@ -14,8 +16,8 @@ export async function startInChild(level: ClusterLevel): Promise<ClusterInChild>
   const start = level === "node" ? "startNodeCluster" : "startCluster";
   // A module of its own that is not written to disk; nothing in it handles signals.
   const script = `const { ${start} } = await import(${JSON.stringify(join(import.meta.dirname, module))});
-    await ${start}();
-    console.log("started");
+    const { network } = await ${start}();
+    console.log(network.name);
     setInterval(() => undefined, 1000);`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
     cwd: join(import.meta.dirname, "..", "..", ".."),
@@ -26,6 +28,7 @@ export async function startInChild(level: ClusterLevel): Promise<ClusterInChild>
   const started = await Promise.race([once(child.stdout, "data"), ended.then(() => undefined)]);
   if (started === undefined) throw new Error(`the child that should have started a cluster ended`);
   return {
+    name: String(started[0]).trim(),
     async signal(signal) {
       process.kill(-(child.pid ?? NaN), signal);
       await ended;

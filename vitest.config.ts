@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config";
 /** Set by test/cluster/node-chart.test.ts, in a network namespace of its own. */
 const isRouted = process.env["PULLPASS_ROUTED"] === "1";
 
+/** They measure time or memory: nothing else runs beside them, nor does coverage, which slows our code and not the engine's. */
+const ALONE = ["test/admission/review-time.test.ts", "test/cluster/memory-*.test.ts"];
+
 const REAL_CLUSTER = {
   // The kernel ends the daemons with the process that started them, which a thread is not.
   pool: "forks",
@@ -24,7 +27,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/cluster/**"],
+          exclude: ["test/cluster/**", ...ALONE],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
@@ -34,10 +37,19 @@ export default defineConfig({
           ...REAL_CLUSTER,
           name: "cluster",
           include: ["test/cluster/*.test.ts"],
-          exclude: ["test/cluster/node*.test.ts"],
+          exclude: ["test/cluster/node*.test.ts", ...ALONE],
           // Most of them wait most of the time.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...REAL_CLUSTER,
+          name: "alone",
+          include: [...ALONE],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -48,7 +60,7 @@ export default defineConfig({
           // Two nodes would pull and build at the same time, on the same two cores.
           fileParallelism: false,
           testTimeout: 120_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -132,7 +132,8 @@ await describeLevel("control-plane", "the election of a leader", () => {
     const cut = Date.now();
     await waitUntil("the first to stop", () => !one.isLeading(), { intervalMs: 10 });
     const stopped = Date.now();
-    expect(stopped - cut).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 100);
+    // A timer may be late where other tests have the cores, but never so much that others lead by then.
+    expect(stopped - cut).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 1_000);
     expect(two.isLeading()).toBe(false);
     await isLeading("the second to lead", two);
     expect(Date.now() - cut).toBeLessThan(15_000);

@@ -8,7 +8,7 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-import { writeKubeconfig, type KubeconfigFields } from "../cluster/harness/write-kubeconfig.ts";
+import { writeKubeconfig, type KubeconfigFields } from "../cluster/harness/certificates.ts";
 import { refuse, type FakeApiServer } from "../kube/fake-api-server.ts";
 import { startEmptyCluster, type EmptyCluster, type Fault } from "./empty-cluster.ts";
 import { startServe, until, type ServeProcess } from "./start-serve.ts";

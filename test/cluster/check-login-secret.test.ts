@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createPullSecret } from "./harness/create-pull-secret.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 
 /** Nobody listens there. */
 const ADDRESS = "127.0.0.1:9";

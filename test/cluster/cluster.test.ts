@@ -3,13 +3,10 @@ import { createServer } from "node:https";
 import { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { reportToStandardError, startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createService } from "./harness/create-service.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import type { KubernetesObject } from "./harness/kubectl.ts";
-import { NO_TRACES, readClusterTraces, readMachineState } from "./harness/machine-state.ts";
+import { createNamespace, createService, type KubernetesObject } from "./harness/kubectl.ts";
+import { NO_TRACES, readClusterTraces, readMachineState, startInChild } from "./harness/machine-state.ts";
 import { assetsDirectory, controlPlaneParts, requestedRelease } from "./harness/parts.ts";
-import { startInChild } from "./harness/start-in-child.ts";
 import { KUBERNETES, pinnedVersion } from "./harness/tools.ts";
 import { waitUntil } from "./harness/wait-until.ts";
 

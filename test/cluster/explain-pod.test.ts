@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const OPT_IN = { "pullpass.dev/inject": "enabled" };

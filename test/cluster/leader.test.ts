@@ -4,9 +4,9 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { LEADER_TIMING } from "../../src/kube/leader-timing.ts";
 import { startLeaderElection, type LeaderElection } from "../../src/kube/leader.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { waitUntil } from "./harness/wait-until.ts";
 
 interface LeaseObject {

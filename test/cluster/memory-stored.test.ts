@@ -3,14 +3,14 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { shippedEnvironment } from "../bench/shipped-flags.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { createMemoryCgroup, whyNoMemoryCgroup, type MemoryCgroup } from "./harness/memory-cgroup.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
 import { sendRequest } from "./harness/send-request.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
 import { waitUntil } from "./harness/wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

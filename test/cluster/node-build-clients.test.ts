@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildahImage, dockerImage, dockerizerImage, skopeoImage } from "./harness/builder-images.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import type { RegistryWithUsers } from "./harness/password-registry.ts";
-import type { Credentials } from "./harness/registry.ts";
+import type { Credentials, RegistryWithUsers } from "./harness/registries.ts";
 import { mountsOf, runBuild, variablesOf } from "./harness/run-build.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 

@@ -18,13 +18,15 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { enforcePorts, type EnforcedPorts } from "./harness/enforce-ports.ts";
 import { PULLPASS_NAMESPACE } from "./harness/install-pullpass.ts";
 import { REGISTRY_USER } from "./harness/node-cluster.ts";
-import { podSpec, type PodList } from "./harness/pods.ts";
-import { publishedBundles, readCertificateSecret } from "./harness/published-certificates.ts";
+import { podSpec, WORKLOADS, type PodList } from "./harness/pods.ts";
+import {
+  publishedBundles,
+  readCertificateSecret,
+  servedFingerprints,
+} from "./harness/published-certificates.ts";
 import { runCommand } from "./harness/run-command.ts";
 import type { Daemon } from "./harness/run-daemon.ts";
-import { servedFingerprints } from "./harness/served-fingerprints.ts";
 import { waitUntil } from "./harness/wait-until.ts";
-import { WORKLOADS } from "./harness/workloads.ts";
 
 /** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
 const WITH_SHORT_TIMING = `--set-json=extraArgs=["--renewal-timing=${JSON.stringify({

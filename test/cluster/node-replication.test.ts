@@ -3,15 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { AUDIT_FLAGS, auditedWrites } from "./harness/audit.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { podWith, type PodList, type PodObject } from "./harness/pods.ts";
 import { contentOf, copiesIn, waitForCopies, type SecretObject } from "./harness/read-copies.ts";
-import type { Credentials } from "./harness/registry.ts";
+import type { Credentials } from "./harness/registries.ts";
 import { sendRequest } from "./harness/send-request.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
 import { waitUntil } from "./harness/wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

@@ -2,14 +2,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { reportToStandardError } from "./harness/cluster.ts";
-import { createPullSecret } from "./harness/create-pull-secret.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import type { KubernetesObject } from "./harness/kubectl.ts";
-import { NO_TRACES, readClusterTraces, readMachineState } from "./harness/machine-state.ts";
+import { createPullSecret, type KubernetesObject } from "./harness/kubectl.ts";
+import { NO_TRACES, readClusterTraces, readMachineState, startInChild } from "./harness/machine-state.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { controlPlaneParts, nodeParts } from "./harness/parts.ts";
 import { sendRequest } from "./harness/send-request.ts";
-import { startInChild } from "./harness/start-in-child.ts";
 import { waitUntil } from "./harness/wait-until.ts";
 
 await describeLevel("node", "a node", () => {

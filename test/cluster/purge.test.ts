@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
+import { installManifest, rightsOf } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { installManifest, rightsOf } from "./harness/install-manifest.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
 import { waitUntil } from "./harness/wait-until.ts";
 
 const LEFT =

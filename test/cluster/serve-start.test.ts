@@ -6,13 +6,12 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startServe, type ServeProcess } from "../cli/start-serve.ts";
+import { writeKubeconfig, type KubeconfigFields } from "./harness/certificates.ts";
+import { installManifest, rightsOf } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { installManifest, rightsOf } from "./harness/install-manifest.ts";
-import type { KubernetesObject } from "./harness/kubectl.ts";
+import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { waitUntil } from "./harness/wait-until.ts";
-import { writeKubeconfig, type KubeconfigFields } from "./harness/write-kubeconfig.ts";
 
 interface ListOfObjects {
   readonly items: readonly KubernetesObject[];

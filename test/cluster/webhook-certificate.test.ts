@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { apiClient } from "./harness/api-client.ts";
-import { awaitWebhooks } from "./harness/await-webhooks.ts";
 import { createAuthority } from "./harness/certificates.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
-import { startCreatingPods, type Creation } from "./harness/start-creating-pods.ts";
+import { createNamespace } from "./harness/kubectl.ts";
+import {
+  apiClient,
+  pullSecretsOf,
+  startCreatingPods,
+  type Creation,
+  type PodObject,
+} from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { webhookConfiguration } from "./harness/webhook-configuration.ts";
+import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 await describeLevel(
   "control-plane",

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { awaitWebhooks } from "./harness/await-webhooks.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
 import { allow, startScriptedWebhook, type ScriptedWebhook } from "./harness/scripted-webhook.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { waitUntil } from "./harness/wait-until.ts";
-import { webhookConfiguration } from "./harness/webhook-configuration.ts";
+import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const SIDECAR = { name: "proxy", image: "registry.example.com/mesh/proxy:v1" };
 

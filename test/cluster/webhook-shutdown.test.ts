@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { apiClient } from "./harness/api-client.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { podSpec, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
+import { createNamespace } from "./harness/kubectl.ts";
+import {
+  apiClient,
+  podSpec,
+  pullSecretsOf,
+  startCreatingPods,
+  WORKLOADS,
+  type PodList,
+  type PodObject,
+} from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { startCreatingPods } from "./harness/start-creating-pods.ts";
-import { WORKLOADS } from "./harness/workloads.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const SHUTDOWN_DELAY_SECONDS = 2;

@@ -186,7 +186,12 @@ export async function startControlPlane(
   });
   teardown.add(() => controllerManager.stop());
 
-  const kubectl = createKubectl(parts.kubectl, kubeconfig, directory);
+  const kubectl = createKubectl({
+    program: parts.kubectl,
+    kubeconfig,
+    directory,
+    api: { server, authorityPem: authority.pem, admin },
+  });
   await waitForDefaultServiceAccount(kubectl, "default");
   return {
     server,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { createApiObjects, type ApiAccess } from "./api-objects.ts";
 import { runCommand, type CommandOutput } from "./run-command.ts";
 import { waitUntil, type WaitOptions } from "./wait-until.ts";
 
@@ -31,7 +32,17 @@ export interface Kubectl {
   ): Promise<T>;
 }
 
-export function createKubectl(program: string, kubeconfig: string, directory: string): Kubectl {
+export interface KubectlOptions {
+  readonly program: string;
+  readonly kubeconfig: string;
+  /** For what kubectl keeps. */
+  readonly directory: string;
+  /** Where there is an API server, what needs no kubectl is asked of it directly. */
+  readonly api?: ApiAccess;
+}
+
+export function createKubectl({ program, kubeconfig, directory, api }: KubectlOptions): Kubectl {
+  const objects = api === undefined ? undefined : createApiObjects(api);
   const run = (args: readonly string[], input?: string) =>
     runCommand(program, [`--kubeconfig=${kubeconfig}`, ...args], {
       // What kubectl learns of one cluster must not be believed of the next one at the same address.
@@ -39,6 +50,8 @@ export function createKubectl(program: string, kubeconfig: string, directory: st
       ...(input === undefined ? {} : { input }),
     });
   const json = async <T>(...args: readonly string[]) => {
+    const asked = args[0] === "get" ? objects?.get(args.slice(1)) : undefined;
+    if (asked !== undefined) return (await asked) as T;
     const { stdout } = await run([...args, "--output=json"]);
     return JSON.parse(stdout) as T;
   };
@@ -46,6 +59,8 @@ export function createKubectl(program: string, kubeconfig: string, directory: st
     run,
     json,
     async create<T>(object: object, ...args: readonly string[]) {
+      const created = objects?.create(object, args);
+      if (created !== undefined) return (await created) as T;
       const { stdout } = await run(
         ["create", "--filename=-", "--output=json", ...args],
         JSON.stringify(object),
@@ -84,7 +99,7 @@ export async function createNamespace(
 
 export async function waitForDefaultServiceAccount(kubectl: Kubectl, namespace: string): Promise<void> {
   await waitUntil(`the default ServiceAccount of ${namespace}`, () =>
-    kubectl.run(["get", "serviceaccount", "default", `--namespace=${namespace}`]),
+    kubectl.json("get", "serviceaccount", "default", `--namespace=${namespace}`),
   );
 }
 

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 const isRouted = process.env["PULLPASS_ROUTED"] === "1";
 
 /** They measure time or memory: nothing else runs beside them, nor does coverage, which slows our code and not the engine's. */
-const ALONE = ["test/admission/review-time.test.ts", "test/cluster/memory-*.test.ts"];
+const ALONE = ["test/admission/review-time.test.ts", "test/cluster/memory-limit.test.ts"];
 
 const REAL_CLUSTER = {
   // The kernel ends the daemons with the process that started them, which a thread is not.

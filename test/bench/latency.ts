@@ -11,7 +11,7 @@ import { startCluster } from "../cluster/harness/cluster.ts";
 import { createNamespace, type Kubectl } from "../cluster/harness/kubectl.ts";
 import { podSpec, pullSecretsOf, type PodObject } from "../cluster/harness/pods.ts";
 import { startWebhook } from "../cluster/harness/start-webhook.ts";
-import { waitUntil } from "../cluster/harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { admissionPolicy } from "./admission-policy.ts";
 import { createBenchClient } from "./opt-in.ts";
 import { startSmallestWebhook } from "./smallest-webhook.ts";

@@ -5,7 +5,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
 import { CommandError } from "./harness/run-command.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { awaitWebhooks } from "./harness/webhook-configuration.ts";
 
 const ACCOUNT = "--as=system:serviceaccount:pullpass:pullpass";

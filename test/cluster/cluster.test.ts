@@ -8,7 +8,7 @@ import { createNamespace, createService, type KubernetesObject } from "./harness
 import { NO_TRACES, readClusterTraces, readMachineState, startInChild } from "./harness/machine-state.ts";
 import { assetsDirectory, controlPlaneParts, requestedRelease } from "./harness/parts.ts";
 import { KUBERNETES, pinnedVersion } from "./harness/tools.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 async function versionOf({ kubectl }: Cluster): Promise<string> {
   const { serverVersion } = await kubectl.json<{ readonly serverVersion: { readonly gitVersion: string } }>(

@@ -8,7 +8,7 @@ import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/nod
 import { podWith, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
 import type { Registry } from "./harness/registries.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 /** Prints what happens, for a person at a terminal. */
 export interface Narrator {

@@ -14,7 +14,7 @@ import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const NO_SUCH_UID = "00000000-0000-4000-8000-000000000000";
 

@@ -10,8 +10,8 @@ import { createNamespace } from "./harness/kubectl.ts";
 import { createMemoryCgroup, whyNoMemoryCgroup, type MemoryCgroup } from "./harness/memory-cgroup.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { sendRequest } from "./harness/send-request.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { sendRequest } from "../send-request.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const MANAGED = { "app.kubernetes.io/managed-by": "pullpass" };

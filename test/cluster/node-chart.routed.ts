@@ -26,7 +26,7 @@ import {
 } from "./harness/published-certificates.ts";
 import { runCommand } from "./harness/run-command.ts";
 import type { Daemon } from "./harness/run-daemon.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 /** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
 const WITH_SHORT_TIMING = `--set-json=extraArgs=["--renewal-timing=${JSON.stringify({

@@ -7,7 +7,7 @@ import { podWith, type PodObject } from "./harness/pods.ts";
 import type { Credentials, RegistryWithUsers } from "./harness/registries.ts";
 import { CommandError } from "./harness/run-command.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const CI_USER: Credentials = { username: "ci", password: "made-up:ci" };
 /** Whom the target refuses: who pushes with these fails. */

@@ -6,7 +6,7 @@ import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { podWith, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const NAMESPACE = "team-a";
 const OUTDATED = { ...REGISTRY_USER, password: "changed-last-year" };

@@ -10,9 +10,9 @@ import { startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { podWith, type PodList, type PodObject } from "./harness/pods.ts";
 import { contentOf, copiesIn, waitForCopies, type SecretObject } from "./harness/read-copies.ts";
 import type { Credentials } from "./harness/registries.ts";
-import { sendRequest } from "./harness/send-request.ts";
+import { sendRequest } from "../send-request.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const BEFORE: Credentials = { username: "team-a", password: "made-up:before" };

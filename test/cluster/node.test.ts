@@ -7,8 +7,8 @@ import { createPullSecret, type KubernetesObject } from "./harness/kubectl.ts";
 import { NO_TRACES, readClusterTraces, readMachineState, startInChild } from "./harness/machine-state.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { controlPlaneParts, nodeParts } from "./harness/parts.ts";
-import { sendRequest } from "./harness/send-request.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { sendRequest } from "../send-request.ts";
+import { waitUntil } from "../wait-until.ts";
 
 await describeLevel("node", "a node", () => {
   let cluster: NodeCluster;

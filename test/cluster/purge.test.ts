@@ -9,7 +9,7 @@ import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const LEFT =
   "left alone, because Pullpass did not write them, although they have the label app.kubernetes.io/managed-by=pullpass: pullpass/source\n";

@@ -8,7 +8,7 @@ import { installPullpass } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const ANNOTATION = "pullpass.dev/service-accounts";

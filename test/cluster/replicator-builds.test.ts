@@ -8,7 +8,7 @@ import { podWith } from "./harness/pods.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { mountsOf, type BuildPod } from "./harness/run-build.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const KANIKO = "gcr.io/kaniko-project/executor:v1.24.0";
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

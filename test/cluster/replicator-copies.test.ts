@@ -9,7 +9,7 @@ import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { copiesIn, waitForCopies, type CopyContent, type SecretObject } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const PLAIN: CopyContent = { "registry.example.com/plain": "plain:made-up-1" };

@@ -12,9 +12,9 @@ import { createNamespace, createService } from "./harness/kubectl.ts";
 import { apiClient, pullSecretsOf, startCreatingPods, type PodObject } from "./harness/pods.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type LogLine, type Replica } from "./harness/run-replica.ts";
-import { sendRequest } from "./harness/send-request.ts";
+import { sendRequest } from "../send-request.ts";
 import { startStallingProxy } from "./harness/tcp-proxies.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

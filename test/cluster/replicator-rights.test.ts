@@ -9,7 +9,7 @@ import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

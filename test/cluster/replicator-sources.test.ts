@@ -11,8 +11,8 @@ import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { copiesIn, waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { swapMount } from "./harness/swap-mount.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { swapMount } from "../swap-mount.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 /** As `docker login` leaves it on a machine with credential helpers. */

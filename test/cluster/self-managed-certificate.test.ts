@@ -19,9 +19,9 @@ import {
   startHandshakes,
 } from "./harness/published-certificates.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { sendRequest } from "./harness/send-request.ts";
+import { sendRequest } from "../send-request.ts";
 import { startBalancer, type Balancer } from "./harness/tcp-proxies.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const CONFIGURATION = {

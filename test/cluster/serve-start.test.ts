@@ -11,7 +11,7 @@ import { installManifest, rightsOf } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 interface ListOfObjects {
   readonly items: readonly KubernetesObject[];

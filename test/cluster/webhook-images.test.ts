@@ -5,7 +5,7 @@ import { createNamespace } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
 import { allow, startScriptedWebhook, type ScriptedWebhook } from "./harness/scripted-webhook.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const PUBLIC = "public.example.com/app:v1";

@@ -16,7 +16,7 @@ import {
   type PodObject,
 } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";

@@ -4,7 +4,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podSpec, podWith, pullSecretsOf, WORKLOADS, type PodList, type PodObject } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const OPTED_IN = "team-a";

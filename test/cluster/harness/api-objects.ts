@@ -4,7 +4,7 @@
  */
 import type { KeyPair } from "./certificates.ts";
 import { CommandError } from "./run-command.ts";
-import { sendRequest, type Answer } from "./send-request.ts";
+import { sendRequest, type Answer } from "../../send-request.ts";
 
 export interface ApiAccess {
   readonly server: string;

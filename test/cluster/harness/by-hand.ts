@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { clusterAvailability } from "./availability.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { REGISTRY_USER, startNodeCluster } from "./node-cluster.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 /** In the cluster's directory: the process that keeps it. */
 export const KEEPER_FILE = "keeper.pid";

@@ -12,7 +12,7 @@ import { createNamespace } from "./kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
 import { apiClient, podWith, pullSecretsOf, startCreatingPods, type PodObject } from "./pods.ts";
 import { startOrUndo } from "./teardown.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 export const NAMESPACE_FLAG = `--namespace=${PULLPASS_NAMESPACE}`;
 /** Opted in. */

@@ -12,7 +12,7 @@ import type { ClusterNetwork } from "./claim-network.ts";
 import { createKubectl, waitForDefaultServiceAccount, type Kubectl } from "./kubectl.ts";
 import type { ControlPlaneParts } from "./parts.ts";
 import { runDaemon, type Daemon } from "./run-daemon.ts";
-import { sendRequest } from "./send-request.ts";
+import { sendRequest } from "../../send-request.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface EtcdOptions {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createApiObjects, type ApiAccess } from "./api-objects.ts";
 import { runCommand, type CommandOutput } from "./run-command.ts";
-import { waitUntil, type WaitOptions } from "./wait-until.ts";
+import { waitUntil, type WaitOptions } from "../../wait-until.ts";
 
 /** As much of a Kubernetes object as tests look at without knowing its kind. */
 export interface KubernetesObject {

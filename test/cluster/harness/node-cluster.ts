@@ -17,7 +17,7 @@ import {
   type TokenRegistry,
 } from "./registries.ts";
 import { runDaemon, type Daemon } from "./run-daemon.ts";
-import { sendRequest } from "./send-request.ts";
+import { sendRequest } from "../../send-request.ts";
 import { forwardPort } from "./tcp-proxies.ts";
 import { startOrUndo } from "./teardown.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
 import type { KubernetesObject } from "./kubectl.ts";
-import { sendRequest, type Answer } from "./send-request.ts";
+import { sendRequest, type Answer } from "../../send-request.ts";
 
 export interface PodObject extends KubernetesObject {
   readonly metadata: KubernetesObject["metadata"] & { readonly name: string };

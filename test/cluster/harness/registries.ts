@@ -7,7 +7,7 @@ import { NODE_PROGRAMS, requireDebianPrograms, type NodePrograms } from "./debia
 import { pauseImage, writeImageLayout, type ImageContent } from "./images.ts";
 import { runCommand } from "./run-command.ts";
 import { runDaemon } from "./run-daemon.ts";
-import { sendRequest } from "./send-request.ts";
+import { sendRequest } from "../../send-request.ts";
 import { startOrUndo, startWatchdog } from "./teardown.ts";
 import { startTokenServer, type TokenRequest } from "./token-server.ts";
 

@@ -6,7 +6,7 @@ import { makeSelfSignedCertificate } from "../../../src/tls/self-signed.ts";
 import { shippedEnvironment } from "../../bench/shipped-flags.ts";
 import { createMemoryCgroup } from "./memory-cgroup.ts";
 import { runDaemon } from "./run-daemon.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 export interface LimitedReplica {
   /** Where it answers reviews, and probes. */

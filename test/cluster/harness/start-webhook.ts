@@ -2,7 +2,7 @@ import { writeKeyPair, type Authority } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
 import { createService } from "./kubectl.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 import {
   awaitWebhooks,
   webhookConfiguration,

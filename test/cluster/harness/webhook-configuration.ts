@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Kubectl } from "./kubectl.ts";
 import { CommandError } from "./run-command.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 /** The MutatingWebhookConfiguration that Pullpass is meant to be registered with. */
 

@@ -3,6 +3,17 @@ import { defineConfig } from "vitest/config";
 /** Set by test/cluster/node-chart.test.ts, in a network namespace of its own. */
 const isRouted = process.env["PULLPASS_ROUTED"] === "1";
 
+/** They measure time or memory: nothing else runs beside them, nor does coverage, which slows our code and not the engine's. */
+const ALONE = ["test/admission/review-time.test.ts", "test/cluster/memory-limit.test.ts"];
+
+const REAL_CLUSTER = {
+  // The kernel ends the daemons with the process that started them, which a thread is not.
+  pool: "forks",
+  testTimeout: 60_000,
+  // Where nothing is built yet, the first hook builds it.
+  hookTimeout: 30 * 60_000,
+} as const;
+
 export default defineConfig({
   test: {
     coverage: {
@@ -16,25 +27,40 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/cluster/**"],
+          exclude: ["test/cluster/**", ...ALONE],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
+          ...REAL_CLUSTER,
           name: "cluster",
-          // Real daemons on a busy machine are late at times. The reporter says which test was tried again.
-          retry: 1,
-          include: [isRouted ? "test/cluster/**/*.routed.ts" : "test/cluster/**/*.test.ts"],
-          // Several clusters at once are safe, but on a small machine only slow.
-          fileParallelism: false,
-          // The kernel ends the daemons with the process that started them, which a thread is not.
-          pool: "forks",
-          testTimeout: 60_000,
-          // Where nothing is built yet, the first hook builds it.
-          hookTimeout: 30 * 60_000,
+          include: ["test/cluster/*.test.ts"],
+          exclude: ["test/cluster/node*.test.ts", ...ALONE],
+          // Most of them wait most of the time.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...REAL_CLUSTER,
+          name: "alone",
+          include: [...ALONE],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...REAL_CLUSTER,
+          name: "node",
+          include: [isRouted ? "test/cluster/*.routed.ts" : "test/cluster/node*.test.ts"],
+          // Two nodes would pull and build at the same time, on the same two cores.
+          fileParallelism: false,
+          testTimeout: 120_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -1,6 +1,6 @@
 /** Waits for what a replica does. */
 import { performance } from "node:perf_hooks";
-import { waitUntil } from "../cluster/harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import type { RunningPod } from "./start-in-pod.ts";
 
 /** Milliseconds from the start of the process until it leads. */

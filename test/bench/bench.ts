@@ -11,7 +11,7 @@ import path from "node:path";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { buildGoTool } from "../cluster/harness/build-go-tool.ts";
 import { SMALLEST_WEBHOOK } from "../cluster/harness/tools.ts";
-import { waitUntil } from "../cluster/harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { benchBodies, type BenchBody } from "./bodies.ts";
 import { shippedEnvironment, shippedFlags } from "./shipped-flags.ts";
 import { findWrk, type LoadReport } from "./wrk.ts";

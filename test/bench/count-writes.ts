@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Cluster } from "../cluster/harness/cluster.ts";
-import { sendRequest } from "../cluster/harness/send-request.ts";
+import { sendRequest } from "../send-request.ts";
 
 /** Requests that write Secrets, those that were refused included, since the API server started. */
 export async function countSecretWrites({ server, authority, network }: Cluster): Promise<number> {

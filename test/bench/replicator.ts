@@ -7,7 +7,7 @@ import { loadavg } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
-import { waitUntil } from "../cluster/harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { awaitFirstWrite, awaitLeadership, awaitWrites } from "./await-writes.ts";
 import { countSecretWrites } from "./count-writes.ts";

@@ -3,8 +3,7 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { writeKeyPair } from "../cluster/harness/certificates.ts";
 import type { Cluster } from "../cluster/harness/cluster.ts";
-import { createNamespace } from "../cluster/harness/create-namespace.ts";
-import { createService } from "../cluster/harness/create-service.ts";
+import { createNamespace, createService } from "../cluster/harness/kubectl.ts";
 import { webhookConfiguration } from "../cluster/harness/webhook-configuration.ts";
 
 const NAME = "smallest";

@@ -5,7 +5,7 @@ import { writeKeyPair } from "../cluster/harness/certificates.ts";
 import type { Cluster } from "../cluster/harness/cluster.ts";
 import { API_SERVER_PORT } from "../cluster/harness/control-plane.ts";
 import { runDaemon } from "../cluster/harness/run-daemon.ts";
-import { sendRequest } from "../cluster/harness/send-request.ts";
+import { sendRequest } from "../send-request.ts";
 import { shippedEnvironment } from "./shipped-flags.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../dist/main.js");

@@ -12,7 +12,7 @@ import {
 import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 await describeLevel("control-plane", "the writer of certificates", () => {

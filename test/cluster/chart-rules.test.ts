@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { awaitWebhooks } from "./harness/await-webhooks.ts";
+import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/helm.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
 import { CommandError } from "./harness/run-command.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
+import { awaitWebhooks } from "./harness/webhook-configuration.ts";
 
 const ACCOUNT = "--as=system:serviceaccount:pullpass:pullpass";
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

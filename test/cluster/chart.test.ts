@@ -2,12 +2,20 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildGoTool } from "./harness/build-go-tool.ts";
+import {
+  ATTACHMENT_MANIFEST,
+  CHART_DIRECTORY,
+  createHelm,
+  GUARD_API,
+  INSTALL_MANIFEST,
+  installManifest,
+  renderAttachment,
+  renderManifest,
+  type Helm,
+} from "./harness/chart.ts";
 import { reportToStandardError, startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/helm.ts";
-import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, installManifest } from "./harness/install-manifest.ts";
 import type { PodList } from "./harness/pods.ts";
-import { GUARD_API, renderAttachment, renderManifest } from "./harness/render-manifest.ts";
 import { CommandError, runCommand } from "./harness/run-command.ts";
 import { KUBE_SCORE } from "./harness/tools.ts";
 

@@ -28,7 +28,7 @@ await describeLevel("control-plane", "inject beside kubectl", () => {
     // It reads no cluster's objects with --local, but wants a kubeconfig that is there.
     const kubeconfig = join(directory, "kubeconfig");
     await writeFile(kubeconfig, "");
-    kubectl = createKubectl(parts.kubectl, kubeconfig, directory);
+    kubectl = createKubectl({ program: parts.kubectl, kubeconfig, directory });
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 

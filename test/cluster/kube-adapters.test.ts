@@ -13,11 +13,10 @@ import { createStringPool } from "../../src/kube/string-pool.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import type { ClusterWarning, CopyWriter, ServiceAccountClient } from "../../src/replicator/ports.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createPullSecret } from "./harness/create-pull-secret.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const NO_SUCH_UID = "00000000-0000-4000-8000-000000000000";
 

@@ -11,7 +11,7 @@ import {
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-service-account.ts";
+import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-clients.ts";
 
 const SECRETS = "/api/v1/namespaces/default/secrets";
 const READ: KubeRequest = { method: "GET", path: "/api/v1/namespaces/default" };

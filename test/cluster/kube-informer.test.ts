@@ -6,9 +6,9 @@ import { recordInformer, type Recording } from "../kube/record-informer.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { API_SERVER_PORT } from "./harness/control-plane.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-service-account.ts";
-import { startStallingProxy } from "./harness/stalling-proxy.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-clients.ts";
+import { startStallingProxy } from "./harness/tcp-proxies.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 

@@ -7,10 +7,10 @@ import { leaseCollection, readLease } from "../../src/kube/lease.ts";
 import { readMetadata } from "../../src/kube/resources/metadata.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
+import { waitUntil } from "../wait-until.ts";
 
 interface LeaseObject {
   readonly spec: {
@@ -139,7 +139,8 @@ await describeLevel("control-plane", "the election of a leader", () => {
     const cut = Date.now();
     await waitUntil("the first to stop", () => !one.isLeading(), { intervalMs: 10 });
     const stopped = Date.now();
-    expect(stopped - cut).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 100);
+    // A timer may be late where other tests have the cores, but never so much that others lead by then.
+    expect(stopped - cut).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 1_000);
     expect(two.isLeading()).toBe(false);
     await isLeading("the second to lead", two);
     expect(Date.now() - cut).toBeLessThan(15_000);

@@ -6,7 +6,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { whyNoMemoryCgroup } from "./harness/memory-cgroup.ts";
 import { runLimited, type LimitedReplica } from "./harness/run-limited.ts";
-import { sendRequest, type Answer } from "./harness/send-request.ts";
+import { sendRequest, type Answer } from "../send-request.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /** The chart's `timeoutSeconds`: what an API server waits for. */

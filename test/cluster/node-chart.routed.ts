@@ -18,13 +18,15 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { enforcePorts, type EnforcedPorts } from "./harness/enforce-ports.ts";
 import { PULLPASS_NAMESPACE } from "./harness/install-pullpass.ts";
 import { REGISTRY_USER } from "./harness/node-cluster.ts";
-import { podSpec, type PodList } from "./harness/pods.ts";
-import { publishedBundles, readCertificateSecret } from "./harness/published-certificates.ts";
+import { podSpec, WORKLOADS, type PodList } from "./harness/pods.ts";
+import {
+  publishedBundles,
+  readCertificateSecret,
+  servedFingerprints,
+} from "./harness/published-certificates.ts";
 import { runCommand } from "./harness/run-command.ts";
 import type { Daemon } from "./harness/run-daemon.ts";
-import { servedFingerprints } from "./harness/served-fingerprints.ts";
-import { waitUntil } from "./harness/wait-until.ts";
-import { WORKLOADS } from "./harness/workloads.ts";
+import { waitUntil } from "../wait-until.ts";
 
 /** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
 const WITH_SHORT_TIMING = `--set-json=extraArgs=["--renewal-timing=${JSON.stringify({
@@ -49,10 +51,12 @@ await describeLevel("node", "the chart, installed", () => {
     chart = await startChartOnNode();
     // All that follows goes through it.
     policy = await enforcePorts();
-    await chart.createNamespace();
-    await chart.deploy("install");
   }, 5 * 60_000);
-  afterEach(() => chart.stopPods());
+  afterEach(async ({ task }) => {
+    await chart.stopPods();
+    // Otherwise one failure would take along those that follow.
+    if (task.result?.state === "fail") await chart.reset();
+  });
   afterAll(async () => {
     await certManager?.stop();
     await chart.stop();
@@ -84,13 +88,14 @@ await describeLevel("node", "the chart, installed", () => {
         (await servedFingerprints(chart.cluster.kubectl)).join() === [fingerprint, fingerprint].join(),
       { timeoutMs: 90_000, intervalMs: 500 },
     );
-  const uninstall = () => chart.helm.run("uninstall", "pullpass", NAMESPACE_FLAG, "--timeout=120s");
 
-  it("runs two replicas", async () => {
+  it("runs two replicas", LONG, async () => {
+    await chart.ensureInstalled();
     await runningIn(PULLPASS_NAMESPACE, 2);
   });
 
   it("lets a Deployment with a private image run", async () => {
+    await chart.ensureInstalled();
     const { kubectl, passwordRegistry } = chart.cluster;
     const image = await passwordRegistry.push(`${TEAM}/app:v1`, REGISTRY_USER);
     await kubectl.run(
@@ -105,9 +110,10 @@ await describeLevel("node", "the chart, installed", () => {
     "refuses no pod while it is upgraded, and not one misses its secret; no certificate is renewed",
     LONG,
     async () => {
+      await chart.ensureInstalled();
       const before = await readCertificateSecret(chart.client);
       const pods = chart.startPods("upgrade");
-      await chart.deploy("upgrade", "--set=podAnnotations.a=b");
+      await chart.deploy("--set=podAnnotations.a=b");
       const { count, ...result } = await pods.stop();
       expect(count).toBeGreaterThan(100);
       expect(result).toMatchObject({ refused: [], withoutSecret: 0 });
@@ -116,11 +122,12 @@ await describeLevel("node", "the chart, installed", () => {
   );
 
   it("refuses no pod while its certificates are renewed, again and again", LONG, async () => {
+    await chart.ensureInstalled();
     const { kubectl } = chart.cluster;
     const authorities = new Set<string | undefined>();
     const certificates = new Set<string | undefined>();
     const pods = chart.startPods("renewal");
-    await chart.deploy("upgrade", WITH_SHORT_TIMING);
+    await chart.deploy(WITH_SHORT_TIMING);
     // One that is still stopping may lead, and would make certificates that last.
     await runningIn(PULLPASS_NAMESPACE, 2);
     // What is there lasts for a year.
@@ -146,6 +153,7 @@ await describeLevel("node", "the chart, installed", () => {
   });
 
   it("needs nothing that its NetworkPolicy does not let through, and nothing else gets through", async () => {
+    await chart.ensureInstalled();
     expect(await policy.dropped()).toBe(0);
     const pods = ["pods", NAMESPACE_FLAG, "--output=jsonpath={.items[0].status.podIP}"];
     const { stdout: host } = await chart.cluster.kubectl.run(["get", ...pods]);
@@ -156,14 +164,15 @@ await describeLevel("node", "the chart, installed", () => {
   });
 
   it("leaves nothing behind when it is uninstalled, and refuses no pod meanwhile", async () => {
+    await chart.ensureInstalled();
     await waitUntil(
       "the account to have its secret",
       async () => (await pullSecretsOfAccount()) !== undefined,
     );
     // Under Fail the API server may hear of the Service's end before that of the webhook.
-    await chart.deploy("upgrade", "--reuse-values", "--set=webhook.failurePolicy=Ignore");
+    await chart.deploy("--reuse-values", "--set=webhook.failurePolicy=Ignore");
     const pods = chart.startPods("uninstall");
-    await uninstall();
+    await chart.uninstall();
     expect(await objectsOfPullpass()).toEqual([]);
     expect(await pullSecretsOfAccount()).toBeUndefined();
     expect(await chart.pullSecretsNow()).toEqual([]);
@@ -181,7 +190,7 @@ await describeLevel("node", "the chart, installed", () => {
     await make();
     await kubectl.run(["create", ...secret, ...files]);
     const mode = "--set=tls.mode=secret,tls.secretName=by-hand";
-    await chart.deploy("install", mode, `--set-file=tls.caBundle=${directory}/ca.crt`);
+    await chart.deploy(mode, `--set-file=tls.caBundle=${directory}/ca.crt`);
     await areServing(await fingerprintOf("tls.crt"));
     expect(await publishedBundles(chart.client)).toEqual([[await fingerprintOf("ca.crt")]]);
     const pods = chart.startPods("by hand");
@@ -198,7 +207,7 @@ await describeLevel("node", "the chart, installed", () => {
     await areServing(await fingerprintOf("tls.crt"));
     await pods.more();
     expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
-    await uninstall();
+    await chart.uninstall();
     // It is the admin's, and stays.
     expect(await objectsOfPullpass()).toEqual([]);
     await kubectl.run(["delete", "secret", "by-hand", NAMESPACE_FLAG]);
@@ -206,7 +215,7 @@ await describeLevel("node", "the chart, installed", () => {
 
   it("is given its certificates by cert-manager, and the next ones, and refuses no pod", LONG, async () => {
     certManager = await startCertManager(chart.cluster);
-    await chart.deploy("install", "--set=tls.mode=cert-manager");
+    await chart.deploy("--set=tls.mode=cert-manager");
     const renew = async (name: string, secretName: string) => {
       const fingerprint = async () =>
         (await readCertificateSecret(chart.client, secretName)).serving?.fingerprint256;
@@ -229,7 +238,7 @@ await describeLevel("node", "the chart, installed", () => {
     );
     await pods.more();
     expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
-    await uninstall();
+    await chart.uninstall();
     // What belongs to a certificate is collected as garbage a moment later.
     const kinds = ",certificate,issuer,certificaterequest";
     await waitUntil("nothing to be left", async () => (await objectsOfPullpass(kinds)).length === 0);
@@ -237,7 +246,7 @@ await describeLevel("node", "the chart, installed", () => {
 
   it("keeps no pod out when its namespace is deleted by force; purge then removes the rest", async () => {
     const { kubectl, kubeconfig } = chart.cluster;
-    await chart.deploy("install", "--set=webhook.failurePolicy=Ignore");
+    await chart.deploy("--set=webhook.failurePolicy=Ignore");
     await waitUntil(
       "the account to have its secret",
       async () => (await pullSecretsOfAccount()) !== undefined,

@@ -21,7 +21,7 @@ await describeLevel("node", "the chart on a node", () => {
     "passes node-chart.routed.ts in a network namespace of its own, with kube-proxy",
     { timeout: 10 * 60_000 },
     async () => {
-      const vitest = [process.execPath, "node_modules/vitest/vitest.mjs", "run", "--project", "cluster"];
+      const vitest = [process.execPath, "node_modules/vitest/vitest.mjs", "run", "--project", "node"];
       const script = 'ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward && exec "$@"';
       const child = spawn("unshare", ["--net", "--", "sh", "-ec", script, "sh", ...vitest], {
         env: { ...process.env, PULLPASS_ROUTED: "1" },

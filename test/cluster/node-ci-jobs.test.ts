@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildahImage, dockerImage, kanikoImage, tektonImage } from "./harness/builder-images.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import type { RegistryWithUsers } from "./harness/password-registry.ts";
 import { podWith, type PodObject } from "./harness/pods.ts";
+import type { Credentials, RegistryWithUsers } from "./harness/registries.ts";
 import { CommandError } from "./harness/run-command.ts";
-import type { Credentials } from "./harness/registry.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const CI_USER: Credentials = { username: "ci", password: "made-up:ci" };
 /** Whom the target refuses: who pushes with these fails. */

@@ -2,14 +2,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { kanikoImage, shellImage } from "./harness/builder-images.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import type { RegistryWithUsers } from "./harness/password-registry.ts";
-import { linesInPage, linesOf } from "./harness/page-log.ts";
-import type { Credentials } from "./harness/registry.ts";
+import type { Credentials, RegistryWithUsers } from "./harness/registries.ts";
+import { linesInPage, linesOf, mountsOf, runBuild, variablesOf } from "./harness/run-build.ts";
 import { runCommand } from "./harness/run-command.ts";
-import { mountsOf, runBuild, variablesOf } from "./harness/run-build.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 
 const PUBLISHER: Credentials = { username: "publisher", password: "made-up:publisher" };

@@ -1,13 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createPullSecret } from "./harness/create-pull-secret.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { podWith, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const NAMESPACE = "team-a";
 const OUTDATED = { ...REGISTRY_USER, password: "changed-last-year" };

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
+import { installManifest, rightsOf } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { installManifest, rightsOf } from "./harness/install-manifest.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const LEFT =
   "left alone, because Pullpass did not write them, although they have the label app.kubernetes.io/managed-by=pullpass: pullpass/source\n";

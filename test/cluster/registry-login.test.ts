@@ -6,8 +6,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { MAIN } from "../cli/run-pullpass.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import type { Credentials } from "./harness/registry.ts";
-import { startRegistries, type Registries } from "./harness/start-registries.ts";
+import { startRegistries, type Credentials, type Registries } from "./harness/registries.ts";
 
 const USER = { username: "pullpass", password: "pass:wörd@with+signs" };
 const WRONG = { username: "pullpass", password: "changed-last-year" };

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass } from "./harness/install-pullpass.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const ANNOTATION = "pullpass.dev/service-accounts";

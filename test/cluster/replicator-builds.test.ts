@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { mountsOf, type BuildPod } from "./harness/run-build.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const KANIKO = "gcr.io/kaniko-project/executor:v1.24.0";
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

@@ -1,25 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
-import { apiClient } from "./harness/api-client.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
-import { awaitWebhooks } from "./harness/await-webhooks.ts";
+import { writeKeyPair } from "./harness/certificates.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { API_SERVER_PORT } from "./harness/control-plane.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createService } from "./harness/create-service.ts";
-import { writeKeyPair } from "./harness/certificates.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
-import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace, createService } from "./harness/kubectl.ts";
+import { apiClient, pullSecretsOf, startCreatingPods, type PodObject } from "./harness/pods.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type LogLine, type Replica } from "./harness/run-replica.ts";
-import { sendRequest } from "./harness/send-request.ts";
-import { startCreatingPods } from "./harness/start-creating-pods.ts";
-import { startStallingProxy } from "./harness/stalling-proxy.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
-import { webhookConfiguration } from "./harness/webhook-configuration.ts";
+import { sendRequest } from "../send-request.ts";
+import { startStallingProxy } from "./harness/tcp-proxies.ts";
+import { waitUntil } from "../wait-until.ts";
+import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const CONFIGURATION = {

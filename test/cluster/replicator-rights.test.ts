@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./harness/audit.ts";
+import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, rightsOf } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, rightsOf } from "./harness/install-manifest.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
-import type { KubernetesObject } from "./harness/kubectl.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };

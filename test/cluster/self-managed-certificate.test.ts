@@ -1,21 +1,27 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
-import { apiClient } from "./harness/api-client.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createService } from "./harness/create-service.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
-import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
-import { publishedBundles, readCertificateSecret } from "./harness/published-certificates.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
+import { createNamespace, createService } from "./harness/kubectl.ts";
+import {
+  apiClient,
+  pullSecretsOf,
+  startCreatingPods,
+  type Creation,
+  type PodObject,
+} from "./harness/pods.ts";
+import {
+  publishedBundles,
+  readCertificateSecret,
+  startHandshakes,
+} from "./harness/published-certificates.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
-import { sendRequest } from "./harness/send-request.ts";
-import { startBalancer, type Balancer } from "./harness/start-balancer.ts";
-import { startCreatingPods, type Creation } from "./harness/start-creating-pods.ts";
-import { startHandshakes } from "./harness/start-handshakes.ts";
-import { createTestKubeClient } from "./harness/test-kube-client.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { sendRequest } from "../send-request.ts";
+import { startBalancer, type Balancer } from "./harness/tcp-proxies.ts";
+import { waitUntil } from "../wait-until.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const CONFIGURATION = {

@@ -6,13 +6,12 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startServe, type ServeProcess } from "../serve/start-serve.ts";
+import { writeKubeconfig, type KubeconfigFields } from "./harness/certificates.ts";
+import { installManifest, rightsOf } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { installManifest, rightsOf } from "./harness/install-manifest.ts";
-import type { KubernetesObject } from "./harness/kubectl.ts";
-import { waitUntil } from "./harness/wait-until.ts";
-import { writeKubeconfig, type KubeconfigFields } from "./harness/write-kubeconfig.ts";
+import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
+import { waitUntil } from "../wait-until.ts";
 
 interface ListOfObjects {
   readonly items: readonly KubernetesObject[];
@@ -79,7 +78,7 @@ await describeLevel("control-plane", "the start of serve at a real API server", 
     [
       "an account without rights",
       async () => ["--kubeconfig", await kubeconfigOf(await tokenOf("default"))],
-      /^pullpass: the API server \S+ refuses GET \S+: 403 Forbidden: .* User "system:serviceaccount:pullpass:default" cannot list .*: give Pullpass the rights .*\n$/,
+      /^pullpass: the API server \S+ refuses GET \S+: 403 Forbidden: .* User "system:serviceaccount:pullpass:default" cannot (?:list|get) .*: give Pullpass the rights .*\n$/,
     ],
     [
       "another cluster's authority",

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { awaitWebhooks } from "./harness/await-webhooks.ts";
 import { createAuthority } from "./harness/certificates.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
-import { createService } from "./harness/create-service.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace, createService } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
 import { CommandError } from "./harness/run-command.ts";
 import {
@@ -13,7 +11,7 @@ import {
   type Answerer,
   type ScriptedWebhook,
 } from "./harness/scripted-webhook.ts";
-import { webhookConfiguration } from "./harness/webhook-configuration.ts";
+import { awaitWebhooks, webhookConfiguration } from "./harness/webhook-configuration.ts";
 
 const PATCH = [{ op: "add", path: "/spec/imagePullSecrets", value: [{ name: "regcred" }] }];
 const TIMEOUT_SECONDS = 1;

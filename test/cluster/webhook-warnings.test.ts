@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { apiClient } from "./harness/api-client.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { createNamespace } from "./harness/kubectl.ts";
+import { apiClient, podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
 import { CommandError } from "./harness/run-command.ts";
 import { IS_STANDALONE, startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { podSpec, podWith, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
+import { createNamespace } from "./harness/kubectl.ts";
+import { podSpec, podWith, pullSecretsOf, WORKLOADS, type PodList, type PodObject } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
-import { waitUntil } from "./harness/wait-until.ts";
-import { WORKLOADS } from "./harness/workloads.ts";
+import { waitUntil } from "../wait-until.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const OPTED_IN = "team-a";

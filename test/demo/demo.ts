@@ -21,7 +21,7 @@ import {
   type RecordedReview,
   type ReviewResponse,
 } from "../http/recorded-review.ts";
-import { sendRequest } from "../http/send-request.ts";
+import { postReview } from "../send-request.ts";
 
 const CONFIG = "deploy/examples/pullpass.yaml";
 
@@ -64,7 +64,7 @@ async function show(server: StartedServer, certificate: string): Promise<void> {
   console.log(`Webhook ${url}/mutate, certificate made just now, configuration ${CONFIG}\n`);
   for (const name of RECORDED_NAMES) {
     const review = recordedReview(name);
-    const { text } = await sendRequest(url, certificate, { body: JSON.stringify(review) });
+    const { body: text } = await postReview(url, certificate, { body: JSON.stringify(review) });
     for (const line of describeReview(review, responseIn(text), await server.logged(review.request.uid)))
       console.log(line);
   }

@@ -2,8 +2,8 @@ import { connect, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MAX_BODY_BYTES, SMALL_BODY_BYTES } from "../../src/http/partial-body.ts";
 import { recordedReview, responseIn } from "./recorded-review.ts";
-import { startWebhook, type RunningWebhook } from "./running-webhook.ts";
-import type { Answer } from "./send-request.ts";
+import { startReviewServer, type RunningWebhook } from "./running-webhook.ts";
+import type { Answer } from "../send-request.ts";
 
 const UID = "63df8efa-f7e4-4bd9-8385-52e0c61edcc9";
 const REVIEW = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));
@@ -13,7 +13,7 @@ const TOO_MANY = "there are too many large requests at once\n";
 let webhook: RunningWebhook;
 let sockets: TLSSocket[] = [];
 beforeEach(async () => {
-  webhook = await startWebhook();
+  webhook = await startReviewServer();
 });
 afterEach(() => {
   for (const socket of sockets) socket.destroy();
@@ -41,7 +41,7 @@ describe("a large review", () => {
     async (bytes) => {
       const body = reviewOf(bytes);
       expect(body).toHaveLength(bytes);
-      expect(responseIn((await send(body)).text)).toMatchObject({ uid: UID, patchType: "JSONPatch" });
+      expect(responseIn((await send(body)).body)).toMatchObject({ uid: UID, patchType: "JSONPatch" });
     },
   );
 
@@ -49,7 +49,7 @@ describe("a large review", () => {
     const container = JSON.stringify(recordedReview("10-create-init-and-sidecar.json").request.object?.spec);
     const body = reviewWith(`"initContainers":[${Array(200).fill(container).join(",")}]`);
     expect(body.length).toBeGreaterThan(300_000);
-    expect(responseIn((await send(body)).text).patchType).toBe("JSONPatch");
+    expect(responseIn((await send(body)).body).patchType).toBe("JSONPatch");
   });
 
   it.each([
@@ -59,7 +59,7 @@ describe("a large review", () => {
   ])("%s is allowed by its uid alone, with a warning", async (_title, body) => {
     const answer = await send(body);
     expect(answer).toMatchObject({ status: 200, headers: { connection: "close" } });
-    expect(responseIn(answer.text)).toEqual({
+    expect(responseIn(answer.body)).toEqual({
       uid: UID,
       allowed: true,
       warnings: ["pullpass: nothing injected: the pod is too large to be read"],
@@ -77,7 +77,7 @@ describe("a large body that is no review", () => {
   ])("%s is answered with 413 and one line", async (_title, body) => {
     expect(await send(body)).toMatchObject({
       status: 413,
-      text: TOO_LARGE,
+      body: TOO_LARGE,
       headers: { connection: "close" },
     });
     expect(webhook.rejected).toEqual([{ status: 413, message: TOO_LARGE.trim() }]);
@@ -121,7 +121,7 @@ describe("bodies that do not end", () => {
   it("keep no review from being read, small or large", async () => {
     const sent = Array.from({ length: 20 }, () => open(unfinished(spaces)));
     for (const body of [REVIEW, reviewOf(50_000), reviewOf(2_900_000)]) {
-      expect(responseIn((await send(body)).text).patchType).toBe("JSONPatch");
+      expect(responseIn((await send(body)).body).patchType).toBe("JSONPatch");
     }
     expect(sent).toHaveLength(20);
   });

@@ -2,18 +2,21 @@ import { connect } from "node:tls";
 import { beforeAll, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/http/server.ts";
 import { recordedReview, responseIn } from "./recorded-review.ts";
-import { startWebhook, type RunningWebhook } from "./running-webhook.ts";
-import type { Sent } from "./send-request.ts";
+import { startReviewServer, type RunningWebhook } from "./running-webhook.ts";
+import type { SentReview } from "../send-request.ts";
 
 let webhook: RunningWebhook;
 beforeAll(async () => {
-  webhook = await startWebhook({}, { ...DEFAULT_LIMITS, headersTimeoutMs: 1_000, requestTimeoutMs: 2_000 });
+  webhook = await startReviewServer(
+    {},
+    { ...DEFAULT_LIMITS, headersTimeoutMs: 1_000, requestTimeoutMs: 2_000 },
+  );
 });
 
 const valid = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));
 
 describe("what is no review", () => {
-  it.each<[name: string, status: number, line: string, sent: Sent]>([
+  it.each<[name: string, status: number, line: string, sent: SentReview]>([
     ["no JSON", 400, "the body is not JSON", { body: "{" }],
     ["an empty body", 400, "the body is not JSON", { body: "" }],
     ["JSON of another kind", 400, "the body is not an AdmissionReview", { body: '{"kind":"Pod"}' }],
@@ -58,7 +61,7 @@ describe("what is no review", () => {
     ],
   ])("%s is answered with %d and one line saying why", async (_name, status, line, sent) => {
     const answer = await webhook.send(sent);
-    expect(answer.text).toBe(`${line}\n`);
+    expect(answer.body).toBe(`${line}\n`);
     expect(answer.status).toBe(status);
     expect(webhook.rejected.at(-1)).toEqual({ status, message: line });
   });
@@ -68,7 +71,7 @@ describe("what is no review", () => {
       body: valid,
       headers: { "content-type": "Application/JSON; charset=utf-8" },
     });
-    expect(responseIn(answer.text).patch).toBeDefined();
+    expect(responseIn(answer.body).patch).toBeDefined();
   });
 });
 

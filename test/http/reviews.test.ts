@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { startWebhook, type RunningWebhook } from "./running-webhook.ts";
+import { startReviewServer, type RunningWebhook } from "./running-webhook.ts";
 import {
   operationsIn,
   patchedPod,
@@ -12,7 +12,7 @@ import {
 
 let webhook: RunningWebhook;
 beforeAll(async () => {
-  webhook = await startWebhook({
+  webhook = await startReviewServer({
     namespace: (name) => ({
       isOptedIn: name !== "not-opted-in",
       labels: { team: name === "team-a" ? "a" : "b" },
@@ -32,7 +32,7 @@ async function review(body: unknown): Promise<ReviewResponse> {
   const answer = await webhook.send({ body: JSON.stringify(body) });
   expect(answer.status).toBe(200);
   expect(answer.headers["content-type"]).toBe("application/json");
-  return responseIn(answer.text);
+  return responseIn(answer.body);
 }
 
 /** A recorded creation of a bare pod, but for what is changed. */
@@ -176,7 +176,7 @@ describe("the rows of the answer table", () => {
   it("answers other versions of the API in kind", async () => {
     const body = tweak((changed) => void (changed.apiVersion = "admission.k8s.io/v1beta1"));
     const answer = await webhook.send({ body: JSON.stringify(body) });
-    expect(JSON.parse(answer.text)).toMatchObject({
+    expect(JSON.parse(answer.body)).toMatchObject({
       apiVersion: "admission.k8s.io/v1beta1",
       kind: "AdmissionReview",
     });

@@ -7,7 +7,7 @@ import { loadConfiguration } from "../../src/config/load.ts";
 import { admissionListener } from "../../src/http/app.ts";
 import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-import { sendRequest, type Answer, type Sent } from "./send-request.ts";
+import { postReview, type Answer, type SentReview } from "../send-request.ts";
 
 export interface RunningWebhook {
   readonly server: RunningServer;
@@ -15,7 +15,7 @@ export interface RunningWebhook {
   readonly ca: string;
   /** Status and reason of every request that was no review. */
   readonly rejected: { readonly status: number; readonly message: string }[];
-  send(sent: Sent): Promise<Answer>;
+  send(sent: SentReview): Promise<Answer>;
 }
 
 export const CONFIGURATION = `
@@ -25,7 +25,7 @@ registries:
 `;
 
 /** `ports` are what differs from a cluster in which everything is opted in; it is closed after the file's tests. */
-export async function startWebhook(
+export async function startReviewServer(
   ports: Partial<AdmissionPorts> = {},
   limits?: ServerLimits,
 ): Promise<RunningWebhook> {
@@ -46,6 +46,6 @@ export async function startWebhook(
   const listen = { host: "127.0.0.1", port: 0 };
   const server = await startServer(listener, { listen, certificate, ...(limits && { limits }) });
   afterAll(() => server.close(0));
-  const send = (sent: Sent): Promise<Answer> => sendRequest(server.url, certificate.certificate, sent);
+  const send = (sent: SentReview): Promise<Answer> => postReview(server.url, certificate.certificate, sent);
   return { server, ca: certificate.certificate, rejected, send };
 }

@@ -6,7 +6,7 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS, startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-import { sendRequest } from "./send-request.ts";
+import { postReview } from "../send-request.ts";
 
 let server: RunningServer | undefined;
 afterEach(async () => {
@@ -39,11 +39,11 @@ describe("connections", () => {
       requestTimeoutMs: 1_000,
     });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
-    const first = await sendRequest(url, ca, { body: "1", agent });
+    const first = await postReview(url, ca, { body: "1", agent });
     await setTimeout(2_500);
-    const second = await sendRequest(url, ca, { body: "2", agent });
+    const second = await postReview(url, ca, { body: "2", agent });
     agent.destroy();
-    expect([first.text, second.text]).toEqual(["1", "2"]);
+    expect([first.body, second.body]).toEqual(["1", "2"]);
     expect(second.headers["keep-alive"]).toBe("timeout=60");
   });
 
@@ -52,7 +52,7 @@ describe("connections", () => {
       response.end("alpnProtocol" in incoming.socket ? incoming.socket.alpnProtocol : "none");
     });
     const agent = new Agent({ ca, ALPNProtocols: ["h2", "http/1.1"] });
-    expect((await sendRequest(url, ca, { agent })).text).toBe("http/1.1");
+    expect((await postReview(url, ca, { agent })).body).toBe("http/1.1");
   });
 });
 
@@ -61,12 +61,12 @@ describe("a server whose certificate comes later", () => {
     const listen = { host: "127.0.0.1", port: 0 };
     server = await startServer(echo, { listen, certificate: "later" });
     const serving = await makeSelfSignedCertificate(["127.0.0.1"], new Date());
-    const send = () => sendRequest(server?.url ?? "", serving.certificate, { body: "hello" });
+    const send = () => postReview(server?.url ?? "", serving.certificate, { body: "hello" });
     await expect(send()).rejects.toThrow(/handshake failure/);
     const port = Number(new URL(server.url).port);
     await expect(startServer(echo, { listen: { ...listen, port } })).rejects.toThrow(/EADDRINUSE/);
     server.setCertificate(serving);
-    expect((await send()).text).toBe("hello");
+    expect((await send()).body).toBe("hello");
   });
 });
 
@@ -77,7 +77,7 @@ describe("a connection too many", () => {
     const { ca, url } = await start(echo, limits);
     const agents = Array.from({ length: 4 }, () => new Agent({ keepAlive: true, maxSockets: 1, ca }));
     const ask = async (index: number): Promise<number | undefined> => {
-      const answer = await sendRequest(url, ca, {
+      const answer = await postReview(url, ca, {
         body: "x",
         ...(agents[index] && { agent: agents[index] }),
       });
@@ -100,7 +100,7 @@ describe("a connection too many", () => {
       (socket) => new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve)),
     );
     await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
-    expect((await sendRequest(url, ca, { body: "here" })).text).toBe("here");
+    expect((await postReview(url, ca, { body: "here" })).body).toBe("here");
     await Promise.all(closed.slice(0, 27));
     for (const socket of silent) socket.destroy();
   });
@@ -119,7 +119,7 @@ describe("requests that do not wait for the answer to the one before", () => {
     socket.resume().write("GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2_000));
     await closed;
     expect(count).toBeLessThan(50);
-    expect((await sendRequest(url, ca, {})).status).toBe(200);
+    expect((await postReview(url, ca, {})).status).toBe(200);
   });
 });
 
@@ -127,7 +127,7 @@ describe("the head of a request", () => {
   it("may have 8 KiB", async () => {
     const { ca, url } = await start(echo);
     const long = (bytes: number): Promise<{ readonly status: number }> =>
-      sendRequest(url, ca, { headers: { authorization: "x".repeat(bytes) } });
+      postReview(url, ca, { headers: { authorization: "x".repeat(bytes) } });
     expect(await long(7_500)).toMatchObject({ status: 200 });
     expect(await long(8_200)).toMatchObject({ status: 431 });
   });
@@ -139,7 +139,7 @@ describe("the head of a request", () => {
     const headers = Object.fromEntries(
       Array.from({ length: 500 }, (_, index) => [`x-${index.toString()}`, ""]),
     );
-    expect(Number((await sendRequest(url, ca, { headers })).text)).toBeLessThanOrEqual(64);
+    expect(Number((await postReview(url, ca, { headers })).body)).toBeLessThanOrEqual(64);
   });
 });
 
@@ -151,9 +151,9 @@ describe("a certificate that is swapped", () => {
     await Promise.all(underWay.map(({ isOpen }) => isOpen));
 
     server?.setCertificate(next);
-    const answer = await sendRequest(url, next.certificate, { body: "new" });
-    expect(answer.text).toBe("new");
-    await expect(sendRequest(url, ca, { body: "old" })).rejects.toThrow(/certificate/);
+    const answer = await postReview(url, next.certificate, { body: "new" });
+    expect(answer.body).toBe("new");
+    await expect(postReview(url, ca, { body: "old" })).rejects.toThrow(/certificate/);
 
     for (const { finish } of underWay) finish();
     expect(await Promise.all(underWay.map(({ text }) => text))).toEqual(
@@ -169,7 +169,7 @@ describe("a certificate that is swapped", () => {
     expect(() =>
       server?.setCertificate({ certificate: one?.certificate ?? "", privateKey: two?.privateKey ?? "" }),
     ).toThrow();
-    expect((await sendRequest(url, ca, { body: "as before" })).text).toBe("as before");
+    expect((await postReview(url, ca, { body: "as before" })).body).toBe("as before");
   });
 });
 
@@ -177,11 +177,11 @@ describe("the end", () => {
   it("tells clients not to use their connections again while it drains", async () => {
     const { ca, url } = await start(echo);
     server?.startDraining();
-    const answer = await sendRequest(url, ca, {
+    const answer = await postReview(url, ca, {
       body: "still here",
       agent: new Agent({ keepAlive: true, ca }),
     });
-    expect(answer).toMatchObject({ status: 200, text: "still here", headers: { connection: "close" } });
+    expect(answer).toMatchObject({ status: 200, body: "still here", headers: { connection: "close" } });
   });
 
   it("waits for requests that are under way and takes no new ones", async () => {
@@ -189,7 +189,7 @@ describe("the end", () => {
     const slow = slowRequest(url, ca, "late");
     await slow.isOpen;
     const closed = server?.close(10_000);
-    await expect(sendRequest(url, ca, { body: "too late" })).rejects.toThrow(/ECONNREFUSED/);
+    await expect(postReview(url, ca, { body: "too late" })).rejects.toThrow(/ECONNREFUSED/);
     slow.finish();
     expect(await slow.text).toBe("late");
     await closed;

@@ -1,5 +1,6 @@
 /** A scripted API server of a cluster in which there is the namespace `pullpass` and nothing else, and a kubeconfig for it. */
 import type { ServerResponse } from "node:http";
+import { writeKubeconfig } from "../cluster/harness/certificates.ts";
 import {
   answer,
   refuse,
@@ -7,7 +8,6 @@ import {
   type FakeApiServer,
   type Seen,
 } from "../kube/fake-api-server.ts";
-import { writeKubeconfig } from "../cluster/harness/write-kubeconfig.ts";
 
 /** Whether it took the request; those that are left are answered as that cluster would. */
 export type Fault = (seen: Seen, response: ServerResponse) => boolean;

@@ -8,10 +8,11 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
-import { writeKubeconfig, type KubeconfigFields } from "../cluster/harness/write-kubeconfig.ts";
+import { writeKubeconfig, type KubeconfigFields } from "../cluster/harness/certificates.ts";
 import { refuse, type FakeApiServer } from "../kube/fake-api-server.ts";
 import { startEmptyCluster, type EmptyCluster, type Fault } from "./empty-cluster.ts";
-import { startServe, until, type ServeProcess } from "./start-serve.ts";
+import { waitUntil } from "../wait-until.ts";
+import { startServe, type ServeProcess } from "./start-serve.ts";
 
 let directory: string;
 let running: ServeProcess | undefined;
@@ -248,7 +249,7 @@ describe("serve waits for an API server that is not reached yet", () => {
     });
     await process_.logged("ready");
     const lease = "POST /apis/coordination.k8s.io/v1/namespaces/pullpass/leases";
-    await until("the Lease", () => cluster.writes().find((line) => line === lease));
+    await waitUntil("the Lease", () => cluster.writes().find((line) => line === lease));
     expect(cluster.writes().filter((line) => line.includes("/default/"))).toEqual([]);
   });
 });
@@ -267,7 +268,7 @@ describe("a signal ends serve", () => {
   const joining = async (fault: Fault, isThere: (request: string) => boolean): Promise<ServeProcess> => {
     const cluster = await clusterWith(fault);
     const process_ = serve("--config", config(), "--kubeconfig", cluster.kubeconfig, "--shutdown-delay", "0");
-    await until("the request", () =>
+    await waitUntil("the request", () =>
       cluster.server.seen.find(({ method, url }) => isThere(`${method} ${url.pathname}${url.search}`)),
     );
     return process_;

@@ -1,6 +1,6 @@
 /** The program as a process: what it does with files, signals and ports. */
 import type { ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,8 +8,10 @@ import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { operationsIn, recordedReview, responseIn } from "../http/recorded-review.ts";
-import { sendRequest } from "../http/send-request.ts";
-import { startServe, until, type ServeProcess } from "./start-serve.ts";
+import { postReview } from "../send-request.ts";
+import { swapMount } from "../swap-mount.ts";
+import { waitUntil } from "../wait-until.ts";
+import { startServe, type ServeProcess } from "./start-serve.ts";
 
 const REVIEW = JSON.stringify(recordedReview("01-create-bare-pod-kubectl-apply.json"));
 
@@ -46,27 +48,14 @@ function write(name: string, text: string): string {
   return file;
 }
 
-/** As kubelet swaps the files of a mounted ConfigMap or Secret: a new directory, and a link renamed over the old one. */
-function swapMount(mount: string, version: string, files: Readonly<Record<string, string>>): void {
-  const data = path.join(mount, `..${version}`);
-  mkdirSync(data, { recursive: true });
-  for (const [name, text] of Object.entries(files)) {
-    writeFileSync(path.join(data, name), text);
-    const link = path.join(mount, name);
-    if (version === "1") symlinkSync(path.join("..data", name), link);
-  }
-  symlinkSync(`..${version}`, path.join(mount, "..data_tmp"));
-  renameSync(path.join(mount, "..data_tmp"), path.join(mount, "..data"));
-}
-
 async function certificateFiles(): Promise<Readonly<Record<"tls.crt" | "tls.key", string>>> {
   const { certificate, privateKey } = await makeSelfSignedCertificate(["localhost", "127.0.0.1"], new Date());
   return { "tls.crt": certificate, "tls.key": privateKey };
 }
 
 async function injectedSecret(url: string, ca: string): Promise<unknown> {
-  const answer = await sendRequest(url, ca, { body: REVIEW });
-  const [operation] = operationsIn(responseIn(answer.text));
+  const answer = await postReview(url, ca, { body: REVIEW });
+  const [operation] = operationsIn(responseIn(answer.body));
   return operation !== undefined && "value" in operation ? operation.value : undefined;
 }
 
@@ -114,7 +103,7 @@ describe("pullpass serve --standalone", () => {
   it("takes over a configuration that kubelet swaps, and keeps the last good one when the new one is wrong", async () => {
     const tls = await certificateFiles();
     const mount = path.join(directory, "config");
-    swapMount(mount, "1", { "pullpass.yaml": configuration("first") });
+    await swapMount(mount, "1", { "pullpass.yaml": configuration("first") });
     const ca = tls["tls.crt"];
     const flags = ["--tls-cert", write("tls.crt", ca), "--tls-key", write("tls.key", tls["tls.key"])];
     const { url, adminUrl, lines, logged } = await start(
@@ -124,12 +113,14 @@ describe("pullpass serve --standalone", () => {
     );
     expect(await injectedSecret(url, ca)).toEqual([{ name: "first" }]);
 
-    swapMount(mount, "2", { "pullpass.yaml": configuration("second") });
+    await swapMount(mount, "2", { "pullpass.yaml": configuration("second") });
     await logged("configuration reloaded");
     expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
 
-    swapMount(mount, "3", { "pullpass.yaml": "registries: [{ name: local, password: made-up-by-a-test }]" });
-    const failure = await until("an error", () => lines.find(({ level }) => level === "error"));
+    await swapMount(mount, "3", {
+      "pullpass.yaml": "registries: [{ name: local, password: made-up-by-a-test }]",
+    });
+    const failure = await waitUntil("an error", () => lines.find(({ level }) => level === "error"));
     expect(failure["error"]).toContain("pullpass.yaml:1: registries[0] (local).password: unknown key");
     expect(JSON.stringify(lines)).not.toContain("made-up-by-a-test");
     expect(await injectedSecret(url, ca)).toEqual([{ name: "second" }]);
@@ -139,13 +130,13 @@ describe("pullpass serve --standalone", () => {
   it("serves a certificate that is swapped on disk to the next connection, and finishes what is under way", async () => {
     const [old, next] = await Promise.all([certificateFiles(), certificateFiles()]);
     const mount = path.join(directory, "tls");
-    swapMount(mount, "1", old);
+    await swapMount(mount, "1", old);
     const tls = ["--tls-cert", path.join(mount, "tls.crt"), "--tls-key", path.join(mount, "tls.key")];
     const { url, logged } = await start("--config", write("pullpass.yaml", configuration("regcred")), ...tls);
 
     const underWay = openRequest(url, old["tls.crt"]);
     await underWay.isOpen;
-    swapMount(mount, "2", next);
+    await swapMount(mount, "2", next);
     await logged("certificate swapped");
     expect(await injectedSecret(url, next["tls.crt"])).toEqual([{ name: "regcred" }]);
     expect(await underWay.finish(REVIEW)).toBe(200);
@@ -165,7 +156,7 @@ describe("pullpass serve --standalone", () => {
       ...tls,
     );
     write("tls.crt", next["tls.crt"]);
-    const failure = await until("an error", () => lines.find(({ level }) => level === "error"));
+    const failure = await waitUntil("an error", () => lines.find(({ level }) => level === "error"));
     expect(failure["error"]).toMatch(/is not that of the certificate/);
     expect(await injectedSecret(url, old["tls.crt"])).toBeDefined();
     write("tls.key", next["tls.key"]);
@@ -185,11 +176,11 @@ describe("pullpass serve --standalone", () => {
     await setTimeout(200);
     const readiness = await fetch(new URL("/readyz", adminUrl));
     expect([readiness.status, await readiness.text()]).toEqual([503, "shutting down\n"]);
-    const answer = await sendRequest(url, ca, { body: REVIEW });
+    const answer = await postReview(url, ca, { body: REVIEW });
     expect(answer).toMatchObject({ status: 200, headers: { connection: "close" } });
 
     await setTimeout(2_000);
-    await expect(sendRequest(url, ca, { body: REVIEW })).rejects.toThrow(/ECONNREFUSED/);
+    await expect(postReview(url, ca, { body: REVIEW })).rejects.toThrow(/ECONNREFUSED/);
     expect(await underWay.finish(REVIEW)).toBe(200);
     expect(await exit).toEqual({ status: 0, stderr: "" });
   });

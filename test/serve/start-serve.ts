@@ -1,6 +1,6 @@
 /** Starts `pullpass serve`, the built program, and shows what it says while it runs. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { setTimeout } from "node:timers/promises";
+import { waitUntil } from "../wait-until.ts";
 import { MAIN } from "../cli/run-pullpass.ts";
 
 export interface ServeProcess {
@@ -40,16 +40,6 @@ export function startServe(flags: readonly string[]): ServeProcess {
     }),
   );
   const logged: ServeProcess["logged"] = (message) =>
-    until(`"${message}" in the log`, () => lines.find(({ msg }) => msg === message));
+    waitUntil(`"${message}" in the log`, () => lines.find(({ msg }) => msg === message));
   return { child, lines, logged, exit };
-}
-
-/** What `look` finds, which it does within 20 s. */
-export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 400; tries++) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await setTimeout(50);
-  }
-  throw new Error(`${what} did not happen in 20 s`);
 }

@@ -5,6 +5,7 @@ import { readKept } from "../../src/tls/kept-certificates.ts";
 import { readBundle } from "../../src/tls/read-certificates.ts";
 import { startRenewal, type CertificatesInCluster, type Renewal } from "../../src/tls/renew-certificates.ts";
 import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
+import { waitUntil } from "../wait-until.ts";
 
 /** A Secret and a registration in memory, which take a write only over their newest version. */
 class FakeCluster {
@@ -69,10 +70,8 @@ class FakeCluster {
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 300 && !condition(); tries++) await sleep(10);
-  expect(condition()).toBe(true);
-}
+const until = (condition: () => boolean) =>
+  waitUntil("the condition", condition, { timeoutMs: 3_000, intervalMs: 10 });
 
 describe("the renewal", () => {
   const term = { current: new AbortController() };

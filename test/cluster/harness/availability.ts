@@ -1,8 +1,7 @@
-import { assetsDirectory, inAssets, requestedRelease } from "./parts.ts";
 import { isBuilt } from "./build-go-tool.ts";
 import { canInstallPackages, missingDebianPackages, NODE_PROGRAMS } from "./debian-programs.ts";
-import { findExecutable } from "./find-executable.ts";
-import { runCommand } from "./run-command.ts";
+import { assetsDirectory, inAssets, requestedRelease } from "./parts.ts";
+import { findExecutable, runCommand } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool } from "./tools.ts";
 
 /** "registries" is none of a cluster: the two registries of a node, alone. */

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { aloneOnThisMachine, cacheDirectory } from "./cache-directory.ts";
-import { findExecutable, isExecutable } from "./find-executable.ts";
-import { runCommand } from "./run-command.ts";
+import { aloneOnThisMachine, cacheDirectory } from "./cache.ts";
+import { findExecutable, isExecutable, runCommand } from "./run-command.ts";
 import { pinnedVersion, type GoTool } from "./tools.ts";
 
 const PROGRESS_INTERVAL_MS = 10_000;

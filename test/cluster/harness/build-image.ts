@@ -13,10 +13,9 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { aloneOnThisMachine, cacheDirectory } from "./cache-directory.ts";
-import { parseDockerfile, type Stage } from "./dockerfile.ts";
+import { parseDockerfile, runBuildStage, type Stage } from "./build-stage.ts";
+import { aloneOnThisMachine, cacheDirectory } from "./cache.ts";
 import type { ImageConfig } from "./images.ts";
-import { runBuildStage } from "./run-build-stage.ts";
 import { runCommand } from "./run-command.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");

@@ -4,10 +4,8 @@ import { join } from "node:path";
 import { buildGoTool } from "./build-go-tool.ts";
 import { reportToStandardError, type Cluster } from "./cluster.ts";
 import { requireDebianPrograms } from "./debian-programs.ts";
-import type { ImageContent } from "./images.ts";
-import { programFiles } from "./program-files.ts";
+import { programFiles, type ImageContent, type TarEntry } from "./images.ts";
 import { CRANE, KANIKO } from "./tools.ts";
-import type { TarEntry } from "./write-tar.ts";
 
 /** They trust the authority that signs the certificates of the cluster's registries. */
 type Trust = Pick<Cluster, "authority">;

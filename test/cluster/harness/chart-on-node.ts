@@ -2,18 +2,17 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Transport } from "../../../src/kube/transport.ts";
-import { apiClient } from "./api-client.ts";
+import { runPullpass } from "../../cli/run-pullpass.ts";
 import { buildImage } from "./build-image.ts";
+import { CHART_DIRECTORY, createHelm } from "./chart.ts";
 import { reportToStandardError } from "./cluster.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { CHART_DIRECTORY, createHelm, type Helm } from "./helm.ts";
 import { PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import { createTestKubeClient } from "./kube-clients.ts";
+import { createNamespace } from "./kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./node-cluster.ts";
-import { podWith, pullSecretsOf, type PodObject } from "./pods.ts";
-import { startCreatingPods } from "./start-creating-pods.ts";
+import { apiClient, podWith, pullSecretsOf, startCreatingPods, type PodObject } from "./pods.ts";
 import { startOrUndo } from "./teardown.ts";
-import { createTestKubeClient } from "./test-kube-client.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 export const NAMESPACE_FLAG = `--namespace=${PULLPASS_NAMESPACE}`;
 /** Opted in. */
@@ -40,12 +39,14 @@ export interface PodStream {
 
 export interface ChartOnNode {
   readonly cluster: NodeCluster;
-  readonly helm: Helm;
   readonly client: Transport;
-  /** Creates Pullpass's namespace, and what its own image is pulled with. */
-  createNamespace(): Promise<void>;
-  /** Waits until all replicas are ready, and says how long that took. */
-  deploy(command: "install" | "upgrade", ...flags: readonly string[]): Promise<void>;
+  /** Installs or upgrades the release, waits until all replicas are ready, and reports how long that took. */
+  deploy(...flags: readonly string[]): Promise<void>;
+  /** Installs the chart with its defaults, unless a test that ran before has left it installed. */
+  ensureInstalled(): Promise<void>;
+  uninstall(): Promise<void>;
+  /** Removes everything of Pullpass, in whatever state a failed test has left it, so that the next test can start. */
+  reset(): Promise<void>;
   /** Creates pods that need the pull secret, without a pause; nobody runs them. `what` is said of them in the end. */
   startPods(what: string): PodStream;
   /** Stops what a test that failed did not stop. */
@@ -93,43 +94,55 @@ export function startChartOnNode(): Promise<ChartOnNode> {
     const streams = new Set<{ stop(): Promise<unknown> }>();
     const pullSecretsNow = async () =>
       pullSecretsOf(await kubectl.create<PodObject>(pod, `--namespace=${TEAM}`, "--dry-run=server"));
+    /** Pullpass's namespace, and what its own image is pulled with. */
+    const createOwnNamespace = async () => {
+      await createNamespace(kubectl, PULLPASS_NAMESPACE, {
+        "pod-security.kubernetes.io/enforce": "restricted",
+      });
+      await kubectl.run([
+        ...["create", "secret", "docker-registry", "own-image", NAMESPACE_FLAG],
+        ...[`--docker-server=${passwordRegistry.host}`, `--docker-username=${username}`],
+        `--docker-password=${password}`,
+      ]);
+    };
+    let isInstalled = false;
+    const deploy = async (...flags: readonly string[]) => {
+      const startedAt = Date.now();
+      const command = isInstalled ? "upgrade" : "install";
+      // This node's kubelet cannot measure the machine's disk, and so has no ephemeral storage to give out.
+      const unlimited = ["requests", "limits"].map(
+        (part) => `--set=resources.${part}.ephemeral-storage=null`,
+      );
+      const args = [command, "pullpass", CHART_DIRECTORY, NAMESPACE_FLAG, ...values, ...unlimited, ...flags];
+      await helm.run(...args, "--wait", "--timeout=120s");
+      // kube-proxy hears of the replicas a moment later.
+      if (!isInstalled)
+        await waitUntil("the webhook to be reached", async () => (await pullSecretsNow()).length > 0);
+      isInstalled = true;
+      process.stderr.write(
+        `helm ${command} ${flags.join(" ").slice(0, 40)}: ready after ${String(Date.now() - startedAt)} ms\n`,
+      );
+    };
+    await createOwnNamespace();
     return {
       cluster,
-      helm,
       client,
       pullSecretsNow,
-      async createNamespace() {
-        await createNamespace(kubectl, PULLPASS_NAMESPACE, {
-          "pod-security.kubernetes.io/enforce": "restricted",
-        });
-        await kubectl.run([
-          ...["create", "secret", "docker-registry", "own-image", NAMESPACE_FLAG],
-          ...[`--docker-server=${passwordRegistry.host}`, `--docker-username=${username}`],
-          `--docker-password=${password}`,
-        ]);
+      deploy,
+      async ensureInstalled() {
+        if (!isInstalled) await deploy();
       },
-      async deploy(command, ...flags) {
-        const startedAt = Date.now();
-        // This node's kubelet cannot measure the machine's disk, and so has no ephemeral storage to give out.
-        const unlimited = ["requests", "limits"].map(
-          (part) => `--set=resources.${part}.ephemeral-storage=null`,
-        );
-        const args = [
-          command,
-          "pullpass",
-          CHART_DIRECTORY,
-          NAMESPACE_FLAG,
-          ...values,
-          ...unlimited,
-          ...flags,
-        ];
-        await helm.run(...args, "--wait", "--timeout=120s");
-        // kube-proxy hears of the replicas a moment later.
-        if (command === "install")
-          await waitUntil("the webhook to be reached", async () => (await pullSecretsNow()).length > 0);
-        process.stderr.write(
-          `helm ${command} ${flags.join(" ").slice(0, 40)}: ready after ${String(Date.now() - startedAt)} ms\n`,
-        );
+      async uninstall() {
+        await helm.run("uninstall", "pullpass", NAMESPACE_FLAG, "--timeout=120s");
+        isInstalled = false;
+      },
+      async reset() {
+        isInstalled = false;
+        // Its hook needs an installation that works.
+        await helm.run("uninstall", "pullpass", NAMESPACE_FLAG, "--ignore-not-found", "--no-hooks");
+        await kubectl.run(["delete", "namespace", PULLPASS_NAMESPACE, "--ignore-not-found", "--timeout=90s"]);
+        runPullpass(["purge", "--yes", `--kubeconfig=${cluster.kubeconfig}`], ".");
+        await createOwnNamespace();
       },
       startPods(what) {
         const creating = startCreatingPods(post, TEAM, { pod, pauseMs: PAUSE_MS });

@@ -3,7 +3,19 @@ import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addOwnAddresses, IS_ROUTED } from "./routed.ts";
+import { runCommand } from "./run-command.ts";
+
+/**
+ * True where the process has a network namespace of its own, in which it may add addresses, routes and rules: pods then
+ * have addresses at which they are reached, and kube-proxy routes Services to them. `node-chart.test.ts` makes it.
+ */
+export const IS_ROUTED = process.env["PULLPASS_ROUTED"] === "1";
+
+/** Gives the machine's addresses and those of Services to the loopback device; what is left is for pods. */
+export async function addOwnAddresses(address: (lastByte: number) => string): Promise<void> {
+  await runCommand("ip", ["address", "add", `${address(0)}/27`, "dev", "lo"]);
+  await runCommand("ip", ["address", "add", `${address(128)}/25`, "dev", "lo"]);
+}
 
 /**
  * A /24 of the loopback range that belongs to one cluster. Linux routes all of 127.0.0.0/8 to the loopback device, so

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { claimNetwork, type ClusterNetwork } from "./claim-network.ts";
 import { startControlPlane, type ControlPlane } from "./control-plane.ts";
 import { controlPlaneParts, requestedRelease } from "./parts.ts";
-import { startOrUndo, type Teardown } from "./teardown.ts";
+import { startOrUndo, startWatchdog, type Teardown } from "./teardown.ts";
 import type { KubernetesRelease } from "./tools.ts";
-import { startWatchdog } from "./watchdog.ts";
 
 export interface ClusterOptions {
   /** Default: what `PULLPASS_KUBERNETES` says, else the newest. */

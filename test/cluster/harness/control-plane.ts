@@ -1,16 +1,114 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runApiServer } from "./api-server.ts";
-import { createAuthority, writeKeyPair, type Authority, type KeyPair } from "./certificates.ts";
+import {
+  createAuthority,
+  writeKeyPair,
+  writeKubeconfig,
+  type Authority,
+  type KeyPair,
+} from "./certificates.ts";
 import type { ClusterNetwork } from "./claim-network.ts";
-import { runEtcd } from "./etcd.ts";
-import { waitForDefaultServiceAccount } from "./create-namespace.ts";
-import { createKubectl, type Kubectl } from "./kubectl.ts";
+import { createKubectl, waitForDefaultServiceAccount, type Kubectl } from "./kubectl.ts";
 import type { ControlPlaneParts } from "./parts.ts";
-import { runDaemon } from "./run-daemon.ts";
+import { runDaemon, type Daemon } from "./run-daemon.ts";
+import { sendRequest } from "../../send-request.ts";
 import type { Teardown } from "./teardown.ts";
-import { writeKubeconfig } from "./write-kubeconfig.ts";
+
+export interface EtcdOptions {
+  readonly program: string;
+  readonly host: string;
+  readonly directory: string;
+  readonly logDirectory: string;
+}
+
+export interface Etcd {
+  readonly url: string;
+  readonly daemon: Daemon;
+}
+
+export async function runEtcd({ program, host, directory, logDirectory }: EtcdOptions): Promise<Etcd> {
+  const url = `http://${host}:2379`;
+  const peerUrl = `http://${host}:2380`;
+  const daemon = await runDaemon({
+    name: "etcd",
+    command: program,
+    args: [
+      `--data-dir=${join(directory, "etcd")}`,
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${url}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      // The data lives no longer than the machine is up. Nobody else votes, so that the election need not wait long.
+      "--unsafe-no-fsync",
+      "--heartbeat-interval=50",
+      "--election-timeout=250",
+      "--log-level=warn",
+    ],
+    logDirectory,
+    isReady: async () => (await sendRequest(`${url}/health`)).status === 200,
+  });
+  return { url, daemon };
+}
+
+export interface ApiServerOptions {
+  readonly program: string;
+  readonly host: string;
+  readonly port: number;
+  readonly etcdUrl: string;
+  readonly serviceRange: string;
+  /** Holds ca.crt, apiserver.crt, apiserver.key, kubelet-client.crt, kubelet-client.key, service-account.key. */
+  readonly certificateDirectory: string;
+  readonly authorityPem: string;
+  readonly admin: KeyPair;
+  readonly logDirectory: string;
+  /** Flags that come last, and so win over the ones here where kube-apiserver takes the last. */
+  readonly extraFlags: readonly string[];
+}
+
+export async function runApiServer(options: ApiServerOptions): Promise<Daemon> {
+  const { program, host, port, certificateDirectory, logDirectory, authorityPem, admin } = options;
+  const credentials = { ca: authorityPem, cert: admin.certificatePem, key: admin.keyPem };
+  return runDaemon({
+    name: "kube-apiserver",
+    command: program,
+    args: apiServerFlags(options, (name) => join(certificateDirectory, name)),
+    logDirectory,
+    isReady: async () =>
+      (await sendRequest(`https://${host}:${String(port)}/readyz`, credentials)).status === 200,
+  });
+}
+
+function apiServerFlags(options: ApiServerOptions, file: (name: string) => string): readonly string[] {
+  return [
+    `--bind-address=${options.host}`,
+    `--advertise-address=${options.host}`,
+    `--secure-port=${String(options.port)}`,
+    `--etcd-servers=${options.etcdUrl}`,
+    `--service-cluster-ip-range=${options.serviceRange}`,
+    // An endpoint may not be a loopback address, so that the API server must not try to make one for itself.
+    "--endpoint-reconciler-type=none",
+    "--authorization-mode=Node,RBAC",
+    "--enable-admission-plugins=NodeRestriction",
+    `--client-ca-file=${file("ca.crt")}`,
+    `--tls-cert-file=${file("apiserver.crt")}`,
+    `--tls-private-key-file=${file("apiserver.key")}`,
+    `--kubelet-certificate-authority=${file("ca.crt")}`,
+    `--kubelet-client-certificate=${file("kubelet-client.crt")}`,
+    `--kubelet-client-key=${file("kubelet-client.key")}`,
+    // The node's name is no DNS name.
+    "--kubelet-preferred-address-types=InternalIP",
+    "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+    `--service-account-signing-key-file=${file("service-account.key")}`,
+    `--service-account-key-file=${file("service-account.key")}`,
+    // Without it a stop waits for the open watches of every component.
+    "--shutdown-watch-termination-grace-period=1s",
+    "--allow-privileged=true",
+    "--profiling=false",
+    ...options.extraFlags,
+  ];
+}
 
 export const API_SERVER_PORT = 6443;
 
@@ -88,7 +186,12 @@ export async function startControlPlane(
   });
   teardown.add(() => controllerManager.stop());
 
-  const kubectl = createKubectl(parts.kubectl, kubeconfig, directory);
+  const kubectl = createKubectl({
+    program: parts.kubectl,
+    kubeconfig,
+    directory,
+    api: { server, authorityPem: authority.pem, admin },
+  });
   await waitForDefaultServiceAccount(kubectl, "default");
   return {
     server,

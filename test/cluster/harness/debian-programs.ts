@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
-import { aloneOnThisMachine } from "./cache-directory.ts";
-import { findExecutable } from "./find-executable.ts";
-import { runCommand } from "./run-command.ts";
+import { aloneOnThisMachine } from "./cache.ts";
+import { findExecutable, runCommand } from "./run-command.ts";
 
 /** Programs that Debian packages, and the oldest versions that are known to work. */
 const PROGRAMS = [

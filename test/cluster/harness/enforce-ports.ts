@@ -2,7 +2,7 @@
  * Has the machine's own packet filter enforce the ports of the chart's NetworkPolicy, because no network plugin is here that
  * would. Only in a network namespace of its own, where all pods are Pullpass's or have no network of their own to use.
  */
-import { installManifest } from "./install-manifest.ts";
+import { installManifest } from "./chart.ts";
 import type { KubernetesObject } from "./kubectl.ts";
 import { runCommand } from "./run-command.ts";
 

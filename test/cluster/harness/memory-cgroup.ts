@@ -4,7 +4,7 @@ import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { shippedFlags } from "../../bench/shipped-flags.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 const MEBIBYTE = 1024 * 1024;
 

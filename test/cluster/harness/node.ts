@@ -8,8 +8,33 @@ import { pauseImage, writeImageArchive, type ImageContent } from "./images.ts";
 import { runKubelet } from "./kubelet.ts";
 import { createNodeNamespace } from "./node-namespace.ts";
 import type { NodeParts } from "./parts.ts";
-import { runScheduler } from "./scheduler.ts";
+import { runDaemon, type Daemon } from "./run-daemon.ts";
 import type { Teardown } from "./teardown.ts";
+
+export interface SchedulerOptions {
+  readonly program: string;
+  readonly host: string;
+  readonly kubeconfig: string;
+  readonly directory: string;
+  readonly logDirectory: string;
+}
+
+export function runScheduler(options: SchedulerOptions): Promise<Daemon> {
+  const { program, host, kubeconfig, directory, logDirectory } = options;
+  return runDaemon({
+    name: "kube-scheduler",
+    command: program,
+    args: [
+      `--kubeconfig=${kubeconfig}`,
+      `--authentication-kubeconfig=${kubeconfig}`,
+      `--authorization-kubeconfig=${kubeconfig}`,
+      `--bind-address=${host}`,
+      `--cert-dir=${join(directory, "scheduler")}`,
+      "--leader-elect=false",
+    ],
+    logDirectory,
+  });
+}
 
 export interface ClusterNode {
   /** Also its address, on which pods with the host's network are. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { buildGoTool } from "./build-go-tool.ts";
 import { NODE_PROGRAMS, requireDebianPrograms, type NodePrograms } from "./debian-programs.ts";
-import { findExecutable, isExecutable } from "./find-executable.ts";
+import { findExecutable, isExecutable } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool, type KubernetesRelease } from "./tools.ts";
 
 export interface ControlPlaneParts {

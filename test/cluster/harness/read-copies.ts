@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../../src/core/kubernetes.ts";
 import type { Transport } from "../../../src/kube/transport.ts";
-import { waitUntil, type WaitOptions } from "./wait-until.ts";
+import { waitUntil, type WaitOptions } from "../../wait-until.ts";
 
 /** A Secret as the API server sends it. */
 export interface SecretObject extends JsonObject {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { NoUseWaitingError, waitUntil } from "./wait-until.ts";
+import { NoUseWaitingError, waitUntil } from "../../wait-until.ts";
 
 export interface Daemon {
   readonly name: string;

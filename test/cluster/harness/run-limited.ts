@@ -3,11 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSelfSignedCertificate } from "../../../src/tls/self-signed.ts";
-import { residentMemory } from "../../bench/resident-memory.ts";
 import { shippedEnvironment } from "../../bench/shipped-flags.ts";
 import { createMemoryCgroup } from "./memory-cgroup.ts";
 import { runDaemon } from "./run-daemon.ts";
-import { waitUntil } from "./wait-until.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 export interface LimitedReplica {
   /** Where it answers reviews, and probes. */
@@ -16,7 +15,10 @@ export interface LimitedReplica {
   /** The PEM that clients trust. */
   readonly ca: string;
   readonly limitBytes: number;
-  /** The most that it used at once: of what the kernel charges it for, and of what is resident, shared pages of Node included. */
+  /**
+   * The most that the kernel charged it for. A container is also charged for the pages of the Node binary, 56 MiB that the
+   * machine has in memory already here; they are clean, so that the kernel drops them before it kills.
+   */
   peakBytes(): Promise<number>;
   /** How often the kernel killed it because of the limit. */
   kills(): Promise<number>;
@@ -58,10 +60,7 @@ export async function runLimited(configuration: string): Promise<LimitedReplica>
       adminUrl: new URL(adminUrl),
       ca: certificate,
       limitBytes: cgroup.limitBytes,
-      async peakBytes() {
-        const resident = residentMemory(daemon.pid).peak * 1024 * 1024;
-        return Math.max(await cgroup.highWaterMark(), resident);
-      },
+      peakBytes: () => cgroup.highWaterMark(),
       kills: () => cgroup.kills(),
       stop,
     };

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "./cluster.ts";
 import { runDaemon } from "./run-daemon.ts";
-import { sendRequest } from "./send-request.ts";
-import { waitUntil } from "./wait-until.ts";
+import { sendRequest } from "../../send-request.ts";
+import { waitUntil } from "../../wait-until.ts";
 
 export interface ReplicaOptions {
   /** Of its log; a replica that is started again goes on with it. */

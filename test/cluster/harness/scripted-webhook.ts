@@ -2,9 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Authority } from "./certificates.ts";
-import { createNamespace } from "./create-namespace.ts";
-import { createService, type ServiceAddress } from "./create-service.ts";
-import type { Kubectl } from "./kubectl.ts";
+import { createNamespace, createService, type Kubectl, type ServiceAddress } from "./kubectl.ts";
 import type { PodObject } from "./pods.ts";
 
 export interface Review {

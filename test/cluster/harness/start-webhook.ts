@@ -1,10 +1,10 @@
-import { awaitWebhooks } from "./await-webhooks.ts";
 import { writeKeyPair, type Authority } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
-import { createService } from "./create-service.ts";
 import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
-import { waitUntil } from "./wait-until.ts";
+import { createService } from "./kubectl.ts";
+import { waitUntil } from "../../wait-until.ts";
 import {
+  awaitWebhooks,
   webhookConfiguration,
   type WebhookConfiguration,
   type WebhookConfigurationOptions,

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, randomUUID, sign, timingSafeEqual } from 
 import type { IncomingMessage } from "node:http";
 import { createServer } from "node:https";
 import type { KeyPair } from "./certificates.ts";
-import type { Credentials } from "./registry.ts";
+import type { Credentials } from "./registries.ts";
 
 const PORT = 5001;
 const TOKEN_LIFETIME_S = 300;

@@ -1,5 +1,5 @@
 import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { request as httpsRequest, type Agent } from "node:https";
 
 export interface RequestOptions {
   readonly method?: string;
@@ -9,19 +9,23 @@ export interface RequestOptions {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  /** Default: none, and a connection of its own. */
+  readonly agent?: Agent;
 }
 
 export interface Answer {
   readonly status: number;
   readonly headers: NodeJS.Dict<string | string[]>;
   readonly body: string;
+  /** Of the client; it tells connections apart. */
+  readonly localPort: number | undefined;
 }
 
 /**
- * One request on a connection of its own. Node's own `fetch` takes neither a CA nor a client certificate.
+ * Sends one request and reads the whole answer. Node's own `fetch` takes neither a CA nor a client certificate.
  */
 export function sendRequest(url: string, options: RequestOptions = {}): Promise<Answer> {
-  const { method = "GET", headers, body, ca, cert, key } = options;
+  const { method = "GET", headers, body, ca, cert, key, agent = false } = options;
   const send = url.startsWith("https:") ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = send(
@@ -29,18 +33,19 @@ export function sendRequest(url: string, options: RequestOptions = {}): Promise<
       {
         method,
         headers: { ...headers },
-        agent: false,
+        agent,
         timeout: 10_000,
         ...(ca === undefined ? {} : { ca, cert, key }),
       },
       (response) => {
         const chunks: Buffer[] = [];
+        const { localPort } = response.socket;
         response
           .on("data", (chunk: Buffer) => chunks.push(chunk))
           .once("error", reject)
           .once("end", () => {
             const text = Buffer.concat(chunks).toString("utf8");
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, localPort });
           });
       },
     );
@@ -49,4 +54,23 @@ export function sendRequest(url: string, options: RequestOptions = {}): Promise<
     });
     request.end(body);
   });
+}
+
+export interface SentReview {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+  readonly agent?: Agent;
+}
+
+/** A POST of JSON to /mutate, as the API server sends it, unless `sent` says otherwise. */
+export function postReview(url: string, ca: string, sent: SentReview): Promise<Answer> {
+  const { method = "POST", path = "/mutate?timeout=10s", body = "", agent } = sent;
+  const headers = {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body).toString(),
+    ...sent.headers,
+  };
+  return sendRequest(new URL(path, url).href, { method, headers, body, ca, ...(agent && { agent }) });
 }

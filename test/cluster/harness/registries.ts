@@ -1,11 +1,15 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeKeyPair, type Authority } from "./certificates.ts";
-import type { NodePrograms } from "./debian-programs.ts";
+import { createAuthority, writeKeyPair, type Authority } from "./certificates.ts";
+import { claimNetwork } from "./claim-network.ts";
+import { keepLogs, reportToStandardError } from "./cluster.ts";
+import { NODE_PROGRAMS, requireDebianPrograms, type NodePrograms } from "./debian-programs.ts";
 import { pauseImage, writeImageLayout, type ImageContent } from "./images.ts";
 import { runCommand } from "./run-command.ts";
 import { runDaemon } from "./run-daemon.ts";
-import { sendRequest } from "./send-request.ts";
+import { sendRequest } from "../../send-request.ts";
+import { startOrUndo, startWatchdog } from "./teardown.ts";
+import { startTokenServer, type TokenRequest } from "./token-server.ts";
 
 const PORT = 5000;
 
@@ -137,5 +141,103 @@ function parseAccessLog(log: string): readonly AccessLogEntry[] {
     const { method, path, status, agent } = line.exec(text)?.groups ?? {};
     if (method === undefined || path === undefined || agent === undefined) return [];
     return [{ method, path, status: Number(status), userAgent: agent }];
+  });
+}
+
+export interface RegistryWithUsers extends Registry {
+  /** Lets somebody in, or changes the password. */
+  setUser(credentials: Credentials): Promise<void>;
+}
+
+/** A registry that asks for a user name and a password (HTTP Basic), from a file that it reads again when it changes. */
+export async function startPasswordRegistry(
+  options: Omit<RegistryOptions, "auth">,
+): Promise<RegistryWithUsers> {
+  const directory = join(options.directory, options.name);
+  const file = join(directory, "htpasswd");
+  await mkdir(directory, { recursive: true });
+  await writeFile(file, "");
+  const registry = await startRegistry({ ...options, auth: { kind: "basic" } });
+  return {
+    ...registry,
+    async setUser({ username, password }) {
+      // -B is bcrypt, the only hash that the registry knows; -i reads the password from standard input.
+      await runCommand(options.programs.htpasswd, ["-iB", file, username], { input: password });
+    },
+  };
+}
+
+export interface TokenRegistry extends RegistryWithUsers {
+  /** What its token server was asked, oldest first. */
+  readonly tokenRequests: readonly TokenRequest[];
+  /** Lets somebody in, everywhere or only into some repositories. */
+  setUser(credentials: Credentials, mayAccess?: (repository: string) => boolean): Promise<void>;
+}
+
+/** A registry that sends clients to a token server with their password, as Docker Hub does. */
+export async function startTokenRegistry(options: Omit<RegistryOptions, "auth">): Promise<TokenRegistry> {
+  const { name, host, authority } = options;
+  const directory = join(options.directory, name);
+  const certificateFile = join(directory, "token-signer.crt");
+  const names = { service: `registry of ${host}`, issuer: "pullpass tests" };
+  const signing = await authority.issue({ commonName: `${name}-token-signer` });
+  await mkdir(directory, { recursive: true });
+  await writeFile(certificateFile, signing.certificatePem);
+  const serving = await authority.issue({ commonName: `${name}-token-server`, hosts: [host] });
+  const tokenServer = await startTokenServer({ ...names, host, serving, signing });
+  try {
+    const auth = { kind: "token", realm: tokenServer.realm, certificateFile, ...names } as const;
+    const registry = await startRegistry({ ...options, auth });
+    return {
+      ...registry,
+      tokenRequests: tokenServer.requests,
+      setUser(credentials, mayAccess) {
+        tokenServer.setUser(credentials, mayAccess);
+        return Promise.resolve();
+      },
+      async stop() {
+        await registry.stop();
+        await tokenServer.stop();
+      },
+    };
+  } catch (error: unknown) {
+    await tokenServer.stop();
+    throw error;
+  }
+}
+
+/** The two registries of a node without a node or a control plane. Nobody may do anything at them at first. */
+export interface Registries {
+  /** Where tests may write; it is removed with the registries. */
+  readonly directory: string;
+  readonly passwordRegistry: RegistryWithUsers;
+  readonly tokenRegistry: TokenRegistry;
+  stop(): Promise<void>;
+}
+
+export async function startRegistries(): Promise<Registries> {
+  const programs = await requireDebianPrograms(NODE_PROGRAMS, reportToStandardError);
+  return startOrUndo(async (teardown) => {
+    const network = await claimNetwork();
+    const { directory } = network;
+    const watchdog = startWatchdog(directory, network.name);
+    teardown.add(() => watchdog.release());
+    teardown.add(() => keepLogs(network));
+    const authority = await createAuthority("pullpass-test");
+    const options = (name: string, lastByte: number) => ({
+      name,
+      host: network.address(lastByte),
+      directory: join(directory, "registries"),
+      logDirectory: join(directory, "log"),
+      authority,
+      programs,
+      // Built from source with Go; nothing here is run, so that tests push content of their own.
+      pause: "",
+    });
+    const passwordRegistry = await startPasswordRegistry(options("password", 11));
+    teardown.add(() => passwordRegistry.stop());
+    const tokenRegistry = await startTokenRegistry(options("token", 12));
+    teardown.add(() => tokenRegistry.stop());
+    return { directory, passwordRegistry, tokenRegistry, stop: () => teardown.run() };
   });
 }

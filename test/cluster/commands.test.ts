@@ -3,13 +3,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
-import { createNamespace } from "./harness/create-namespace.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
+/** Nobody listens there. */
+const NOBODY = "127.0.0.1:9";
 const OPT_IN = { "pullpass.dev/inject": "enabled" };
 
-await describeLevel("control-plane", "explain --pod with a cluster", () => {
+await describeLevel("control-plane", "a command that reads the cluster", () => {
   let cluster: Cluster;
   let config: string;
 
@@ -46,7 +48,7 @@ await describeLevel("control-plane", "explain --pod with a cluster", () => {
     runPullpass(["explain", `--config=${config}`, `--kubeconfig=${kubeconfig}`, ...args], ".", input);
   const NEEDED = `  image      ${IMAGE} needs team-a (registry.example.com/team-a)\n`;
 
-  it("says under which conditions a pod would get what it was created without", async () => {
+  it("explain --pod says under which conditions a pod would get what it was created without", async () => {
     expect(explain(["--pod=web", "--namespace=shop"])).toEqual({
       stdout:
         `Pod/web in shop\n${NEEDED}` +
@@ -64,7 +66,7 @@ await describeLevel("control-plane", "explain --pod with a cluster", () => {
     );
   });
 
-  it("names the registry that covers an image for other namespaces only", () => {
+  it("explain --pod names the registry that covers an image for other namespaces only", () => {
     expect(explain(["--pod=web", "--namespace=others"]).stdout).toBe(
       "Pod/web in others\n" +
         `  image      ${IMAGE} needs a registry that is limited to certain namespaces\n` +
@@ -73,7 +75,7 @@ await describeLevel("control-plane", "explain --pod with a cluster", () => {
     );
   });
 
-  it("takes a manifest's namespace and service account from the cluster", () => {
+  it("explain --pod takes a manifest's namespace and service account from the cluster", () => {
     expect(explain(["--pod=-"], JSON.stringify(pod("enforcing"))).stdout).toBe(
       `Pod/web in enforcing\n${NEEDED}` +
         "  nothing    the service account allows only the pull secrets that it lists\n" +
@@ -81,7 +83,7 @@ await describeLevel("control-plane", "explain --pod with a cluster", () => {
     );
   });
 
-  it("says what a person may not read, and explains the rest", async () => {
+  it("explain --pod says what a person may not read, and explains the rest", async () => {
     const kubeconfig = await cluster.kubeconfigFor("pod-reader");
     const { stdout, status } = explain(["--pod=web", "--namespace=shop"], "", kubeconfig);
     const [title, namespace, account, image] = stdout.split("\n");
@@ -99,10 +101,29 @@ await describeLevel("control-plane", "explain --pod with a cluster", () => {
   it.each([
     ["that may not be read", "pod-reader", "--pod=web", "--namespace=others", "pods/web: 403 Forbidden"],
     ["that does not exist", undefined, "--pod=missing", "--namespace=shop", 'pods "missing" not found'],
-  ])("fails for a pod %s", async (_title, user, podFlag, namespaceFlag, message) => {
+  ])("explain --pod fails for a pod %s", async (_title, user, podFlag, namespaceFlag, message) => {
     const kubeconfig = user === undefined ? cluster.kubeconfig : await cluster.kubeconfigFor(user);
     const { stdout, stderr, status } = explain([podFlag, namespaceFlag], "", kubeconfig);
     expect({ stdout, status }).toEqual({ stdout: "", status: 1 });
     expect(stderr).toContain(message);
+  });
+
+  it("check --login reads credentials from Secrets, and says which it could not read", async () => {
+    await createNamespace(cluster.kubectl, "pullpass");
+    await createPullSecret(cluster.kubectl, {
+      ...{ namespace: "pullpass", name: "there", server: NOBODY },
+      ...{ username: "made-up-user", password: "made-up-password" },
+    });
+    const { directory } = cluster.network;
+    const registry = (name: string) => ({ name, address: NOBODY, auth: { type: "Secret", name } });
+    const withSecrets = join(directory, "with-secrets.yaml");
+    // JSON is YAML.
+    await writeFile(withSecrets, JSON.stringify({ registries: [registry("there"), registry("missing")] }));
+    const flags = ["--config", withSecrets, "--kubeconfig", cluster.kubeconfig, "--namespace", "pullpass"];
+    const { stdout, stderr, status } = runPullpass(["check", "--login", ...flags], directory);
+    expect(stdout).toContain(`there: ${NOBODY}: not reached: connect ECONNREFUSED ${NOBODY}\n`);
+    expect(stdout).toContain(`missing: ${NOBODY}: not asked: Secret pullpass/missing does not exist\n`);
+    expect(status).toBe(1);
+    expect(stdout + stderr).not.toContain("made-up");
   });
 });

@@ -1,9 +1,15 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { inClusterConnection } from "../../../src/kube/connection.ts";
+import { inClusterConnection, kubeconfigConnection } from "../../../src/kube/connection.ts";
 import { createTransport, type Transport, type TransportOptions } from "../../../src/kube/transport.ts";
 import { createRequestRate } from "../../../src/kube/request-rate.ts";
 import type { Cluster } from "./cluster.ts";
+
+/** Pullpass's own client for whom the kubeconfig is made, with a rate that no test reaches. */
+export async function createTestKubeClient({ kubeconfig }: Pick<Cluster, "kubeconfig">): Promise<Transport> {
+  const rate = createRequestRate({ concurrency: 50 });
+  return createTransport({ connection: kubeconfigConnection(kubeconfig), rate });
+}
 
 /** The directory that kubelet would give a pod, made by hand, with the token of an account that may do everything. */
 export interface MountedServiceAccount {

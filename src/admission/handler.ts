@@ -15,26 +15,30 @@
  * | a pod's creation                              | 200  | allowed, perhaps | perhaps | of the decision         |
  * |                                               |      | with a patch     |         |                         |
  */
-import { skip, SKIP_REASONS, type Decision, type SkipReason } from "../core/decision.ts";
+import { skip, SKIP_REASONS, type Decision, type Injection, type SkipReason } from "../core/decision.ts";
 import { asArray, isObject, getString, type Pod } from "../core/kubernetes.ts";
+import { patchPod } from "../core/patch.ts";
 import { asPod } from "../core/pod.ts";
 import { decide } from "../core/policy.ts";
-import { patchEncoder } from "./patch-encoder.ts";
 import type { AdmissionPorts, ReviewHandler } from "./ports.ts";
 import type { Review } from "./review.ts";
 
 /** The handler over what is known of the cluster and the configuration. It does not throw, whatever the request holds. */
 export function reviewHandler(ports: AdmissionPorts): ReviewHandler {
-  const encode = patchEncoder();
   return (review) => {
     const { request } = review;
     const namespace = nameIn(request, "namespace") ?? "";
     const pod = asPod(request["object"]);
     const owner = pod === undefined ? undefined : ownerOf(pod);
     const decision = decideRequest(review, pod, namespace, ports);
-    const patch = pod !== undefined && decision.kind === "inject" ? encode(pod, decision) : undefined;
+    const patch = pod !== undefined && decision.kind === "inject" ? encodePatch(pod, decision) : undefined;
     return { answer: { patch, warnings: decision.warnings }, decision, namespace, owner };
   };
+}
+
+/** As JSON in standard base64 with padding, which is how the API server reads bytes. */
+function encodePatch(pod: Pod, injection: Injection): string {
+  return Buffer.from(JSON.stringify(patchPod(pod, injection)), "utf8").toString("base64");
 }
 
 function decideRequest(

@@ -9,7 +9,6 @@ import {
   type ConfiguredBuilder,
   type RecognisedBuilder,
 } from "./builds/recognise-builder.ts";
-import { rememberLookups } from "./remember-lookups.ts";
 
 /** What a registry's credentials serve: pulls by kubelet, pushes and pulls inside build pods. */
 export type Use = "pull" | "build";
@@ -85,6 +84,23 @@ export function indexRegistries(
       };
     }),
     coveringBuilds: lookupByReference(buildRegistries),
+  };
+}
+
+/** Images come again and again: a cluster runs far fewer than this, and a pod's replicas all have the same ones. */
+const MAX_REMEMBERED = 4096;
+/** Longer texts are rare, and no reference that anybody could pull. */
+const MAX_REMEMBERED_LENGTH = 512;
+
+/** `lookUp` with a memory. */
+function rememberLookups(lookUp: RegistryIndex["lookUp"]): RegistryIndex["lookUp"] {
+  const remembered = new Map<string, ImageLookup>();
+  return (image) => {
+    if (image.length > MAX_REMEMBERED_LENGTH) return lookUp(image);
+    return remembered.getOrInsertComputed(image, () => {
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+      return lookUp(image);
+    });
   };
 }
 

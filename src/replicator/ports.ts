@@ -1,6 +1,6 @@
 /** What the replicator needs of a cluster. */
+import type { Operation } from "fast-json-patch";
 import type { ServiceAccount } from "../core/attachment.ts";
-import type { PatchOperation } from "../core/json-patch.ts";
 import type { Copy, ExistingCopy } from "../core/replication.ts";
 
 /** Requests in the urgent lane go before those in the background: a new namespace's pods wait for its copies. */
@@ -41,7 +41,7 @@ export interface ServiceAccountClient {
   patch(
     namespace: string,
     name: string,
-    operations: readonly PatchOperation[],
+    operations: readonly Operation[],
     lane: Lane,
   ): Promise<
     | { readonly kind: "patched"; readonly resourceVersion: string }

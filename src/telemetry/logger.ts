@@ -36,14 +36,13 @@ export function openLog(): Log {
   let reviewTime: number | undefined;
   const timestamp = (): string => `,"time":${(reviewTime ?? Date.now()).toString()}`;
   const logger = pino({ base: null, timestamp, formatters: { level: (label) => ({ level: label }) } }, lines);
-  const loggerFor = outcomeLoggers(logger);
   return {
     logger,
     logReviews(events) {
       for (const { time, uid, namespace, owner, decision, durationSeconds } of events) {
         reviewTime = time;
         const durationMs = Math.round(durationSeconds * 1e6) / 1e3;
-        loggerFor(decision).info({ uid, namespace, owner, durationMs }, "review");
+        logger.info({ ...describeOutcome(decision), uid, namespace, owner, durationMs }, "review");
       }
       reviewTime = undefined;
       // Lines that wait for the next batch would outlive a collection of V8's young objects, which costs more than the write.
@@ -57,47 +56,10 @@ export function openLog(): Log {
   };
 }
 
-/** A few registries give a few outcomes; this bounds what many of them give. */
-const MAX_OUTCOMES = 1024;
-
-/** Loggers that have the outcome written already: it is half of the line, and the same few come again and again. */
-function outcomeLoggers(logger: Logger): (decision: Decision) => Logger {
-  const remembered = new Map<string, Logger>();
-  const find = (decision: Decision): Logger => {
-    const outcome = describeOutcome(decision);
-    const key = JSON.stringify(outcome);
-    const known = remembered.get(key);
-    if (known !== undefined) return known;
-    const child = logger.child(outcome);
-    if (remembered.size >= MAX_OUTCOMES) remembered.clear();
-    remembered.set(key, child);
-    return child;
-  };
-  // Replicas come in a row, and comparing two decisions costs less than the key of one.
-  let last: { readonly decision: Decision; readonly logger: Logger } | undefined;
-  return (decision) => {
-    if (last === undefined || !isSameOutcome(last.decision, decision))
-      last = { decision, logger: find(decision) };
-    return last.logger;
-  };
-}
-
 function describeOutcome(decision: Decision): Readonly<Record<string, unknown>> {
   if (decision.kind === "skip") return { decision: decision.kind, reason: decision.reason };
   const registries = decision.registries.map(({ name }) => name);
   const builders = [...new Set(decision.build?.findings.map(({ builder }) => builder))];
   const outcome = { decision: decision.kind, reason: "needed", registries };
   return builders.length === 0 ? outcome : { ...outcome, builders };
-}
-
-/** False, too, where it is not worth finding out. */
-function isSameOutcome(one: Decision, other: Decision): boolean {
-  if (one.kind === "skip") return other.kind === "skip" && one.reason === other.reason;
-  return (
-    other.kind === "inject" &&
-    one.build === undefined &&
-    other.build === undefined &&
-    one.registries.length === other.registries.length &&
-    one.registries.every((registry, position) => registry === other.registries[position])
-  );
 }

@@ -1,7 +1,7 @@
 /** Writes what builder containers get as operations of a JSON patch. */
+import type { AddOperation } from "fast-json-patch";
 import type { BuildInjection } from "./build-decision.ts";
 import type { Pod } from "../kubernetes.ts";
-import type { AddOperation } from "../json-patch.ts";
 
 /*
  * As for pull secrets, each operation's parent has to be there. For each of `volumes`, `volumeMounts` and `env`:
@@ -14,7 +14,7 @@ import type { AddOperation } from "../json-patch.ts";
 export function writeBuildPatch(
   pod: Pod,
   { volumes, findings }: Pick<BuildInjection, "volumes" | "findings">,
-): readonly AddOperation[] {
+): readonly AddOperation<unknown>[] {
   return [
     ...append("/spec/volumes", volumes, Array.isArray(pod.spec["volumes"])),
     ...findings.flatMap(({ list, position, outcome }) => {
@@ -28,7 +28,11 @@ export function writeBuildPatch(
   ];
 }
 
-function append(path: string, elements: readonly unknown[], isPresent: boolean): readonly AddOperation[] {
+function append(
+  path: string,
+  elements: readonly unknown[],
+  isPresent: boolean,
+): readonly AddOperation<unknown>[] {
   if (elements.length === 0) return [];
   if (!isPresent) return [{ op: "add", path, value: elements }];
   return elements.map((value) => ({ op: "add", path: `${path}/-`, value }));

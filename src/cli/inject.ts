@@ -2,8 +2,7 @@
 import type { Command } from "commander";
 import jsonpatch, { type AddOperation } from "fast-json-patch";
 import { readConfiguration } from "../config/read.ts";
-import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
-import { SKIP_REASONS, type Decision } from "../core/decision.ts";
+import { BUILD_SKIP_REASONS, type BuildFinding, type Decision, SKIP_REASONS } from "../core/decision.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
 import type { RegistryIndex } from "../core/registry.ts";

@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { InvalidAddressError, parseAddress } from "../core/address.ts";
-import { isMountable } from "../core/builds/container-path.ts";
+import { isMountable } from "../core/builds/build-container.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { readCredentialText, readUsername, type CredentialText } from "../core/credential.ts";
 import { missingUsername } from "../core/vendor-tokens.ts";

@@ -1,7 +1,6 @@
 /** Reads a Namespace, or its metadata alone. */
 import { getString, type JsonObject, type Namespace } from "../core/kubernetes.ts";
-import { INJECT_LABEL, SERVICE_ACCOUNTS_ANNOTATION, type Labels } from "../core/labels.ts";
-import { MAX_LABELS_LENGTH, MAX_SERVICE_ACCOUNTS, type NamespaceProblem } from "../core/namespace-problem.ts";
+import { INJECT_LABEL, type Labels, MAX_LABELS_LENGTH, MAX_SERVICE_ACCOUNTS, type NamespaceProblem, SERVICE_ACCOUNTS_ANNOTATION } from "../core/labels.ts";
 import type { Intern } from "./intern.ts";
 import { readMetadata } from "./read-metadata.ts";
 

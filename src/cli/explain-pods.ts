@@ -1,6 +1,5 @@
 /** `pullpass explain --pod`: what the pods of a manifest get, why, and under which conditions. */
-import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
-import { SKIP_REASONS, type Decision } from "../core/decision.ts";
+import { BUILD_SKIP_REASONS, type BuildFinding, type Decision, SKIP_REASONS } from "../core/decision.ts";
 import {
   CONDITIONS,
   conditionsFor,

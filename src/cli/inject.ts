@@ -1,11 +1,9 @@
 /** `pullpass inject`: manifests in, the same manifests with pull secrets out. */
 import type { Command } from "commander";
-import jsonpatch from "fast-json-patch";
+import jsonpatch, { type AddOperation } from "fast-json-patch";
 import { indexConfiguration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
-import { BUILD_SKIP_REASONS, type BuildFinding } from "../core/builds/build-decision.ts";
-import { SKIP_REASONS, type Decision } from "../core/decision.ts";
-import type { AddOperation } from "../core/json-patch.ts";
+import { BUILD_SKIP_REASONS, type BuildFinding, type Decision, SKIP_REASONS } from "../core/decision.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
 import type { RegistryIndex } from "../core/registry.ts";
@@ -152,7 +150,7 @@ const CANNOT_BE_CHANGED = "what is missing cannot be added to it";
 
 interface InjectedPodTemplate {
   /** For the whole document. */
-  readonly operations: readonly AddOperation[];
+  readonly operations: readonly AddOperation<unknown>[];
   readonly report: readonly string[];
 }
 
@@ -176,7 +174,7 @@ function injectPodTemplate(template: PodTemplate, { labelsOf, index }: InjectCon
   return { operations, report };
 }
 
-function metadataFor(template: PodTemplate, isThere: boolean): readonly AddOperation[] {
+function metadataFor(template: PodTemplate, isThere: boolean): readonly AddOperation<unknown>[] {
   return isThere || !template.allowsMetadata ? [] : [{ op: "add", path: "/metadata", value: {} }];
 }
 

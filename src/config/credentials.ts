@@ -1,7 +1,7 @@
 /** Reads the credentials that the configuration points at, from files and the environment. */
 import type { Address } from "../core/address.ts";
 import { decodeUtf8, readCredentialText, type AddressedCredential } from "../core/credential.ts";
-import { selectCredentials } from "../core/select-credentials.ts";
+import { selectCredentials } from "../core/docker-config.ts";
 import { usernameForToken } from "../core/vendor-tokens.ts";
 import type { ConfiguredRegistry, CredentialSource, TextSource } from "./configuration.ts";
 import { formatKeyPath, type KeyPath } from "./diagnostics.ts";

@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import { InvalidAddressError, parseAddress, type Address } from "../core/address.ts";
-import { normalisePath } from "../core/builds/container-path.ts";
+import { normalisePath } from "../core/builds/build-container.ts";
 import { readCredentialText, readUsername, Sensitive } from "../core/credential.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { parseJson } from "../core/parse-json.ts";

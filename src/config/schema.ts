@@ -3,7 +3,7 @@
  * polyaxon.ts, because their forms are not ours to choose.
  */
 import * as z from "zod";
-import { isMountable } from "../core/builds/container-path.ts";
+import { isMountable } from "../core/builds/build-container.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { missingUsername } from "../core/vendor-tokens.ts";
 import {

@@ -101,19 +101,19 @@ function newNode<T>(): Node<T> {
 /** No name of a host is longer (RFC 1035, section 2.3.4, as text and without the last dot). */
 const MAX_HOST_LENGTH = 253;
 
-/** Globs for one port by what is after their last `*`. */
-interface Tails<V> {
+/** Globs for one port, by what follows their last `*`. */
+interface SuffixGroup<V> {
   readonly port: string;
   readonly length: number;
-  readonly byTail: Map<string, Heads<V>[]>;
+  readonly bySuffix: Map<string, PrefixGroup<V>[]>;
 }
 
-/** Globs with one tail by what is before their first `*`. */
-interface Heads<V> {
+/** Globs with one suffix, by what precedes their first `*`. */
+interface PrefixGroup<V> {
   readonly length: number;
-  /** The first characters of them all, which tell most hosts that nothing here is for them. */
+  /** The first characters of all prefixes, which rule out most hosts. */
   readonly firsts: Set<string | undefined>;
-  readonly byHead: Map<string, Glob<V>[]>;
+  readonly byPrefix: Map<string, Glob<V>[]>;
 }
 
 interface Glob<V> {
@@ -122,25 +122,25 @@ interface Glob<V> {
 }
 
 /**
- * Values for hosts with `*`. A host is compared only with globs for its port and number of labels that end and begin as it does. To
- * find those takes a lookup for each length of such an end: a configuration has a few.
+ * Values for hosts with `*`. A host is compared only with globs that have its port, its number of labels, its prefix and its
+ * suffix, which takes a lookup for each length of a suffix: a configuration has a few.
  */
 class GlobIndex<V> {
-  /** A `*` stands for no dot, so what a glob matches has as many labels. */
-  readonly #byLabels = new Map<number, Tails<V>[]>();
+  /** A `*` matches no dot, so a glob and a host that it matches have the same number of labels. */
+  readonly #byLabels = new Map<number, SuffixGroup<V>[]>();
 
   getOrInsertComputed({ host, port }: Address, create: () => V): V {
-    const tail = host.slice(host.lastIndexOf("*") + 1);
-    const head = host.slice(0, host.indexOf("*"));
+    const suffix = host.slice(host.lastIndexOf("*") + 1);
+    const prefix = host.slice(0, host.indexOf("*"));
     const ofPort = this.#byLabels.getOrInsertComputed(labelsOf(host), () => []);
-    let tails = ofPort.find((other) => other.port === port && other.length === tail.length);
-    if (tails === undefined) ofPort.push((tails = { port, length: tail.length, byTail: new Map() }));
-    const withTail = tails.byTail.getOrInsertComputed(tail, () => []);
-    let heads = withTail.find((other) => other.length === head.length);
-    if (heads === undefined)
-      withTail.push((heads = { length: head.length, firsts: new Set(), byHead: new Map() }));
-    heads.firsts.add(head[0]);
-    const alike = heads.byHead.getOrInsertComputed(head, () => []);
+    let group = ofPort.find((other) => other.port === port && other.length === suffix.length);
+    if (group === undefined) ofPort.push((group = { port, length: suffix.length, bySuffix: new Map() }));
+    const withSuffix = group.bySuffix.getOrInsertComputed(suffix, () => []);
+    let subgroup = withSuffix.find((other) => other.length === prefix.length);
+    if (subgroup === undefined)
+      withSuffix.push((subgroup = { length: prefix.length, firsts: new Set(), byPrefix: new Map() }));
+    subgroup.firsts.add(prefix[0]);
+    const alike = subgroup.byPrefix.getOrInsertComputed(prefix, () => []);
     let glob = alike.find((other) => other.host === host);
     if (glob === undefined) alike.push((glob = { host, value: create() }));
     return glob.value;
@@ -151,12 +151,12 @@ class GlobIndex<V> {
     if (this.#byLabels.size === 0) return found;
     const { host, port } = splitPort(authority);
     if (host.length > MAX_HOST_LENGTH) return found;
-    for (const tails of this.#byLabels.get(labelsOf(host)) ?? []) {
-      if (tails.port !== port) continue;
+    for (const group of this.#byLabels.get(labelsOf(host)) ?? []) {
+      if (group.port !== port) continue;
       // Where the ends of a host overlap, it is too short for the glob, which does not match.
-      for (const heads of tails.byTail.get(host.slice(host.length - tails.length)) ?? []) {
-        if (heads.length > 0 && !heads.firsts.has(host[0])) continue;
-        for (const glob of heads.byHead.get(host.slice(0, heads.length)) ?? []) {
+      for (const subgroup of group.bySuffix.get(host.slice(host.length - group.length)) ?? []) {
+        if (subgroup.length > 0 && !subgroup.firsts.has(host[0])) continue;
+        for (const glob of subgroup.byPrefix.get(host.slice(0, subgroup.length)) ?? []) {
           if (globMatches(glob.host, host)) found.push(glob.value);
         }
       }

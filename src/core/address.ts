@@ -40,7 +40,7 @@ const HTTP_SCHEME = /^https?:\/\//;
 const HUB_KEY = /^https?:\/\/index\.docker\.io\/v1$/;
 const API_VERSION = /^\/v[12]\//;
 const AUTHORITY = /^(?:\[([0-9a-fA-F:]+)\]|([^[\]:]*))(?::(.*))?$/;
-// Underscores are no part of a DNS name, but kubelet looks such hosts up all the same.
+// A DNS name has no underscores, but kubelet looks up such hosts as well.
 const LABEL = /^(?!-)[A-Za-z0-9_*-]+(?<!-)$/;
 const PORT = /^[0-9]+$/;
 

@@ -4,7 +4,7 @@
  * The list is atomic: every kind of merge, server-side apply too, replaces all of it. So it is read and changed by a JSON
  * patch that fails where somebody else was faster.
  */
-import { escapePointer, type PatchOperation } from "./json-patch.ts";
+import jsonpatch, { type Operation } from "fast-json-patch";
 import { getString } from "./kubernetes.ts";
 import { ATTACHED_ANNOTATION } from "./labels.ts";
 
@@ -34,10 +34,7 @@ export interface ServiceAccount {
  */
 
 /** The operations that give an account the pull secrets wanted, and no others of ours; none if it is right already. */
-export function planAttachment(
-  account: ServiceAccount,
-  wanted: readonly string[],
-): readonly PatchOperation[] {
+export function planAttachment(account: ServiceAccount, wanted: readonly string[]): readonly Operation[] {
   const present = (account.imagePullSecrets ?? []).map((entry) => getString(entry, "name"));
   const recorded = namesIn(getString(account.annotations, ATTACHED_ANNOTATION));
   const missing = [...new Set(wanted)].filter((name) => !present.includes(name));
@@ -70,7 +67,7 @@ function changeList(
   list: readonly unknown[] | undefined,
   surplus: readonly number[],
   missing: readonly string[],
-): readonly PatchOperation[] {
+): readonly Operation[] {
   const entries = missing.map((name) => ({ name }));
   if (list === undefined) return entries.length === 0 ? [] : [{ op: "add", path: LIST, value: entries }];
   if (surplus.length > 0 && surplus.length === list.length && entries.length === 0) {
@@ -95,13 +92,13 @@ function changeList(
 function changeRecord(
   annotations: ServiceAccount["annotations"],
   names: readonly string[],
-): readonly PatchOperation[] {
+): readonly Operation[] {
   const text = names.join(",");
   if (annotations === undefined) {
     if (names.length === 0) return [];
     return [{ op: "add", path: "/metadata/annotations", value: { [ATTACHED_ANNOTATION]: text } }];
   }
-  const path = `/metadata/annotations/${escapePointer(ATTACHED_ANNOTATION)}`;
+  const path = `/metadata/annotations/${jsonpatch.escapePathComponent(ATTACHED_ANNOTATION)}`;
   const before = getString(annotations, ATTACHED_ANNOTATION);
   if (names.length === 0) return before === undefined ? [] : [{ op: "remove", path }];
   return namesIn(before).join(",") === text ? [] : [{ op: "add", path, value: text }];

@@ -98,3 +98,20 @@ export class Sensitive {
     return "[hidden]";
   }
 }
+
+/** Standard base64 with padding of the string's UTF-8; half of a surrogate pair becomes U+FFFD. */
+export function encodeBase64(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+const PADDED = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const UNPADDED = /^[A-Za-z0-9+/]*$/;
+
+/** Go's base64: line breaks are ignored, padding is complete or absent. Undefined if the string is not base64. */
+export function decodeBase64(base64: string): Uint8Array | undefined {
+  const digits = base64.replace(/[\r\n]/g, "");
+  const isPadded = base64.trim().endsWith("=");
+  const isValid = isPadded ? PADDED.test(digits) : UNPADDED.test(digits) && digits.length % 4 !== 1;
+  return isValid ? Uint8Array.from(atob(digits), (character) => character.charCodeAt(0)) : undefined;
+}

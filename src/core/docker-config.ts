@@ -3,11 +3,16 @@
  *
  * The rules are kubelet's (k8s.io/kubernetes `pkg/credentialprovider/config.go`), because a document that kubelet cannot
  * decode fails every pull of a pod: member names match in any case, `auth` wins over `username` and `password` and may be
- * padded or not, one entry that cannot be decoded loses the whole document, and what else is in there does not matter.
+ * padded or not, one entry that cannot be decoded invalidates the whole document, and other members do not matter.
  */
-import { addressCovers, parseAddress, type Address } from "./address.ts";
-import { decodeBase64 } from "./base64.ts";
-import type { Credential } from "./credential.ts";
+import { type Address, addressCovers, parseAddress } from "./address.ts";
+import {
+  type AddressedCredential,
+  type Credential,
+  decodeBase64,
+  readCredentialText,
+  readUsername,
+} from "./credential.ts";
 import { isObject, type JsonObject } from "./kubernetes.ts";
 
 /** `dockerconfigjson` has its entries under `auths`; the older `dockercfg` is those entries alone. */
@@ -41,17 +46,12 @@ export function parseDockerConfig(text: string, format: DockerConfigFormat): Doc
   };
 }
 
-/** One entry of a document that serves an address. */
-export interface DockerConfigEntry extends Credential {
-  readonly address: Address;
-}
-
 /**
  * The entries that serve an address: those whose key is the address or covers it, the most specific key alone; for an
- * address with `*`, all whose key it covers. Keys that are no addresses serve none.
+ * address with `*`, all whose key it covers. Keys that are not addresses are ignored.
  */
-export function entriesFor(config: DockerConfig, address: Address): readonly DockerConfigEntry[] {
-  const entries: DockerConfigEntry[] = [];
+export function entriesFor(config: DockerConfig, address: Address): readonly AddressedCredential[] {
+  const entries: AddressedCredential[] = [];
   for (const [key, credential] of config.entries) {
     const keyAddress = addressOfKey(key);
     if (keyAddress !== undefined) entries.push({ address: keyAddress, ...credential });
@@ -94,8 +94,8 @@ function readEntry(value: unknown, where: string): Credential {
 }
 
 /**
- * Base64 of `username:password`, divided at the first colon. Bytes that are no UTF-8 do not lose the document; U+FFFD
- * stands for them.
+ * Base64 of `username:password`, divided at the first colon. Bytes that are not UTF-8 do not invalidate the document; they
+ * become U+FFFD.
  */
 function decodeAuth(auth: string, where: string): Credential {
   const bytes = decodeBase64(auth);
@@ -133,4 +133,56 @@ function readText(entry: JsonObject, name: string, where: string): string {
 function memberOf(object: JsonObject, name: string): unknown {
   const key = Object.keys(object).findLast((candidate) => candidate.toLowerCase() === name.toLowerCase());
   return key === undefined ? undefined : object[key];
+}
+
+export type Selection =
+  /** At least one. An entry that is for more than the address is narrowed to it. */
+  | { readonly kind: "selected"; readonly credentials: readonly AddressedCredential[] }
+  /** A clause without a subject that shows nothing of a credential, to follow the name of the document. */
+  | { readonly kind: "unusable"; readonly reason: string };
+
+/**
+ * The credentials of a document for one address, if every reader of a copy can use them. The first row that holds decides:
+ *
+ * the document                                   | the reason
+ * cannot be decoded                              | ": " and where it is wrong
+ * has no entry for the address                   | " has no entry for a.com"
+ * one for it has no user name or no password     | ": the entry for a.com has no user name and password"
+ * one for it has one that readers cannot use     | ": the password of the entry for a.com is not UTF-8"
+ */
+export function selectCredentials(text: string, format: DockerConfigFormat, address: Address): Selection {
+  let config: DockerConfig;
+  try {
+    config = parseDockerConfig(text, format);
+  } catch (error) {
+    // It throws no other error, and this one shows nothing of the document.
+    return unusable(`: ${(error as InvalidDockerConfigError).message}`);
+  }
+  const helper = helperServes(config, address) ? HELPER : "";
+  const entries = entriesFor(config, address);
+  if (entries.length === 0) return unusable(` has no entry for ${address.text}${helper && `; ${helper}`}`);
+  const credentials: AddressedCredential[] = [];
+  for (const entry of entries) {
+    const where = `the entry for ${entry.address.text}`;
+    // `docker login` leaves an empty entry behind where a helper keeps the credential.
+    if (entry.username === "" || entry.password === "")
+      return unusable(`: ${where} has no user name and password; ${helper || NO_TOKENS}`);
+    const username = readUsername(entry.username);
+    if (username.kind === "unusable") return unusable(`: the user name of ${where} ${username.fault}`);
+    const password = readCredentialText(entry.password);
+    if (password.kind === "unusable") return unusable(`: the password of ${where} ${password.fault}`);
+    credentials.push({
+      address: addressCovers(entry.address, address) ? address : entry.address,
+      username: username.text,
+      password: password.text,
+    });
+  }
+  return { kind: "selected", credentials };
+}
+
+const HELPER = "pods cannot run its credential helpers";
+const NO_TOKENS = "kubelet ignores identity tokens and registry tokens";
+
+function unusable(reason: string): Selection {
+  return { kind: "unusable", reason };
 }

@@ -31,7 +31,7 @@ export interface ImageReference {
   readonly digest: string | undefined;
 }
 
-/** Why a text is no image reference. */
+/** Why a string is not an image reference. */
 export type ImageReferenceFault =
   | "empty"
   | "identifier"
@@ -42,7 +42,7 @@ export type ImageReferenceFault =
   | "digest-length"
   | "digest-format";
 
-/** The faults in words, which follow the text that has them. */
+/** The faults in words, which follow the string that has them. */
 export const IMAGE_REFERENCE_FAULTS: Readonly<Record<ImageReferenceFault, string>> = {
   empty: "it is empty",
   identifier: "64 hexadecimal digits are an image ID, not a name",
@@ -93,7 +93,7 @@ const DIGEST_LENGTHS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Parses an image as it stands in a pod. The text is not trimmed.
+ * Parses an image as a pod names it. The string is not trimmed.
  *
  * @throws InvalidImageReferenceError if kubelet would report `InvalidImageName`.
  */
@@ -103,7 +103,7 @@ export function parseImageReference(input: string): ImageReference {
   return reference;
 }
 
-/** Like {@link parseImageReference}, for those to whom a text that is no reference is nothing out of the ordinary. */
+/** Like {@link parseImageReference}, but returns the fault instead of throwing it. */
 export function readImageReference(input: string): ImageReference | ImageReferenceFault {
   if (input === "") return "empty";
   if (input.length === IDENTIFIER_LENGTH && IDENTIFIER.test(input)) return "identifier";

@@ -3,7 +3,7 @@
  * that an object has no other members. Members come from other people's JSON: `unknown` where no shape is promised.
  */
 
-import type { NamespaceProblem } from "./namespace-problem.ts";
+import type { NamespaceProblem } from "./labels.ts";
 
 /** An object straight from JSON. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -65,12 +65,12 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The elements of a list, or none if the value is no list: absent, null, or of a type that no API server sends. */
+/** The elements of a list, or none if the value is not a list: absent, null, or of a type that no API server sends. */
 export function asArray(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? (value as readonly unknown[]) : [];
 }
 
-/** The own member of an object if it is a text, whatever the member's name. */
+/** The own member of an object if it is a string, whatever its name. */
 export function getString(object: unknown, key: string): string | undefined {
   if (!isObject(object) || !Object.hasOwn(object, key)) return undefined;
   const value = object[key];

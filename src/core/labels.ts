@@ -116,3 +116,22 @@ function formatExpression({ key, operator, values = [] }: LabelExpression): stri
 function valueOf(labels: Labels, key: string): string | undefined {
   return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
+
+/** In characters, keys and values together. The longest label has 381, an ordinary one 40: more than anybody uses. */
+export const MAX_LABELS_LENGTH = 16 * 1024;
+/** Each is read, and patched where needed, at every change. */
+export const MAX_SERVICE_ACCOUNTS = 100;
+
+/** What is wrong with the labels and annotations of a namespace, as reasons of Events. */
+export type NamespaceProblem = "InjectLabelHasNoEffect" | "LabelsTooLong" | "TooManyServiceAccounts";
+
+export function describeProblem(problem: NamespaceProblem, labels: Labels): string {
+  switch (problem) {
+    case "InjectLabelHasNoEffect":
+      return `The label ${INJECT_LABEL}=${labels[INJECT_LABEL] ?? ""} has no effect. To opt the namespace in, set it to "enabled".`;
+    case "LabelsTooLong":
+      return `The labels of the namespace have more than ${String(MAX_LABELS_LENGTH)} characters. Pullpass does not read them and treats the namespace as not opted in.`;
+    case "TooManyServiceAccounts":
+      return `The annotation ${SERVICE_ACCOUNTS_ANNOTATION} lists more than ${String(MAX_SERVICE_ACCOUNTS)} ServiceAccounts. Pullpass ignores the rest.`;
+  }
+}

@@ -1,93 +1,59 @@
 /** Writes an injection as a JSON patch (RFC 6902) that the API server applies to the pod. */
-import { writeBuildPatch } from "./builds/build-patch.ts";
-import type { Injection } from "./decision.ts";
-import { escapePointer, type AddOperation } from "./json-patch.ts";
-import { isObject, type Pod } from "./kubernetes.ts";
+import jsonpatch, { type AddOperation } from "fast-json-patch";
+import type { BuildInjection, Injection } from "./decision.ts";
+import { asArray, isObject, type JsonObject, type Pod } from "./kubernetes.ts";
 import { INJECTED_ANNOTATION } from "./labels.ts";
 import { listAnnotationOf } from "./pod.ts";
 
-/** What of a pod and an injection the patch depends on; equal plans give equal patches. */
-export interface PatchPlan {
-  readonly secretNames: readonly string[];
-  /** The value of our annotation. */
-  readonly injected: string;
-  readonly hasSecretList: boolean;
-  /** `full` if there is no room for ours. */
-  readonly annotations: "none" | "some" | "full";
-  /** For builders; they differ from pod to pod. */
-  readonly buildOperations: readonly AddOperation[];
+type Patch = readonly AddOperation<unknown>[];
+
+/** The patch that gives a pod what was decided for it. Only `add`, which removes nothing. */
+export function patchPod(pod: Pod, injection: Injection): Patch {
+  const { secretNames, build } = injection;
+  const pullSecrets = secretNames.map((name) => ({ name }));
+  return [
+    ...append("/spec/imagePullSecrets", pullSecrets, pod.spec["imagePullSecrets"]),
+    ...(build === undefined ? [] : patchBuilders(pod, build)),
+    ...annotate(pod.metadata["annotations"], listInjected(pod, injection)),
+  ];
 }
 
-/** One and the same list, so that plans without builders are quickly told to be alike. */
-const NO_OPERATIONS: readonly AddOperation[] = [];
-
-export function planPatch(pod: Pod, injection: Injection): PatchPlan {
-  const { secretNames, build } = injection;
-  const injected = listInjected(pod, injection);
-  return {
-    secretNames,
-    injected,
-    hasSecretList: Array.isArray(pod.spec["imagePullSecrets"]),
-    annotations: stateOfAnnotations(pod.metadata["annotations"], injected),
-    buildOperations: build === undefined ? NO_OPERATIONS : writeBuildPatch(pod, build),
-  };
+function patchBuilders(pod: Pod, { volumes, findings }: BuildInjection): Patch {
+  return [
+    ...append("/spec/volumes", volumes, pod.spec["volumes"]),
+    ...findings.flatMap(({ list, position, outcome }) => {
+      const path = `/spec/${list}/${position.toString()}`;
+      const container = asArray(pod.spec[list])[position] as JsonObject;
+      return [
+        ...append(`${path}/env`, outcome.env, container["env"]),
+        ...append(`${path}/volumeMounts`, outcome.volumeMounts, container["volumeMounts"]),
+      ];
+    }),
+  ];
 }
 
 /*
- * Only `add`, which takes nothing away. A patch that does not apply rejects the pod, even under failurePolicy Ignore. So
- * each operation's parent has to be there:
+ * A patch that does not apply rejects the pod, even under failurePolicy Ignore, so the parent of each operation has to exist:
  *
- * in the pod                | operations
- * nothing to name           | nothing for them
- * no imagePullSecrets, null | add /spec/imagePullSecrets, the list
- * imagePullSecrets: [...]   | add /spec/imagePullSecrets/-, one for each secret
- * no annotations, null      | add /metadata/annotations, the map
- * annotations: {...}        | add /metadata/annotations/pullpass.dev~1injected
- * annotations, no room left | nothing for them
+ * elements | the list in the pod | operations
+ * none     |                     | none
+ * some     | absent, null        | add the list
+ * some     | [...]               | add /-, one for each element
  */
-export function writePatch({
-  secretNames,
-  injected,
-  hasSecretList,
-  annotations,
-  buildOperations,
-}: PatchPlan): readonly AddOperation[] {
-  const operations = [...namePullSecrets(secretNames, hasSecretList), ...buildOperations];
-  switch (annotations) {
-    case "none":
-      return [
-        ...operations,
-        { op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: injected } },
-      ];
-    case "some":
-      return [
-        ...operations,
-        { op: "add", path: `/metadata/annotations/${escapePointer(INJECTED_ANNOTATION)}`, value: injected },
-      ];
-    case "full":
-      return operations;
-  }
-}
-
-function namePullSecrets(secretNames: readonly string[], hasSecretList: boolean): readonly AddOperation[] {
-  const entries = secretNames.map((name) => ({ name }));
-  if (entries.length === 0) return [];
-  return hasSecretList
-    ? entries.map((value) => ({ op: "add", path: "/spec/imagePullSecrets/-", value }))
-    : [{ op: "add", path: "/spec/imagePullSecrets", value: entries }];
-}
-
-/** The JSON patch that gives a pod what was decided for it. */
-export function patchPod(pod: Pod, injection: Injection): readonly AddOperation[] {
-  return writePatch(planPatch(pod, injection));
+function append(path: string, elements: readonly unknown[], list: unknown): Patch {
+  if (elements.length === 0) return [];
+  if (!Array.isArray(list)) return [{ op: "add", path, value: elements }];
+  return elements.map((value) => ({ op: "add", path: `${path}/-`, value }));
 }
 
 /** A reinvocation adds to what the first call wrote. A registry may be there for pulls and for builds. */
 function listInjected(pod: Pod, { registries, build }: Injection): string {
   const { entries, rest } = listAnnotationOf(pod, INJECTED_ANNOTATION);
-  const now = registries.map((registry) => registry.name);
-  const forBuilds = build === undefined ? [] : build.registries.map((registry) => registry.name);
-  return [...new Set([...entries, ...now, ...forBuilds]), ...(rest === "" ? [] : [rest])].join(",");
+  const names = new Set(entries);
+  for (const { name } of registries) names.add(name);
+  for (const { name } of build?.registries ?? []) names.add(name);
+  if (rest !== "") names.add(rest);
+  return [...names].join(",");
 }
 
 /** All annotations together may have 256 KiB, checked after us (k8s.io/apimachinery `TotalAnnotationSizeLimitB`). */
@@ -95,13 +61,25 @@ const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 /** A UTF-16 code unit takes at most three bytes in UTF-8. */
 const MAX_BYTES_PER_CODE_UNIT = 3;
 
-/** Our annotation is for information, so it gives way where it could get the pod refused. */
-function stateOfAnnotations(annotations: unknown, injected: string): PatchPlan["annotations"] {
-  if (!isObject(annotations)) return "none";
+const INJECTED_PATH = `/metadata/annotations/${jsonpatch.escapePathComponent(INJECTED_ANNOTATION)}`;
+
+/*
+ * Our annotation is for information, so it gives way where it could get the pod refused.
+ *
+ * annotations of the pod | room for ours | operations
+ * absent, null           |               | add the map
+ * {...}                  | no            | none
+ * {...}                  | yes           | add /pullpass.dev~1injected
+ */
+function annotate(annotations: unknown, injected: string): Patch {
+  if (!isObject(annotations)) {
+    return [{ op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: injected } }];
+  }
   let codeUnits = INJECTED_ANNOTATION.length + injected.length;
   for (const key of Object.keys(annotations)) {
     const value = annotations[key];
     codeUnits += key.length + (typeof value === "string" ? value.length : 0);
   }
-  return codeUnits * MAX_BYTES_PER_CODE_UNIT <= MAX_ANNOTATIONS_BYTES ? "some" : "full";
+  if (codeUnits * MAX_BYTES_PER_CODE_UNIT > MAX_ANNOTATIONS_BYTES) return [];
+  return [{ op: "add", path: INJECTED_PATH, value: injected }];
 }

@@ -1,8 +1,9 @@
 /** Reads a pod: its images, its pull secrets, and what it says to Pullpass in labels and annotations. */
-import { asArray, isObject, getString, type JsonObject, type Pod } from "./kubernetes.ts";
+import { asArray, getString, isObject, type JsonObject, type Pod } from "./kubernetes.ts";
+import type { ImageLookup, RegistryIndex } from "./registry.ts";
 
 /**
- * A pod, or the template of one, from JSON; undefined if it is none that can be read and appended to. What kubelet and
+ * A pod, or the template of one, from JSON; undefined if it cannot be read and appended to. What kubelet and
  * the API server check besides is not checked here.
  */
 export function asPod(value: unknown): Pod | undefined {
@@ -18,12 +19,12 @@ function isAbsent(value: unknown): boolean {
   return value === undefined || value === null;
 }
 
-/** Where an image stands in a pod. */
+/** The field of a pod that an image is in. */
 export type ImageField = "spec.initContainers" | "spec.containers" | "spec.volumes";
 
 /**
  * Visits every image that kubelet will pull when the pod starts: init containers (sidecars are among them), containers
- * and image volumes. One that is absent is passed over: a template may leave it to somebody else, a volume's is optional.
+ * and image volumes. An absent image is skipped: a template may leave it to somebody else, a volume's is optional.
  */
 export function visitImages(
   pod: Pod,
@@ -76,7 +77,7 @@ export interface AnnotatedList {
 
 /**
  * More than any pod has containers, or needs registries by name: `*` names them all. An entry costs thirty times what it takes to
- * parse it as JSON, so that a text of nothing but commas would take long.
+ * parse it as JSON, so a string of nothing but commas would take long.
  */
 const MAX_LIST_ENTRIES = 1024;
 
@@ -93,3 +94,24 @@ export function listAnnotationOf(pod: Pod, key: string): AnnotatedList {
   }
   return { entries, rest: text.slice(start) };
 }
+
+/** An image of a pod, and what is known of it. */
+export interface PodImage {
+  readonly field: ImageField;
+  readonly position: number;
+  /** The container, or the volume. */
+  readonly holder: JsonObject;
+  readonly lookup: ImageLookup;
+}
+
+/** In the order of {@link visitImages}. Each is looked up once, whoever needs to know. */
+export function lookUpImages(pod: Pod, index: RegistryIndex): readonly PodImage[] {
+  const images: PodImage[] = [];
+  visitImages(pod, (image, field, position, holder) => {
+    const lookup = typeof image === "string" ? index.lookUp(image) : NOT_A_TEXT;
+    images.push({ field, position, holder, lookup });
+  });
+  return images;
+}
+
+const NOT_A_TEXT = { kind: "invalid", reason: "it is not a string" } as const;

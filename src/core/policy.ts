@@ -1,11 +1,17 @@
 /** Decides what a new pod gets. */
-import type { BuildFinding } from "./builds/build-decision.ts";
+import { type BuildFinding, type Decision, skip, type SkipReason } from "./decision.ts";
 import { planBuilds, type BuildPlan } from "./builds/plan-builds.ts";
-import { skip, type Decision, type SkipReason } from "./decision.ts";
 import type { Pod, PodContext, ServiceAccountFacts } from "./kubernetes.ts";
 import { INJECT_LABEL, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "./labels.ts";
-import { annotationOf, describeLocation, labelOf, listAnnotationOf, missingPullSecrets } from "./pod.ts";
-import { lookUpImages, type PodImage } from "./pod-images.ts";
+import {
+  annotationOf,
+  describeLocation,
+  labelOf,
+  listAnnotationOf,
+  lookUpImages,
+  missingPullSecrets,
+  type PodImage,
+} from "./pod.ts";
 import { isPermittedIn, type Registry, type RegistryIndex } from "./registry.ts";
 import { LABELS_UNKNOWN, quote, WarningList } from "./warning.ts";
 

@@ -1,7 +1,6 @@
 /** Plans the copies of a namespace: what to write and what to remove, so that it has what it may have, and no more. */
 import type { Address } from "./address.ts";
-import { encodeBase64 } from "./base64.ts";
-import type { AddressedCredential } from "./credential.ts";
+import { type AddressedCredential, encodeBase64 } from "./credential.ts";
 import type { Namespace } from "./kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "./labels.ts";
 import { isPermittedIn, type Registry } from "./registry.ts";
@@ -214,7 +213,7 @@ function wantBuildSecret(permitted: readonly Source[]): {
 }
 
 /*
- * What becomes of one Secret's name. Existing is what carries our label.
+ * What is done for one name of a Secret. Existing is what carries our label.
  *
  * source | wanted | kept | existing | by us | as wanted | updatable | action
  * yes    | yes    |      |          |       |           |           | leave: SourceHasNameOfCopy
@@ -226,7 +225,7 @@ function wantBuildSecret(permitted: readonly Source[]): {
  * no     | yes    | no   | yes      |       | no        | no        | replace
  * no     |        | yes  | yes      |       |           |           | none
  * no     | no     | no   | yes      | yes   |           |           | remove
- * no     | no     | no   | yes      | no    |           |           | none: somebody copied a copy, perhaps to make a source of it
+ * no     | no     | no   | yes      | no    |           |           | none: somebody copied a copy, maybe to make a source of it
  *
  * In a namespace that is being deleted nothing can be created, and everything is deleted without us.
  */

@@ -1,16 +1,15 @@
 /** Reads the credentials of a registry from a Secret that an admin keeps. */
 import type { Address } from "./address.ts";
-import { decodeBase64 } from "./base64.ts";
 import {
+  type AddressedCredential,
+  type CredentialText,
+  decodeBase64,
   decodeUtf8,
   readCredentialText,
   readUsername,
-  type AddressedCredential,
-  type CredentialText,
 } from "./credential.ts";
-import type { DockerConfigFormat } from "./docker-config.ts";
+import { type DockerConfigFormat, selectCredentials } from "./docker-config.ts";
 import { getString, type JsonObject } from "./kubernetes.ts";
-import { selectCredentials } from "./select-credentials.ts";
 
 /** Thrown by {@link credentialsInSecret}; says what of the Secret is wrong, and never what it holds. */
 export class UnusableSecretError extends Error {

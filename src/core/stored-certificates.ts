@@ -22,7 +22,7 @@ export interface WebhookRegistration {
   readonly bundles: readonly string[];
 }
 
-/** Writes both. What was not based on the newest state is refused, which is no error: the watch tells what is new. */
+/** Writes both. A write that is not based on the newest state is refused, which is not an error: the watch reports what is new. */
 export interface CertificateWriter {
   /**
    * Puts these keys into the Secret, and takes away those whose value is undefined; other keys stay. Creates the Secret

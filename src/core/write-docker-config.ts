@@ -7,8 +7,7 @@
  * look for the whole repository and then for its host, take what they find first, and try no second credential.
  */
 import { addressCovers, compareSpecificity, type Address } from "./address.ts";
-import { encodeBase64 } from "./base64.ts";
-import type { AddressedCredential, Credential } from "./credential.ts";
+import { type AddressedCredential, type Credential, encodeBase64 } from "./credential.ts";
 import type { ReplicatedRegistry } from "./replication.ts";
 
 /** A registry and its credentials, which are for its address or for more exact ones. */

@@ -1,8 +1,6 @@
 /** A body that comes in several parts: what it takes up, what it would cost to parse, and when it is too much. */
 import type { IncomingMessage } from "node:http";
-import type { BodyBudget } from "./body-budget.ts";
-import { freePart } from "./discard.ts";
-import { HttpError } from "./http-error.ts";
+import { freePart, HttpError } from "./respond.ts";
 
 /**
  * What a client may send the API server, and twice of what etcd takes for one object (1.5 MiB of protobuf by default),
@@ -139,4 +137,43 @@ function structureCost(part: Buffer): number {
   let cost = 0;
   for (const byte of part) cost += STRUCTURE_COST[byte] ?? 0;
   return cost;
+}
+
+/** A body that has come in part. */
+export interface WaitingBody {
+  /** Its part is no longer wanted: somebody else needs the room. */
+  giveUp(): void;
+}
+
+export interface BodyBudget {
+  /** Counts what another part of `body` takes up. Bodies that began earlier give way, the earliest first. */
+  hold(body: WaitingBody, bytes: number): void;
+  /** `body` takes up nothing any more. */
+  release(body: WaitingBody): void;
+}
+
+/**
+ * Who began first gives way, not who comes last: an API server sends even its largest review within milliseconds, so that
+ * what has waited longest is a slow sender's. None is turned away because others fill the budget and then say nothing.
+ */
+export function bodyBudget(limitBytes: number): BodyBudget {
+  // In the order in which they began.
+  const held = new Map<WaitingBody, number>();
+  let total = 0;
+  const release = (body: WaitingBody): void => {
+    total -= held.get(body) ?? 0;
+    held.delete(body);
+  };
+  return {
+    hold(body, bytes) {
+      held.set(body, (held.get(body) ?? 0) + bytes);
+      total += bytes;
+      for (const [earliest] of held) {
+        if (total <= limitBytes) break;
+        release(earliest);
+        earliest.giveUp();
+      }
+    },
+    release,
+  };
 }

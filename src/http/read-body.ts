@@ -1,7 +1,6 @@
 /** Reads a request's body as a whole, as long as there is memory for it. */
 import type { IncomingMessage } from "node:http";
-import { bodyBudget } from "./body-budget.ts";
-import { PartialBody, type BodyReceiver } from "./partial-body.ts";
+import { bodyBudget, type BodyReceiver, PartialBody } from "./partial-body.ts";
 
 /**
  * For all bodies that have come in part or wait for their turn: more than two of the largest. Ordinary reviews come at once,

@@ -1,6 +1,5 @@
-/** Sends an answer, also to a request that has not come as a whole. */
-import type { ServerResponse } from "node:http";
-import { discardBody } from "./discard.ts";
+/** Sends answers, also to requests that are still coming in, and discards what nobody reads. */
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 /**
  * For how long a client may go on sending after its answer. It stops once it has read that, and API servers do at once; a
@@ -32,4 +31,34 @@ export function respond(
     clearTimeout(timer);
   });
   discardBody(request);
+}
+
+/**
+ * Gives the memory of a part back at once. V8 by itself would wait for 64 MiB of such garbage, as it asks only how many
+ * objects there are: 200 MB of a body, passed over, take up 77 MiB, and 11 MiB with this.
+ */
+export function freePart(part: Buffer): void {
+  const { buffer } = part;
+  // Not if other parts are in the same memory, which Node 26 does not do.
+  const isAlone = buffer instanceof ArrayBuffer && buffer.byteLength === part.byteLength;
+  if (isAlone && !buffer.detached) buffer.transfer(0);
+}
+
+/** Passes over what is still to come of a request. */
+export function discardBody(request: IncomingMessage): void {
+  request.on("data", freePart);
+}
+
+/** A request that is answered with a status and one line saying why. */
+export class HttpError extends Error {
+  override readonly name = "HttpError";
+
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
 }

@@ -1,6 +1,5 @@
 /** What a JSON patch adds to a document, in the pieces that its text has places for. */
-import jsonpatch from "fast-json-patch";
-import type { AddOperation } from "../core/json-patch.ts";
+import jsonpatch, { type AddOperation } from "fast-json-patch";
 
 /** Keys and indices on the way from a manifest to one of its parts. */
 export type ManifestPath = readonly (string | number)[];
@@ -14,7 +13,10 @@ export type Addition =
  * Elements for the same list go in one addition; what is new as a whole takes the value that all operations give it, which is
  * read from `expected`, the patched document.
  */
-export function additionsFor(expected: unknown, operations: readonly AddOperation[]): readonly Addition[] {
+export function additionsFor(
+  expected: unknown,
+  operations: readonly AddOperation<unknown>[],
+): readonly Addition[] {
   const members = new Map<string, Addition>();
   const elements = new Map<string, { readonly path: readonly string[]; readonly value: unknown[] }>();
   for (const { path, value } of operations) {

@@ -1,8 +1,7 @@
 /** Makes the changes of a JSON patch in the text of a document. */
 import { isDeepStrictEqual } from "node:util";
-import jsonpatch from "fast-json-patch";
+import jsonpatch, { type AddOperation } from "fast-json-patch";
 import type { Document } from "yaml";
-import type { AddOperation } from "../core/json-patch.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { SourceText } from "../yaml/source-text.ts";
 import { additionsFor, type Addition } from "./addition.ts";
@@ -25,7 +24,7 @@ export function editDocument(
   text: string,
   yaml: Document,
   value: unknown,
-  operations: readonly AddOperation[],
+  operations: readonly AddOperation<unknown>[],
 ): EditedDocument | undefined {
   const patched: unknown = jsonpatch.applyPatch(unshared(value), structuredClone(operations)).newDocument;
   const additions = additionsFor(patched, operations);

@@ -1,6 +1,6 @@
 /** What the replicator needs of a cluster. */
+import type { Operation } from "fast-json-patch";
 import type { ServiceAccount } from "../core/attachment.ts";
-import type { PatchOperation } from "../core/json-patch.ts";
 import type { Copy, ExistingCopy } from "../core/replication.ts";
 import type { Versioned } from "../core/store.ts";
 
@@ -48,7 +48,7 @@ export interface ServiceAccountClient {
   patch(
     namespace: string,
     name: string,
-    operations: readonly PatchOperation[],
+    operations: readonly Operation[],
     priority: Priority,
   ): Promise<
     | { readonly kind: "patched"; readonly version: number }

@@ -1,6 +1,6 @@
 /** Warns of what is wrong with registries and namespaces although nothing fails. The same is not told twice within an hour. */
 import type { Namespace } from "../core/kubernetes.ts";
-import { describeProblem } from "../core/namespace-problem.ts";
+import { describeProblem } from "../core/labels.ts";
 import { isPermittedIn } from "../core/registry.ts";
 import type { Source } from "../core/replication.ts";
 import type { Warn } from "./ports.ts";

@@ -1,9 +1,9 @@
 /** Logs: one JSON line an event, on standard output. */
 import pino, { type Logger } from "pino";
 import type { Decision } from "../core/decision.ts";
-import type { BatchObserver } from "./batch.ts";
+import type { ReviewEvent, ReviewObserver } from "../admission/handler.ts";
 
-/** Lines are written together: those of a batch of reviews at its end, others after a moment, all once there is so much. */
+/** Lines are written together: those of a batch of reviews at its end, others after a moment, all when there are so many. */
 const BUFFER_LENGTH = 64 * 1024;
 const FLUSH_INTERVAL_MS = 200;
 
@@ -36,14 +36,13 @@ export function openLog(): Log {
   let reviewTime: number | undefined;
   const timestamp = (): string => `,"time":${(reviewTime ?? Date.now()).toString()}`;
   const logger = pino({ base: null, timestamp, formatters: { level: (label) => ({ level: label }) } }, lines);
-  const loggerFor = outcomeLoggers(logger);
   return {
     logger,
     logReviews(events) {
       for (const { time, uid, namespace, owner, decision, durationSeconds } of events) {
         reviewTime = time;
         const durationMs = Math.round(durationSeconds * 1e6) / 1e3;
-        loggerFor(decision).info({ uid, namespace, owner, durationMs }, "review");
+        logger.info({ ...describeOutcome(decision), uid, namespace, owner, durationMs }, "review");
       }
       reviewTime = undefined;
       // Lines that wait for the next batch would outlive a collection of V8's young objects, which costs more than the write.
@@ -57,31 +56,6 @@ export function openLog(): Log {
   };
 }
 
-/** A few registries give a few outcomes; this bounds what many of them give. */
-const MAX_OUTCOMES = 1024;
-
-/** Loggers that have the outcome written already: it is half of the line, and the same few come again and again. */
-function outcomeLoggers(logger: Logger): (decision: Decision) => Logger {
-  const remembered = new Map<string, Logger>();
-  const find = (decision: Decision): Logger => {
-    const outcome = describeOutcome(decision);
-    const key = JSON.stringify(outcome);
-    const known = remembered.get(key);
-    if (known !== undefined) return known;
-    const child = logger.child(outcome);
-    if (remembered.size >= MAX_OUTCOMES) remembered.clear();
-    remembered.set(key, child);
-    return child;
-  };
-  // Replicas come in a row, and comparing two decisions costs less than the key of one.
-  let last: { readonly decision: Decision; readonly logger: Logger } | undefined;
-  return (decision) => {
-    if (last === undefined || !isSameOutcome(last.decision, decision))
-      last = { decision, logger: find(decision) };
-    return last.logger;
-  };
-}
-
 function describeOutcome(decision: Decision): Readonly<Record<string, unknown>> {
   if (decision.kind === "skip") return { decision: decision.kind, reason: decision.reason };
   const registries = decision.registries.map(({ name }) => name);
@@ -90,14 +64,38 @@ function describeOutcome(decision: Decision): Readonly<Record<string, unknown>> 
   return builders.length === 0 ? outcome : { ...outcome, builders };
 }
 
-/** False, too, where it is not worth finding out. */
-function isSameOutcome(one: Decision, other: Decision): boolean {
-  if (one.kind === "skip") return other.kind === "skip" && one.reason === other.reason;
-  return (
-    other.kind === "inject" &&
-    one.build === undefined &&
-    other.build === undefined &&
-    one.registries.length === other.registries.length &&
-    one.registries.every((registry, position) => registry === other.registries[position])
-  );
+const MAX_EVENTS = 64;
+const MAX_DELAY_MS = 100;
+
+export type BatchObserver = (events: readonly ReviewEvent[]) => void;
+
+export interface ReviewBatch {
+  readonly observe: ReviewObserver;
+  /** Passes on what is waiting. */
+  flush(): void;
+}
+
+/**
+ * Calls the observers for many reviews in a row, not within each. A line written between two requests costs 4 µs, one written
+ * right after another line 2 µs: without batches a review takes 14 % more processor time in the program, 7 % with TLS and
+ * the kernel's part.
+ */
+export function batchReviews(observers: readonly BatchObserver[]): ReviewBatch {
+  // One list for good. V8 would allocate each new one among its old objects, which would keep its reviews until a full collection.
+  const waiting: ReviewEvent[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const events = waiting.splice(0);
+    for (const observe of observers) observe(events);
+  };
+  return {
+    observe(event) {
+      waiting.push(event);
+      if (waiting.length >= MAX_EVENTS) flush();
+      else timer ??= setTimeout(flush, MAX_DELAY_MS);
+    },
+    flush,
+  };
 }

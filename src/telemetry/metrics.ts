@@ -1,6 +1,6 @@
 /** Metrics for Prometheus. Labels are bounded: reasons and names of configured registries, never images or namespaces. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry as MetricRegistry } from "prom-client";
-import type { BatchObserver } from "./batch.ts";
+import type { BatchObserver } from "./logger.ts";
 import { createClusterMetrics, type ClusterMetrics } from "./cluster-metrics.ts";
 
 export interface Metrics {
@@ -66,7 +66,7 @@ export function createMetrics(): Metrics {
     help: "When the serving certificate ends, in Unix time.",
     registers,
   });
-  // Made when it is needed: it would tell 0 where the authority is not ours.
+  // Created when needed: it would report 0 where the authority is not ours.
   let authorityExpiry: Gauge | undefined;
 
   return {

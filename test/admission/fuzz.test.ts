@@ -3,8 +3,12 @@ import { runInNewContext } from "node:vm";
 import jsonpatch, { type Operation } from "fast-json-patch";
 import { expect, it } from "vitest";
 import { reviewHandler } from "../../src/admission/handler.ts";
-import { leaveOutManagedFields } from "../../src/admission/managed-fields.ts";
-import { decodeReview, encodeAnswer, NotAnAdmissionReviewError } from "../../src/admission/review.ts";
+import {
+  decodeReview,
+  encodeAnswer,
+  withoutManagedFields,
+  NotAnAdmissionReviewError,
+} from "../../src/admission/review.ts";
 import { indexOf, makeRegistry } from "../core/make-registry.ts";
 import { mutateReview, pick, randomFrom } from "./mutate-review.ts";
 import { readReview, reviewNames } from "./read-review.ts";
@@ -92,7 +96,7 @@ function parse(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (error) {
-    const shorter = leaveOutManagedFields(body);
+    const shorter = withoutManagedFields(body);
     if (shorter === undefined) throw error;
     return JSON.parse(shorter);
   }

@@ -1,9 +1,9 @@
 import jsonpatch, { type Operation } from "fast-json-patch";
 import { describe, expect, it } from "vitest";
-import { reviewHandler } from "../../src/admission/handler.ts";
-import type { AdmissionPorts } from "../../src/admission/ports.ts";
+import { measured, type ReviewEvent, reviewHandler } from "../../src/admission/handler.ts";
+import type { AdmissionPorts, HandledReview } from "../../src/admission/ports.ts";
 import { decodeReview } from "../../src/admission/review.ts";
-import type { Decision } from "../../src/core/decision.ts";
+import { type Decision, skip } from "../../src/core/decision.ts";
 import { indexOf, makeRegistry } from "../core/make-registry.ts";
 import { readReview } from "./read-review.ts";
 
@@ -158,4 +158,25 @@ describe("a request that is no pod's creation", () => {
       ...["probe", "build secret of probe", "probe/default"],
     ]);
   });
+});
+
+it("tells the observer what was done, when, and how many seconds it took", () => {
+  const handled: HandledReview = {
+    answer: { patch: undefined, warnings: [] },
+    decision: skip("not-a-pod"),
+    namespace: "probe",
+    owner: "Job/a",
+  };
+  const observed: ReviewEvent[] = [];
+  const elapsed = [1000, 1250];
+  const clocks = { now: () => 7, elapsed: () => elapsed.shift() ?? NaN };
+  const handle = measured(
+    () => handled,
+    clocks,
+    (event) => observed.push(event),
+  );
+  const review = { apiVersion: "admission.k8s.io/v1", uid: "some-uid", request: {}, unread: undefined };
+  expect(handle(review)).toBe(handled);
+  const { decision, namespace, owner } = handled;
+  expect(observed).toEqual([{ time: 7, durationSeconds: 0.25, uid: "some-uid", namespace, owner, decision }]);
 });

@@ -5,8 +5,10 @@ import {
   decodeReviewHead,
   encodeAnswer,
   NotAnAdmissionReviewError,
+  withoutManagedFields,
 } from "../../src/admission/review.ts";
 import { readReview } from "./read-review.ts";
+import { RECORDED_NAMES, recordedReview } from "../http/recorded-review.ts";
 
 describe("decodeReview", () => {
   it("README example", () => {
@@ -125,5 +127,50 @@ describe("encodeAnswer", () => {
         patch: "W10=",
       },
     });
+  });
+});
+
+describe("managed fields are left out of a review", () => {
+  const ofPods = RECORDED_NAMES.filter((name) => {
+    const { request } = recordedReview(name);
+    return request.object?.metadata["managedFields"] !== undefined && request.kind.kind === "Pod";
+  });
+
+  it("nearly all recorded reviews have them", () => {
+    expect(ofPods.length).toBeGreaterThanOrEqual(RECORDED_NAMES.length - 2);
+  });
+
+  it.each(ofPods)("of %s nothing else is lost", (name) => {
+    const whole = recordedReview(name);
+    const expected = recordedReview(name);
+    if (expected.request.object !== null) expected.request.object.metadata["managedFields"] = [];
+    expect(JSON.parse(withoutManagedFields(JSON.stringify(whole)) ?? "")).toStrictEqual(expected);
+  });
+
+  it.each([
+    ["there are none", '{"object":{"metadata":{"name":"a"},"spec":{}}}'],
+    ["they do not come last", '{"object":{"metadata":{"managedFields":[{}],"name":"a"},"spec":{}}}'],
+    ["the spec comes first", '{"object":{"spec":{},"metadata":{"managedFields":[{}]}}}'],
+    ["there is no object", '{"userInfo":{"extra":{"managedFields":["x"]},"spec":{}},"object":null}'],
+  ])("where %s, a review stays as it is", (_, review) => {
+    expect(withoutManagedFields(review)).toBeUndefined();
+  });
+
+  it("texts that hold the like are not taken for them", () => {
+    const annotations = { note: '"object":{"managedFields":[', other: ']},"spec":{' };
+    const managedFields = [{ manager: ']},"spec":{' }];
+    const review = (fields: readonly unknown[]) => ({
+      object: { metadata: { annotations, managedFields: fields }, spec: {} },
+    });
+    const shortened = withoutManagedFields(JSON.stringify(review(managedFields)));
+    expect(JSON.parse(shortened ?? "")).toStrictEqual(review([]));
+  });
+
+  it("a review that would be no JSON without them is read as it came", () => {
+    const object = { metadata: { managedFields: [{}], name: "a" }, more: { list: { of: [1] }, spec: {} } };
+    const request = { uid: "u", object };
+    const review = JSON.stringify({ kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", request });
+    expect(withoutManagedFields(review)).not.toBeUndefined();
+    expect(decodeReview(review).request).toStrictEqual(request);
   });
 });

@@ -1,8 +1,7 @@
 import fc from "fast-check";
-import jsonpatch from "fast-json-patch";
+import jsonpatch, { type Operation } from "fast-json-patch";
 import { describe, expect, it } from "vitest";
 import { planAttachment, type ServiceAccount } from "../../src/core/attachment.ts";
-import type { PatchOperation } from "../../src/core/json-patch.ts";
 
 const ATTACHED = "pullpass.dev/attached";
 const RECORD = "/metadata/annotations/pullpass.dev~1attached";
@@ -32,7 +31,7 @@ function account(list?: readonly unknown[], annotations?: Readonly<Record<string
 }
 
 /** As the API server does: the whole patch or nothing. */
-function apply(object: AccountObject, operations: readonly PatchOperation[]): AccountObject {
+function apply(object: AccountObject, operations: readonly Operation[]): AccountObject {
   return jsonpatch.applyPatch(structuredClone(object), structuredClone(operations), true).newDocument;
 }
 

@@ -1,7 +1,6 @@
 import fc from "fast-check";
-import jsonpatch from "fast-json-patch";
+import jsonpatch, { type AddOperation } from "fast-json-patch";
 import { describe, expect, it } from "vitest";
-import type { AddOperation } from "../../src/core/json-patch.ts";
 import { asArray, isObject, getString, type Pod } from "../../src/core/kubernetes.ts";
 import { patchPod } from "../../src/core/patch.ts";
 import { asPod } from "../../src/core/pod.ts";
@@ -15,14 +14,14 @@ const INDEX = indexOf(
   makeRegistry("hub", "docker.io", { secretName: "hub-creds" }),
 );
 
-function patchFor(pod: Pod): readonly AddOperation[] {
+function patchFor(pod: Pod): readonly AddOperation<unknown>[] {
   const context = { namespace: { isOptedIn: true, labels: {} }, serviceAccount: undefined } as const;
   const decision = decide(pod, context, INDEX);
   return decision.kind === "inject" ? patchPod(pod, decision) : [];
 }
 
 /** As the API server does, which refuses a pod whose patch does not apply. */
-function apply<T>(document: T, patch: readonly AddOperation[]): T {
+function apply<T>(document: T, patch: readonly AddOperation<unknown>[]): T {
   return jsonpatch.applyPatch(structuredClone(document), structuredClone(patch), true).newDocument;
 }
 

@@ -100,3 +100,25 @@ describe("isPermittedIn", () => {
     expect(isPermittedIn(registry, labels)).toBe(isPermitted);
   });
 });
+
+describe("lookUp", () => {
+  it("finds the same for an image as long as it is remembered and after it was forgotten", () => {
+    const hub = makeRegistry("hub", "docker.io");
+    const index = indexOf(hub);
+    const images = Array.from({ length: 5000 }, (_, number) => `image-${number.toString()}`);
+    for (const image of [...images, ...images]) {
+      expect(index.lookUp(image)).toMatchObject({
+        reference: { path: `library/${image}` },
+        covering: [[hub]],
+      });
+    }
+  });
+
+  it("does not remember long strings", () => {
+    const index = indexOf(makeRegistry("hub", "docker.io"));
+    const long = "a".repeat(513);
+    expect(index.lookUp(long)).toEqual(index.lookUp(long));
+    expect(index.lookUp(long)).not.toBe(index.lookUp(long));
+    expect(index.lookUp("nginx")).toBe(index.lookUp("nginx"));
+  });
+});

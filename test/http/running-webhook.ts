@@ -4,7 +4,7 @@ import { reviewHandler } from "../../src/admission/handler.ts";
 import type { AdmissionPorts } from "../../src/admission/ports.ts";
 import { indexRegistries } from "../../src/core/registry.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
-import { admissionListener } from "../../src/http/app.ts";
+import { admissionListener } from "../../src/http/routes.ts";
 import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
 import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
 import { postReview, type Answer, type SentReview } from "../send-request.ts";

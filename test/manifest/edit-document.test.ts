@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
-import type { AddOperation } from "../../src/core/json-patch.ts";
+import type { AddOperation } from "fast-json-patch";
 import { editDocument, type EditedDocument } from "../../src/manifest/edit-document.ts";
 import { parseDocument } from "../../src/manifest/parse-manifests.ts";
 
-function edit(text: string, ...operations: readonly AddOperation[]): EditedDocument | undefined {
+function edit(text: string, ...operations: readonly AddOperation<unknown>[]): EditedDocument | undefined {
   const { yaml, value, fault } = parseDocument(text);
   expect(fault).toBeUndefined();
   if (yaml === undefined) throw new Error("there is no document");
   return editDocument(text, yaml, value, operations);
 }
 
-function add(path: string, value: unknown): AddOperation {
+function add(path: string, value: unknown): AddOperation<unknown> {
   return { op: "add", path, value };
 }
 

@@ -1,4 +1,6 @@
-/** Image builders: how their images are called, and where each reads registry credentials. */
+/** Image builders: how to recognise their images, and where each reads registry credentials. */
+import { normalisePath } from "./build-container.ts";
+import { repositoryName, type ImageReference } from "../image-reference.ts";
 
 /** An image that builds or pushes images. */
 export interface Builder {
@@ -14,8 +16,8 @@ export interface Builder {
   readonly reads: CredentialPlace;
   /** The directory that people, and Polyaxon's connections, have in mind for it; undefined if none is known. */
   readonly usualDirectory: string | undefined;
-  /** It writes directories beside config.json. */
-  readonly writesBeside: boolean;
+  /** It writes directories next to config.json. */
+  readonly needsWritableConfigDir: boolean;
   /** How its arguments name the images that it pushes. */
   readonly destinations: DestinationSyntax;
   /** What runs it: its programs that read credentials, each a name or a full path; `any` where they are not known. */
@@ -42,7 +44,7 @@ export const KANIKO_DIRECTORY = "/kaniko";
 const PLAIN = {
   variant: "any",
   usualDirectory: undefined,
-  writesBeside: false,
+  needsWritableConfigDir: false,
   runsByItself: "always",
 } as const;
 const KANIKO = {
@@ -72,7 +74,7 @@ const CONTAINERS = {
 const DOCKER = {
   ...PLAIN,
   reads: { kind: "named", variable: "DOCKER_CONFIG" },
-  writesBeside: true,
+  needsWritableConfigDir: true,
   destinations: "tags",
   programs: ["docker"],
   runsByItself: ["build", "buildx", "compose", "create", "image", "manifest", "pull", "push", "run"],
@@ -80,7 +82,7 @@ const DOCKER = {
 
 /**
  * The first row that fits decides. Every end names a project besides the image, or says enough by itself: anybody's `docker`,
- * `stable`, `img` or `kaniko` is no builder. Not here: Tekton (copies its own credentials), GitLab's runner helper (needs
+ * `stable`, `img` or `kaniko` is not a builder. Not here: Tekton (copies its own credentials), GitLab's runner helper (needs
  * none), jib (has no image).
  */
 export const BUILDERS: readonly Builder[] = [
@@ -233,3 +235,76 @@ export const NAMED_BUILDER: Builder = {
   destinations: "any",
   programs: "any",
 };
+
+/** A builder that the configuration adds. */
+export interface ConfiguredBuilder {
+  readonly name: string;
+  readonly images: readonly string[];
+  readonly dockerConfigPath: string;
+}
+
+/** A builder, and the end of a repository that it was recognised by. */
+export interface RecognisedBuilder {
+  readonly builder: Builder;
+  readonly repositorySuffix: string;
+}
+
+/** The admin's own come first, then the built-in table. */
+export function listBuilders(configured: readonly ConfiguredBuilder[]): readonly Builder[] {
+  return [...configured.map(fromConfiguration), ...BUILDERS];
+}
+
+function fromConfiguration({ name, images, dockerConfigPath }: ConfiguredBuilder): Builder {
+  const directory = normalisePath(dockerConfigPath);
+  return {
+    ...NAMED_BUILDER,
+    name,
+    repositories: images,
+    reads: { kind: "fixed", directory },
+    usualDirectory: directory,
+  };
+}
+
+/** Finds the first builder with a repository suffix that an image's repository ends in; undefined if there is none. */
+export function indexBuilders(
+  builders: readonly Builder[],
+): (reference: ImageReference) => RecognisedBuilder | undefined {
+  const rows = builders.flatMap((builder) =>
+    builder.repositories.map((repositorySuffix) => ({
+      builder,
+      repositorySuffix,
+      last: lastComponent(repositorySuffix),
+    })),
+  );
+  const ofAnyName = rows.filter(({ last }) => last === "*");
+  const byName = new Map(
+    rows.map(({ last: name }) => [name, rows.filter(({ last }) => last === name || last === "*")]),
+  );
+  return (reference) => {
+    const candidates = byName.get(lastComponent(reference.path)) ?? ofAnyName;
+    return candidates.find((row) => endsIn(reference, row));
+  };
+}
+
+function endsIn(
+  reference: ImageReference,
+  { builder: { variant }, repositorySuffix }: RecognisedBuilder,
+): boolean {
+  if (variant !== "any" && variant !== (isRootless(reference.tag) ? "rootless" : "root")) return false;
+  const components = repositoryName(reference).split("/");
+  const pattern = repositorySuffix.split("/");
+  const start = components.length - pattern.length;
+  return (
+    start >= 0 &&
+    pattern.every((component, index) => component === "*" || component === components[start + index])
+  );
+}
+
+function lastComponent(repository: string): string {
+  return repository.slice(repository.lastIndexOf("/") + 1);
+}
+
+/** `rootless`, `v0.20.0-rootless`, `buildx-stable-1-rootless`, `28-dind-rootless`. */
+function isRootless(tag: string | undefined): boolean {
+  return tag?.split("-").includes("rootless") === true;
+}

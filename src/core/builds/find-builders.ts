@@ -1,12 +1,10 @@
 /** Finds the containers of a pod that build images: by their image, or by the pod's annotation. */
-import { readCommand, type ContainerList } from "./build-container.ts";
-import { NAMED_BUILDER, type Builder } from "./builders.ts";
-import { isMountable, normalisePath } from "./container-path.ts";
-import type { RecognisedBuilder } from "./recognise-builder.ts";
+import { isMountable, normalisePath, readCommand } from "./build-container.ts";
+import { type Builder, NAMED_BUILDER, type RecognisedBuilder } from "./builders.ts";
+import type { ContainerList } from "../decision.ts";
 import { asArray, isObject, getString, type JsonObject, type Pod } from "../kubernetes.ts";
 import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "../labels.ts";
-import { annotationOf, listAnnotationOf } from "../pod.ts";
-import type { PodImage } from "../pod-images.ts";
+import { annotationOf, listAnnotationOf, type PodImage } from "../pod.ts";
 import { quote, type WarningList } from "../warning.ts";
 
 /** A container that builds, and what is known of it. */
@@ -15,7 +13,7 @@ export interface BuilderContainer {
   readonly list: ContainerList;
   readonly position: number;
   readonly container: JsonObject;
-  /** Its name, or where it stands if it has none that a container can have. */
+  /** Its name, or its location if it has none that a container can have. */
   readonly name: string;
   readonly builder: Builder;
   /** For people. */
@@ -24,10 +22,10 @@ export interface BuilderContainer {
   readonly isNamed: boolean;
   /** Of its image. */
   readonly tag: string | undefined;
-  /** Of its command and arguments. */
-  readonly words: readonly string[];
-  /** False if they are not all: a script was too long to be read. */
-  readonly isCommandWhole: boolean;
+  /** The words of its command and arguments. */
+  readonly argv: readonly string[];
+  /** False if a script was too long to be read. */
+  readonly isArgvComplete: boolean;
   /** The directory that the pod's annotation gives it, normalised. */
   readonly chosen: string | undefined;
 }
@@ -38,7 +36,7 @@ export interface BuilderContainer {
  */
 export const MAX_BUILDERS = 32;
 
-/** Of all builders of a pod, in characters: 400 lines, of which words are made at ten times the cost of parsing them as JSON. */
+/** Of all builders of a pod, in characters: 400 lines, which cost ten times as much to split as to parse as JSON. */
 const MAX_SCRIPT_LENGTH = 16 * 1024;
 
 /** A DNS label, as the name of every container is. */
@@ -85,11 +83,11 @@ export function findBuilders(
         recognisedBy:
           recognised === undefined
             ? `${BUILD_CONTAINERS_ANNOTATION} names it`
-            : `its image ends in ${recognised.tail}`,
+            : `its image ends in ${recognised.repositorySuffix}`,
         tag: recognised?.tag,
         name: hasName ? given : `spec.${list}[${position.toString()}]`,
-        words: command.words,
-        isCommandWhole: command.isWhole,
+        argv: command.argv,
+        isArgvComplete: command.isComplete,
         // Where the annotation names containers, the directory is theirs alone.
         chosen: named.size === 0 || isNamed ? chosen : undefined,
       });

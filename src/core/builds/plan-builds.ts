@@ -1,20 +1,19 @@
 /** Plans what the builder containers of a pod get. */
 import { variableOf } from "./build-container.ts";
-import { arrangementOf } from "./build-arrangement.ts";
+import { skipReasonOf, type ConfigPath, configPathOf } from "./config-path.ts";
 import { findBuilders, MAX_BUILDERS, type BuilderContainer } from "./find-builders.ts";
-import type { BuildDestination, BuildFinding, BuildInjection, BuildSkipReason } from "./build-decision.ts";
-import { destinationsOf } from "./build-destinations.ts";
+import type { BuildDestination, BuildFinding, BuildInjection, BuildSkipReason } from "../decision.ts";
 import {
   buildSecretNameOf,
-  buildSupplyOf,
+  type AvailableCredentials,
+  availableCredentialsFor,
   chooseSecret,
+  destinationsOf,
   resolveDestinations,
-  type BuildSupply,
-} from "./build-source.ts";
-import { targetOf, type BuildTarget } from "./build-target.ts";
+} from "./choose-secret.ts";
 import { BuildVolumes } from "./build-volumes.ts";
 import type { JsonObject, Pod, PodContext, ServiceAccountFacts } from "../kubernetes.ts";
-import type { PodImage } from "../pod-images.ts";
+import type { PodImage } from "../pod.ts";
 import type { RegistryIndex } from "../registry.ts";
 import { BUILD_SECRET_NAME } from "../replication.ts";
 import { LABELS_UNKNOWN, type WarningList } from "../warning.ts";
@@ -45,30 +44,30 @@ export function planBuilds(
       () => `more than ${MAX_BUILDERS.toString()} containers build images; none is given credentials`,
     );
     return {
-      findings: builders.map((found) => describe(found, skipBecause("too-many-builders"), [])),
+      findings: builders.map((found) => findingFor(found, skipBecause("too-many-builders"), [])),
       injection: undefined,
     };
   }
-  const supply = buildSupplyOf(context, index);
+  const available = availableCredentialsFor(context, index);
   const volumes = new BuildVolumes(pod);
-  const surroundings = { supply, volumes, serviceAccount: context.serviceAccount, warnings };
+  const surroundings = { available, volumes, serviceAccount: context.serviceAccount, warnings };
   let destinationsLeft = MAX_DESTINATIONS;
   const findings = builders.map((found): BuildFinding => {
-    const pushed = destinationsOf(found.builder.destinations, found.words, destinationsLeft);
+    const pushed = destinationsOf(found.builder.destinations, found.argv, destinationsLeft);
     destinationsLeft -= pushed.length;
-    const destinations = resolveDestinations(pushed, supply, index);
-    const target = targetOf(found);
-    const reason = arrangementOf(found, target);
+    const destinations = resolveDestinations(pushed, available, index);
+    const configPath = configPathOf(found);
+    const reason = skipReasonOf(found, configPath);
     const outcome =
-      reason === undefined ? mountFor(found, target, destinations, surroundings) : skipBecause(reason);
-    return describe(found, outcome, destinations);
+      reason === undefined ? mountFor(found, configPath, destinations, surroundings) : skipBecause(reason);
+    return findingFor(found, outcome, destinations);
   });
-  warnOfDestinations(findings, supply, warnings);
+  warnOfDestinations(findings, available, warnings);
   return { findings, injection: injectionOf(findings, volumes, index) };
 }
 
 /** What covers a destination counts only if it is in the Secret that is mounted. */
-function describe(
+function findingFor(
   { list, position, name, builder, recognisedBy }: BuilderContainer,
   outcome: BuildFinding["outcome"],
   destinations: readonly BuildDestination[],
@@ -88,7 +87,7 @@ function skipBecause(reason: BuildSkipReason): BuildFinding["outcome"] {
 }
 
 interface Surroundings {
-  readonly supply: BuildSupply;
+  readonly available: AvailableCredentials;
   readonly volumes: BuildVolumes;
   readonly serviceAccount: ServiceAccountFacts | undefined;
   readonly warnings: WarningList;
@@ -96,24 +95,24 @@ interface Surroundings {
 
 function mountFor(
   { builder, container, name: containerName }: BuilderContainer,
-  target: BuildTarget,
+  configPath: ConfigPath,
   destinations: readonly BuildDestination[],
-  { supply, volumes, serviceAccount, warnings }: Surroundings,
+  { available, volumes, serviceAccount, warnings }: Surroundings,
 ): BuildFinding["outcome"] {
-  const secret = chooseSecret(builder, target, destinations, supply);
+  const secret = chooseSecret(builder, configPath, destinations, available);
   if (secret === undefined) {
-    if (supply.isBuildSecretMissing) {
+    if (available.isBuildSecretMissing) {
       warnings.add(
         () =>
           `container ${containerName}: Secret ${BUILD_SECRET_NAME} is missing in its namespace, so it gets none`,
       );
       return skipBecause("build-secret-missing");
     }
-    if (supply.isPartlyUnreadable) {
+    if (available.isPartlyUnreadable) {
       warnings.add(() => `container ${containerName}: the credentials of its registries cannot be read now`);
       return skipBecause("credentials-unreadable");
     }
-    if (!supply.isPartlyUnknown) return skipBecause("no-credentials");
+    if (!available.isPartlyUnknown) return skipBecause("no-credentials");
     warnings.add(() => LABELS_UNKNOWN);
     return skipBecause("labels-unknown");
   }
@@ -127,7 +126,7 @@ function mountFor(
     warnings.add(() => `the service account does not list Secret ${secretName}, so the pod may not mount it`);
     return skipBecause("mountable-secrets-enforced");
   }
-  const { directory, variables } = target;
+  const { directory, variables } = configPath;
   const env: { name: string; value: string }[] = [];
   for (const { name, value, mode } of variables) {
     if (mode !== "watched" && variableOf(container, name).kind === "unset") env.push({ name, value });
@@ -135,27 +134,23 @@ function mountFor(
   const volumeMounts: JsonObject[] = [
     { name: volumes.nameForSecret(secretName, isBuildSecret), mountPath: directory, readOnly: true },
   ];
-  if (builder.writesBeside) {
+  if (builder.needsWritableConfigDir) {
     // Nothing can be written beside config.json but in volumes that are mounted there; kubelet makes their mount points.
     const name = volumes.nameForScratch();
-    for (const subPath of WRITTEN_BESIDE) {
+    for (const subPath of WRITABLE_SUBDIRECTORIES) {
       volumeMounts.push({ name, mountPath: `${directory}/${subPath}`, subPath });
     }
   }
-  const present = {
-    volumeMounts: Array.isArray(container["volumeMounts"]),
-    env: Array.isArray(container["env"]),
-  };
-  return { kind: "mount", secretName, directory, registries, volumeMounts, env, present };
+  return { kind: "mount", secretName, directory, registries, volumeMounts, env };
 }
 
 /** Of `docker buildx`, `docker context` and `docker manifest`. */
-const WRITTEN_BESIDE = ["buildx", "contexts", "manifests"];
+const WRITABLE_SUBDIRECTORIES = ["buildx", "contexts", "manifests"];
 
 /** Nothing is said of containers that have arrangements of their own, nor where builds get nothing at all. */
 function warnOfDestinations(
   findings: readonly BuildFinding[],
-  { registries: available }: BuildSupply,
+  { registries: available }: AvailableCredentials,
   warnings: WarningList,
 ): void {
   if (available.size === 0) return;

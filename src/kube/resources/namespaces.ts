@@ -1,11 +1,13 @@
 /** Reads a Namespace, or its metadata alone. */
 import { getString, type Namespace } from "../../core/kubernetes.ts";
-import { INJECT_LABEL, SERVICE_ACCOUNTS_ANNOTATION, type Labels } from "../../core/labels.ts";
 import {
+  INJECT_LABEL,
   MAX_LABELS_LENGTH,
   MAX_SERVICE_ACCOUNTS,
+  SERVICE_ACCOUNTS_ANNOTATION,
+  type Labels,
   type NamespaceProblem,
-} from "../../core/namespace-problem.ts";
+} from "../../core/labels.ts";
 import type { Versioned } from "../../core/store.ts";
 import type { StringPool } from "../string-pool.ts";
 import { readMetadata, type ApiObject } from "./metadata.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { BUILDERS } from "../../../src/core/builds/builders.ts";
-import type { BuildMount } from "../../../src/core/builds/build-decision.ts";
+import type { BuildMount } from "../../../src/core/decision.ts";
 import { isObject } from "../../../src/core/kubernetes.ts";
 import { planBuilds } from "../../../src/core/builds/plan-builds.ts";
-import { lookUpImages } from "../../../src/core/pod-images.ts";
+import { lookUpImages } from "../../../src/core/pod.ts";
 import { indexRegistries } from "../../../src/core/registry.ts";
 import { WarningList } from "../../../src/core/warning.ts";
 import { makeRegistry } from "../make-registry.ts";

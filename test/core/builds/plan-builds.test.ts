@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject, Pod, PodContext } from "../../../src/core/kubernetes.ts";
 import { planBuilds, type BuildPlan } from "../../../src/core/builds/plan-builds.ts";
-import type { ConfiguredBuilder } from "../../../src/core/builds/recognise-builder.ts";
-import { lookUpImages } from "../../../src/core/pod-images.ts";
+import type { ConfiguredBuilder } from "../../../src/core/builds/builders.ts";
+import { lookUpImages } from "../../../src/core/pod.ts";
 import { indexRegistries, type Registry } from "../../../src/core/registry.ts";
 import { WarningList } from "../../../src/core/warning.ts";
 import { makeRegistry } from "../make-registry.ts";
@@ -84,7 +84,6 @@ describe("planBuilds", () => {
           registries: [HUB, TEAM_A],
           volumeMounts: [{ name: "pullpass-build", mountPath: "/kaniko/.docker", readOnly: true }],
           env: [{ name: "DOCKER_CONFIG", value: "/kaniko/.docker" }],
-          present: { volumeMounts: false, env: false },
         },
         destinations: [{ repository: "registry.example.com/team-a/app", registries: [TEAM_A] }],
       },
@@ -106,7 +105,7 @@ describe("planBuilds", () => {
     expect(warnings).toEqual([]);
   });
 
-  // In the order of the table above `arrangementOf`.
+  // In the order of the table above `skipReasonOf`.
   it.each([
     ["env is no list", { ...KANIKO, env: {} }, "skip unknown-shape"],
     ["volumeMounts are no list", { ...KANIKO, volumeMounts: "a" }, "skip unknown-shape"],
@@ -395,7 +394,7 @@ describe("which Secret", () => {
     );
   });
 
-  // In the order of the table above `buildSupplyOf`.
+  // In the order of the table above `availableCredentialsFor`.
   it.each([
     [undefined, [HUB, TEAM_A], MERGED, []],
     [{ exists: true, isExpected: false, unreadable: ["hub", "team-a"] }, [HUB, TEAM_A], MERGED, []],

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { mountAround, readCommand, variableOf } from "../../../src/core/builds/build-container.ts";
-import { isMountable, isSamePath } from "../../../src/core/builds/container-path.ts";
-import { targetOf } from "../../../src/core/builds/build-target.ts";
+import {
+  isMountable,
+  isSamePath,
+  mountAround,
+  readCommand,
+  variableOf,
+} from "../../../src/core/builds/build-container.ts";
+import { configPathOf } from "../../../src/core/builds/config-path.ts";
 import { BUILDERS, NAMED_BUILDER, type Builder } from "../../../src/core/builds/builders.ts";
 import type { JsonObject } from "../../../src/core/kubernetes.ts";
 
@@ -14,12 +19,12 @@ function target(
   rest: { tag?: string; chosen?: string; spec?: JsonObject } = {},
 ): string {
   const builder = [...BUILDERS, NAMED_BUILDER].find((row) => row.name === name) ?? ours;
-  const { directory, variables } = targetOf({
+  const { directory, variables } = configPathOf({
     pod: { metadata: {}, spec: rest.spec ?? {} },
     container,
     builder,
     tag: rest.tag,
-    words: readCommand(container, Infinity).words,
+    argv: readCommand(container, Infinity).argv,
     chosen: rest.chosen,
   });
   return [directory, ...variables.map(({ name, value, mode }) => `${name}=${value} ${mode}`)].join("; ");
@@ -32,7 +37,7 @@ const PRIVATE = "/pullpass/docker; DOCKER_CONFIG=/pullpass/docker needed";
 const as = (runAsUser: unknown): JsonObject => ({ securityContext: { runAsUser } });
 const env = (name: string, value: string): JsonObject => ({ env: [{ name, value }] });
 
-describe("targetOf", () => {
+describe("configPathOf", () => {
   it.each([
     ["ours", {}, {}, "/b/.docker"],
     ["ours", {}, { chosen: "/c" }, "/c"],
@@ -82,7 +87,7 @@ describe("variableOf", () => {
   it.each([
     ["no env", {}, { kind: "unset" }],
     ["null", { env: null, envFrom: [] }, { kind: "unset" }],
-    ["envFrom", { envFrom: [{ secretRef: { name: "a" } }] }, { kind: "perhaps" }],
+    ["envFrom", { envFrom: [{ secretRef: { name: "a" } }] }, { kind: "maybe" }],
     ["a text", { env: [{ name: "A", value: "b" }] }, { kind: "text", value: "b" }],
     [
       "a text before envFrom",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bodyBudget, type BodyBudget, type WaitingBody } from "../../src/http/body-budget.ts";
+import { bodyBudget, type BodyBudget, type WaitingBody } from "../../src/http/partial-body.ts";
 
 /** Bodies that write down their names when they give way. */
 function start(limitBytes: number): {

@@ -1,14 +1,14 @@
-/** Which Secret a builder container gets its credentials from. */
-import type { BuildTarget } from "./build-target.ts";
-import type { BuildDestination } from "./build-decision.ts";
-import type { Builder } from "./builders.ts";
+/** Which images a builder container pushes, and which Secret it gets its credentials from. */
+import type { ConfigPath } from "./config-path.ts";
+import type { BuildDestination } from "../decision.ts";
+import type { Builder, DestinationSyntax } from "./builders.ts";
 import type { PodContext } from "../kubernetes.ts";
 import { readImageReference, repositoryName } from "../image-reference.ts";
 import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "../registry.ts";
 import { BUILD_SECRET_NAME } from "../replication.ts";
 
 /** What a namespace has for builds. */
-export interface BuildSupply {
+export interface AvailableCredentials {
   /** In the build secret; there is one if there are any. */
   readonly merged: readonly Registry[];
   /** With a Secret of their own each, by the directory of the builders that they are for. */
@@ -34,10 +34,10 @@ export interface BuildSupply {
  * yes                       | missing, expected | yes                         | yes
  * yes                       | missing           | yes                         | no: something keeps it from being written
  */
-export function buildSupplyOf(
+export function availableCredentialsFor(
   { namespace: { labels }, buildSecret }: Pick<PodContext, "namespace" | "buildSecret">,
   { buildRegistries }: RegistryIndex,
-): BuildSupply {
+): AvailableCredentials {
   const unreadable = buildSecret?.exists === false ? buildSecret.unreadable : NONE;
   const isMissing = buildSecret?.exists === false && !buildSecret.isExpected;
   const merged: Registry[] = [];
@@ -65,10 +65,10 @@ export function buildSecretNameOf({ buildSource, secretName }: Registry): string
   return buildSource?.kind === "own-secret" ? secretName : BUILD_SECRET_NAME;
 }
 
-/** The registries of a container's destinations; what is no reference is left to the builder to complain about. */
+/** The registries of a container's destinations; a destination that is not a reference is left to the builder to report. */
 export function resolveDestinations(
   images: readonly string[],
-  { registries: available }: BuildSupply,
+  { registries: available }: AvailableCredentials,
   index: RegistryIndex,
 ): readonly BuildDestination[] {
   return images.flatMap((image) => {
@@ -100,9 +100,9 @@ export interface BuildSecret {
  */
 export function chooseSecret(
   { usualDirectory }: Builder,
-  { directory }: BuildTarget,
+  { directory }: ConfigPath,
   destinations: readonly BuildDestination[],
-  { merged, connections }: BuildSupply,
+  { merged, connections }: AvailableCredentials,
 ): BuildSecret | undefined {
   const covering = new Set(destinations.flatMap(({ registries }) => registries));
   const directories = new Set([directory, usualDirectory ?? directory]);
@@ -116,4 +116,88 @@ export function chooseSecret(
     return { secretName, registries: sharing };
   }
   return merged.length === 0 ? undefined : { secretName: BUILD_SECRET_NAME, registries: merged };
+}
+
+/*
+ * builder                              | flags
+ * kaniko                               | --destination, -d, --cache-repo
+ * dockerizer                           | --destination, -d
+ * buildah, podman, docker, img, crane  | --tag, -t, of a build; `docker run -t` is another -t
+ * buildctl                             | name= in --output, -o of type image
+ * any other                            | --destination, --cache-repo, --tag
+ *
+ * Each as `--flag=value`, `--flag value`, `-f=value`, `-f value` and `-fvalue`.
+ */
+const FLAGS: Readonly<Record<DestinationSyntax, FlagSet>> = {
+  kaniko: flagSet(["--destination", "--cache-repo"], "-d"),
+  dockerizer: flagSet(["--destination"], "-d"),
+  tags: flagSet(["--tag"], "-t"),
+  buildctl: flagSet(["--output"], "-o"),
+  any: flagSet(["--destination", "--cache-repo", "--tag"]),
+};
+
+interface FlagSet {
+  /** Those that a value follows. */
+  readonly alone: ReadonlySet<string>;
+  /** Those with an equals sign. */
+  readonly joined: readonly string[];
+  readonly short: string | undefined;
+}
+
+function flagSet(long: readonly string[], short?: string): FlagSet {
+  const alone = new Set(short === undefined ? long : [...long, short]);
+  return { alone, joined: long.map((flag) => `${flag}=`), short };
+}
+
+const BUILD_COMMANDS: ReadonlySet<string> = new Set(["build", "bud", "buildx", "build-using-dockerfile"]);
+
+/**
+ * Images as they are written, each once, in the order of the arguments; what only the cluster or a shell knows is left out. Of
+ * more flags than `limit` the first ones count.
+ */
+export function destinationsOf(
+  syntax: DestinationSyntax,
+  argv: readonly string[],
+  limit: number,
+): readonly string[] {
+  if (syntax === "tags" && !argv.some((word) => BUILD_COMMANDS.has(word))) return [];
+  const found = new Set<string>();
+  let flags = 0;
+  for (let index = 0; index < argv.length && flags < limit; index++) {
+    const value = valueOf(argv[index] ?? "", argv[index + 1], FLAGS[syntax]);
+    if (value === undefined) continue;
+    flags++;
+    for (const image of syntax === "buildctl" ? imagesOfOutput(value) : [value]) {
+      // A tag without a host is for the machine itself, and becomes one of Docker Hub's own images in full.
+      const isLocal = syntax === "tags" && !image.includes("/");
+      if (image !== "" && !isLocal && !/[$`]/.test(image)) found.add(image);
+    }
+  }
+  return [...found];
+}
+
+function valueOf(
+  word: string,
+  next: string | undefined,
+  { alone, joined, short }: FlagSet,
+): string | undefined {
+  if (!word.startsWith("-")) return undefined;
+  if (alone.has(word)) return next;
+  for (const flag of joined) if (word.startsWith(flag)) return word.slice(flag.length);
+  if (short === undefined || !word.startsWith(short)) return undefined;
+  return word.slice(short.length).replace(/^=/, "");
+}
+
+/** More than an output has options and names; a text of nothing but commas would take long to be taken apart. */
+const MAX_OUTPUT_PARTS = 64;
+
+/** `type=image,name=a,push=true`, or with several names `type=image,"name=a,b",push=true`; oci and tar are files. */
+function imagesOfOutput(output: string): readonly string[] {
+  const parts = output.replaceAll('"', "").split(",", MAX_OUTPUT_PARTS);
+  if (!parts.includes("type=image")) return [];
+  const start = parts.findIndex((part) => part.startsWith("name="));
+  if (start < 0) return [];
+  const end = parts.findIndex((part, index) => index > start && part.includes("="));
+  const names = end < 0 ? parts.slice(start) : parts.slice(start, end);
+  return names.map((name) => name.replace(/^name=/, ""));
 }

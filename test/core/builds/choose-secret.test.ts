@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readCommand } from "../../../src/core/builds/build-container.ts";
-import { destinationsOf } from "../../../src/core/builds/build-destinations.ts";
+import { destinationsOf } from "../../../src/core/builds/choose-secret.ts";
 
 it.each([
   ["kaniko", ["--destination=a.com/b", "--destination", "a.com/c"], ["a.com/b", "a.com/c"]],
@@ -22,8 +22,8 @@ it.each([
   ["buildctl", ["build", "--output", "type=oci,name=a.com/b,dest=out.tar"], []],
   ["any", ["--destination=a.com/b", "--tag", "a.com/c", "-d", "a.com/d"], ["a.com/b", "a.com/c"]],
 ] as const)("%s %j pushes %j", (syntax, args, images) => {
-  const { words } = readCommand({ command: args.slice(0, 1), args: args.slice(1) }, Infinity);
-  expect(destinationsOf(syntax, words, 10)).toEqual(images);
+  const { argv } = readCommand({ command: args.slice(0, 1), args: args.slice(1) }, Infinity);
+  expect(destinationsOf(syntax, argv, 10)).toEqual(images);
 });
 
 it("takes the first names of an output that lists more than any image has", () => {
@@ -32,14 +32,14 @@ it("takes the first names of an output that lists more than any image has", () =
 });
 
 describe("readCommand", () => {
-  it("reads no words of what is no text", () => {
+  it("reads no argv of what is no text", () => {
     const container = { command: "sh", args: [7, null, "a b", ""] };
-    expect(readCommand(container, 3)).toEqual({ words: ["a", "b", ""], scriptLength: 3, isWhole: true });
+    expect(readCommand(container, 3)).toEqual({ argv: ["a", "b", ""], scriptLength: 3, isComplete: true });
   });
 
   it("leaves a script out that is longer than what is left to be read, and nothing else", () => {
     const container = { command: ["sh", "-c"], args: ["a b", "c d e", "f"] };
-    const words = ["sh", "-c", "a", "b", "f"];
-    expect(readCommand(container, 7)).toEqual({ words, scriptLength: 3, isWhole: false });
+    const argv = ["sh", "-c", "a", "b", "f"];
+    expect(readCommand(container, 7)).toEqual({ argv, scriptLength: 3, isComplete: false });
   });
 });

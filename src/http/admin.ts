@@ -1,6 +1,6 @@
 /** Routes for probes and for Prometheus, on a port of their own, without TLS. */
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
-import { discardBody } from "./discard.ts";
+import { discardBody } from "./respond.ts";
 
 /** Why a replica is not ready; empty if it is. */
 export type ReadinessFaults = () => readonly string[];

@@ -134,7 +134,7 @@ async function withCluster<T>(
 /** One image and what was found for it. */
 export interface Explanation {
   readonly image: string;
-  /** Undefined if the image is no reference; `reason` says why. */
+  /** Undefined if the image is not a reference; `reason` says why. */
   readonly reference: ImageReference | undefined;
   readonly registries: readonly Registry[];
   readonly reason: string;

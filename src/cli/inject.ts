@@ -162,7 +162,7 @@ function injectPodTemplate(template: PodTemplate, { labelsOf, index }: InjectCon
   }
   const { pod, hasMetadata, decision, findings } = decided;
   const report = [
-    ...describe(decision),
+    ...describeDecision(decision),
     ...findings.map(describeFinding),
     ...decision.warnings.map((warning) => `warning: ${warning}`),
   ].map((line) => `${title}: ${line}`);
@@ -195,7 +195,7 @@ function reportImageLeftOut(
   ];
 }
 
-function describe(decision: Decision): readonly string[] {
+function describeDecision(decision: Decision): readonly string[] {
   if (decision.kind === "skip") {
     const remedy = decision.reason === "labels-unknown" ? "; add the manifest of the Namespace" : "";
     return [`skipped: ${SKIP_REASONS[decision.reason]}${remedy}`];

@@ -141,7 +141,7 @@ function describeType(type: string): string {
 
 /*
  * An unknown key may be a password: a forgotten quote makes keys of `user:password@host`, wrong indentation of whatever
- * follows. So only a key that is no news is shown. The first row that holds decides:
+ * follows. So only a key that reveals nothing is shown. The first row that holds decides:
  *
  * the key                                 | shown | message
  * has no value                            | no    | as in the last row: `{ username: u, secret1 }`

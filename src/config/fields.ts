@@ -45,7 +45,11 @@ export function isDnsLabel(name: string): boolean {
 
 /** Bounds what a registry object can cost: a list of the configuration that people write by hand is far shorter. */
 export const list = <Element extends z.ZodType>(element: Element, maximum = 256): z.ZodArray<Element> =>
-  z.array(element).max(maximum, `has too many entries: at most ${maximum.toString()}`);
+  z
+    .array(element)
+    // Not max(): it counts the characters of a string, too, besides the error that it is not a list.
+    .refine((entries) => entries.length <= maximum, `has too many entries: at most ${maximum.toString()}`)
+    .meta({ maxItems: maximum });
 
 /** Credentials in the configuration file itself: the longest are service accounts' keys, of some 3 KiB. */
 function credentialText(read: (value: string) => CredentialText): z.ZodString {

@@ -114,8 +114,9 @@ export const registrySchema = strictObject({
   namespaces: labelSelector
     .optional()
     .describe("Which opted-in namespaces may have the credentials. Default: all of them."),
-  use: list(z.enum(["pull", "build"], "must be pull or build"), 2)
+  use: list(z.enum(["pull", "build"], "must be pull or build"), 16)
     .min(1, "must name pull, build or both")
+    .meta({ maxItems: 16 })
     .optional()
     .describe("What the credentials are for: pulls by kubelet, builds in pods. Default: both."),
   secretName: secretName

@@ -23,57 +23,45 @@ export interface ParsedFile {
 }
 
 export function parseYamlFile(file: string, text: string): ParsedFile {
-  // A file that is being written is empty for a moment, and an editor that failed leaves it so.
-  if (text.trim() === "") {
-    const location = { file, line: undefined, path: [] };
-    return {
-      documents: [],
-      diagnostics: [{ location, message: "is empty; write `registries: []` if there are none" }],
-    };
-  }
   const source = new SourceText(text);
-  const lineOf = (offset: number): number => source.lineOf(offset) + 1;
-  const parsed = parse(text);
-  if (parsed instanceof NestedTooDeeplyError) {
-    const location = { file, line: lineOf(parsed.offset), path: [] };
-    return { documents: [], diagnostics: [{ location, message: `YAML: ${parsed.message}` }] };
-  }
-
-  const found = parsed.flatMap(syntaxErrors);
-  if (found.length > 0) {
-    const diagnostics = found.map(({ offset, message }) => ({
-      location: { file, line: lineOf(offset), path: [] },
-      message: `YAML: ${message}`,
-    }));
-    return { documents: [], diagnostics };
-  }
-
   const documents: LocatedValue[] = [];
   const diagnostics: Diagnostic[] = [];
-  for (const document of parsed) {
-    try {
-      const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-      if (value === null || value === undefined) continue;
-      const locate = (path: KeyPath): SourceLocation => {
-        const entryName = entryNameAt(value, path);
-        const location = { file, line: lineOf(offsetOf(document, path)), path };
-        return entryName === undefined ? location : { ...location, entryName };
-      };
-      documents.push({ value, locate });
-    } catch {
-      const location = { file, line: lineOf(startOf(document.contents) ?? 0), path: [] };
-      diagnostics.push({ location, message: "YAML: too many aliases" });
+  const lineOf = (offset: number): number => source.lineOf(offset) + 1;
+  const locationOf = (path: KeyPath, value: unknown, document: Document): SourceLocation => {
+    const entryName = entryNameAt(value, path);
+    const location = { file, line: lineOf(offsetOf(document, path)), path };
+    return entryName === undefined ? location : { ...location, entryName };
+  };
+  const report = (message: string, offset?: number): void => {
+    const line = offset === undefined ? undefined : lineOf(offset);
+    diagnostics.push({ location: { file, line, path: [] }, message });
+  };
+  // A file that is being written is empty for a moment, and an editor that failed leaves it so.
+  if (text.trim() === "") report("is empty; write `registries: []` if there are none");
+  try {
+    const parsed = parseYaml(text);
+    for (const { offset, message } of parsed.flatMap(syntaxErrors)) report(`YAML: ${message}`, offset);
+    if (diagnostics.length > 0) return { documents, diagnostics };
+    for (const document of parsed) {
+      const value = plainValue(document);
+      if (value instanceof Error) report("YAML: too many aliases", startOf(document.contents) ?? 0);
+      else if (value !== null && value !== undefined) {
+        documents.push({ value, locate: (path) => locationOf(path, value, document) });
+      }
     }
+  } catch (error) {
+    if (!(error instanceof NestedTooDeeplyError)) throw error;
+    report(`YAML: ${error.message}`, error.offset);
   }
   return { documents, diagnostics };
 }
 
-function parse(text: string): readonly Document.Parsed[] | NestedTooDeeplyError {
+/** The library throws a ReferenceError for too many aliases. */
+function plainValue(document: Document): unknown {
   try {
-    return parseYaml(text);
+    return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    if (error instanceof NestedTooDeeplyError) return error;
-    throw error;
+    return error;
   }
 }
 

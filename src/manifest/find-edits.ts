@@ -81,7 +81,7 @@ function canStay(
   anchors: Anchors,
 ): boolean {
   const anchor = anchors.get(alias.resolve(document));
-  const isTouched = (at: readonly string[]): boolean => additionsBelow(at, additions).length > 0;
+  const isTouched = (at: readonly string[]): boolean => additions.some((addition) => isBelow(at, addition));
   if (anchor === undefined || !(isTouched(path) || isTouched(anchor))) return true;
   if (map === undefined) return isDeepStrictEqual(valueAt(after, path), valueAt(after, anchor));
   return additionsBelow(anchor, additions).every(
@@ -143,8 +143,12 @@ function mergedContent(
 
 function additionsBelow(path: readonly string[], additions: readonly Addition[]): readonly Addition[] {
   return additions
-    .filter((addition) => path.every((key, depth) => key === addition.path[depth]))
+    .filter((addition) => isBelow(path, addition))
     .map((addition) => ({ ...addition, path: addition.path.slice(path.length) }));
+}
+
+function isBelow(path: readonly string[], addition: Addition): boolean {
+  return path.every((key, depth) => key === addition.path[depth]);
 }
 
 function valueAt(value: unknown, path: readonly string[]): unknown {

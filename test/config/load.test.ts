@@ -291,6 +291,16 @@ describe("an error says what to do where", () => {
       ],
     ],
     [
+      "a list is a long string",
+      "registries: [{ name: a, address: a.com, use: pull and build and more }]",
+      ["pullpass.yaml:1: registries[0] (a).use: must be a list, not a string"],
+    ],
+    [
+      "a list is too long",
+      `registries: [{ name: a, address: "*.a.com", hosts: [${"x.a.com, ".repeat(257)}] }]`,
+      ["pullpass.yaml:1: registries[0] (a).hosts: has too many entries: at most 256"],
+    ],
+    [
       "a label's value is no string, or too long",
       `registries: [{ name: a, address: a.com, namespaces: { matchLabels: { made-up: true, b: ${"a".repeat(64)} } } }]`,
       [

@@ -27,7 +27,7 @@ export function readSecretSources(connection: KubeConnection, ownNamespace: stri
       try {
         const secret = await getSecret(apisFor, namespace, name, "high");
         if (secret === undefined) throw new UnusableCredentialsError(`${secretName} does not exist`);
-        return credentialsInSecret({ ...secret }, address);
+        return credentialsInSecret(secret, address);
       } catch (error) {
         const isExpected =
           error instanceof UnusableSecretError ||

@@ -9,7 +9,7 @@ import {
   readUsername,
 } from "./credential.ts";
 import { type DockerConfigFormat, selectCredentials } from "./docker-config.ts";
-import { getString, type JsonObject } from "./kubernetes.ts";
+import { getString } from "./kubernetes.ts";
 
 /** Thrown by {@link credentialsInSecret}; says what of the Secret is wrong, and never what it holds. */
 export class UnusableSecretError extends Error {
@@ -31,13 +31,19 @@ const DOCUMENTS: ReadonlyMap<string, readonly [key: string, format: DockerConfig
 ]);
 const BASIC_AUTH = "kubernetes.io/basic-auth";
 
+/** A Secret, straight from JSON or from a typed client. */
+export interface SourceSecret {
+  readonly type?: unknown;
+  readonly data?: unknown;
+}
+
 /**
  * The credentials for an address in a Secret as the API server sends it, with its `data` in base64; at least one.
  * Those that a credential helper would bring are not there.
  *
  * @throws UnusableSecretError if the Secret holds none for the address, or one that cannot be used.
  */
-export function credentialsInSecret(secret: JsonObject, address: Address): readonly AddressedCredential[] {
+export function credentialsInSecret(secret: SourceSecret, address: Address): readonly AddressedCredential[] {
   const type = getString(secret, "type") ?? "";
   if (type === BASIC_AUTH) return [basicAuth(secret, address)];
   const [key, format] = DOCUMENTS.get(type) ?? [];
@@ -52,20 +58,20 @@ export function credentialsInSecret(secret: JsonObject, address: Address): reado
   return selection.credentials;
 }
 
-function basicAuth(secret: JsonObject, address: Address): AddressedCredential {
+function basicAuth(secret: SourceSecret, address: Address): AddressedCredential {
   const username = readKey(secret, "username", readUsername);
   const password = readKey(secret, "password", readCredentialText);
   return { address, username, password };
 }
 
-function readKey(secret: JsonObject, key: string, read: (bytes: Uint8Array) => CredentialText): string {
+function readKey(secret: SourceSecret, key: string, read: (bytes: Uint8Array) => CredentialText): string {
   const result = read(readBytes(secret, key));
   if (result.kind === "unusable") throw new UnusableSecretError(`its key ${key} ${result.fault}`);
   return result.text;
 }
 
-function readBytes(secret: JsonObject, key: string): Uint8Array {
-  const base64 = getString(secret["data"], key);
+function readBytes(secret: SourceSecret, key: string): Uint8Array {
+  const base64 = getString(secret.data, key);
   if (base64 === undefined) throw new UnusableSecretError(`the Secret has no key ${key}`);
   const bytes = decodeBase64(base64);
   if (bytes === undefined) throw new UnusableSecretError(`its key ${key} is not base64`);

@@ -24,7 +24,7 @@ await describeLevel("control-plane", "the writer of certificates", () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
   });
   beforeEach(() => {
     name = `certificates-${String(++count)}`;

@@ -39,7 +39,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
   });
   afterAll(async () => {
     client.close();

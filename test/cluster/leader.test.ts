@@ -37,7 +37,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
   });
   afterEach(async () => {
     for (const informer of informers.splice(0)) informer.close();
@@ -206,7 +206,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "pullpass" },
       subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "pullpass" }],
     });
-    const restricted = await createTestKubeClient({ kubeconfig: await cluster.kubeconfigFor("pullpass") });
+    const restricted = createTestKubeClient({ kubeconfig: await cluster.kubeconfigFor("pullpass") });
     const one = start("rights", "one", restricted);
     await isLeading("the first to lead", one);
     const two = start("rights", "two", restricted);

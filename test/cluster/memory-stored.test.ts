@@ -54,7 +54,7 @@ await describeLevel(
 
     beforeAll(async () => {
       cluster = await startCluster();
-      client = await createTestKubeClient(cluster);
+      client = createTestKubeClient(cluster);
       installation = await installPullpass(cluster, { registries: [] });
       await configure();
       await createNamespace(cluster.kubectl, "app", OPTED_IN);

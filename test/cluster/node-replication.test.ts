@@ -32,7 +32,7 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
 
   beforeAll(async () => {
     cluster = await startNodeCluster({ apiServerFlags: AUDIT_FLAGS });
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     const { passwordRegistry } = cluster;
     await passwordRegistry.setUser(BEFORE);
     image = await passwordRegistry.push("team-a/app:v1", BEFORE);

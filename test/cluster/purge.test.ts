@@ -27,7 +27,7 @@ await describeLevel("control-plane", "pullpass purge", () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     const auth = { type: "BasicAuth", username: "user", password: "made-up-1" };
     installation = await installPullpass(cluster, {
       registries: [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }],

@@ -38,7 +38,7 @@ await describeLevel("control-plane", "the pull secrets of a ServiceAccount", () 
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     replica = await (await installPullpass(cluster, CONFIGURATION)).startReplica();
     await leaderOf(replica);
   });

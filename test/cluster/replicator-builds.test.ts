@@ -23,7 +23,7 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
 
   beforeAll(async () => {
     cluster = await startCluster();
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     // Both opted in before Pullpass first lists namespaces, so that nobody takes their build secret for one on its way.
     await createNamespace(cluster.kubectl, "full", OPTED_IN);
     await cluster.kubectl.create({

@@ -47,7 +47,7 @@ await describeLevel("control-plane", "the copies of a namespace", () => {
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     replica = await (await installPullpass(cluster, CONFIGURATION)).startReplica();
     await leaderOf(replica);
   });

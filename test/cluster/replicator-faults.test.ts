@@ -51,7 +51,7 @@ await describeLevel("control-plane", "two replicas", () => {
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
     replicas = [await installation.startReplica(), await installation.startReplica()];
   });
@@ -252,7 +252,7 @@ interface Silence {
 async function loseTheConnections(): Promise<Silence> {
   const cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
   try {
-    const client = await createTestKubeClient(cluster);
+    const client = createTestKubeClient(cluster);
     const installation = await installPullpass(cluster, CONFIGURATION);
     const { network, kubectl } = cluster;
     // The other address that the API server's certificate is for.

@@ -33,7 +33,7 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, { registries }, INSTALL_MANIFEST);
     await cluster.kubectl.apply(
       webhookConfiguration({

@@ -65,7 +65,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, { registries: [] });
     replica = await installation.startReplica({ env: { HUB_PASSWORD: "made-up-env" } });
     await leaderOf(replica);

@@ -50,7 +50,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
 
   beforeAll(async () => {
     cluster = await startCluster();
-    client = await createTestKubeClient(cluster);
+    client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
     const service = { namespace: PULLPASS_NAMESPACE, name: "pullpass" };
     const { host, port } = await createService(cluster.kubectl, service);

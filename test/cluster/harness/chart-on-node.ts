@@ -61,7 +61,7 @@ export function startChartOnNode(): Promise<ChartOnNode> {
     const cluster = await startNodeCluster();
     teardown.add(() => cluster.stop());
     const helm = await createHelm(cluster);
-    const client = await createTestKubeClient(cluster);
+    const client = createTestKubeClient(cluster);
     teardown.add(() => {
       client.close();
     });

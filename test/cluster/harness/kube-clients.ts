@@ -6,7 +6,7 @@ import { createRequestRate } from "../../../src/kube/request-rate.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** Pullpass's own client for whom the kubeconfig is made, with a rate that no test reaches. */
-export async function createTestKubeClient({ kubeconfig }: Pick<Cluster, "kubeconfig">): Promise<Transport> {
+export function createTestKubeClient({ kubeconfig }: Pick<Cluster, "kubeconfig">): Transport {
   const rate = createRequestRate({ concurrency: 50 });
   return createTransport({ connection: kubeconfigConnection(kubeconfig), rate });
 }

@@ -265,7 +265,10 @@ function fromConfiguration({ name, images, dockerConfigPath }: ConfiguredBuilder
   };
 }
 
-/** Finds the first builder with a repository suffix that an image's repository ends in; undefined if there is none. */
+/**
+ * Finds the first builder with a repository suffix that an image's repository ends in; undefined if there is none. Few suffixes
+ * have a last component as long as the image's: comparing it with those costs less than hashing it for a map.
+ */
 export function indexBuilders(
   builders: readonly Builder[],
 ): (reference: ImageReference) => RecognisedBuilder | undefined {
@@ -276,13 +279,17 @@ export function indexBuilders(
       last: lastComponent(repositorySuffix),
     })),
   );
-  const ofAnyName = rows.filter(({ last }) => last === "*");
-  const byName = new Map(
-    rows.map(({ last: name }) => [name, rows.filter(({ last }) => last === name || last === "*")]),
+  const ofAnyLength = rows.filter(({ last }) => last === "*");
+  const byLength = new Map(
+    rows.map(({ last: { length } }) => [
+      length,
+      rows.filter(({ last }) => last.length === length || last === "*"),
+    ]),
   );
   return (reference) => {
-    const candidates = byName.get(lastComponent(reference.path)) ?? ofAnyName;
-    return candidates.find((row) => endsIn(reference, row));
+    const last = lastComponent(reference.path);
+    const candidates = byLength.get(last.length) ?? ofAnyLength;
+    return candidates.find((row) => (row.last === last || row.last === "*") && endsIn(reference, row));
   };
 }
 

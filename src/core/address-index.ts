@@ -43,7 +43,7 @@ export function indexAddresses<T extends { readonly address: Address }>(
   groups.sort((a, b) => compareSpecificity(a.address, b.address));
   const ranks = new Map(groups.map((group, rank) => [group.entries as readonly T[], rank]));
   const bySpecificity = (a: readonly T[], b: readonly T[]): number =>
-    (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0);
+    Number(ranks.get(a)) - Number(ranks.get(b));
 
   const rootsFor = (authority: string): readonly Node<T>[] => {
     const host = hosts.get(authority);

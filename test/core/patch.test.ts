@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import jsonpatch, { type AddOperation } from "fast-json-patch";
 import { describe, expect, it } from "vitest";
-import { asArray, isObject, getString, type Pod } from "../../src/core/kubernetes.ts";
+import { asArray, isObject, getString, type JsonObject, type Pod } from "../../src/core/kubernetes.ts";
 import { patchPod } from "../../src/core/patch.ts";
 import { asPod } from "../../src/core/pod.ts";
 import { decide } from "../../src/core/policy.ts";
@@ -100,6 +100,16 @@ describe("patchPod", () => {
     expect(apply(pod, patch).metadata["annotations"]).toMatchObject({
       "pullpass.dev/injected": expect.any(String) as string,
     });
+  });
+
+  it("keeps what our annotation holds already, however much that is", () => {
+    const injected = Array.from({ length: 2_000 }, (_, index) => `r${index.toString()}`).join(",");
+    const pod = tweak(minimalPod(), ({ metadata }) => {
+      metadata.annotations = { "pullpass.dev/injected": injected };
+    });
+    const { annotations } = apply<Pod>(pod, patchFor(pod)).metadata;
+    const names = String((annotations as JsonObject)["pullpass.dev/injected"]).split(",");
+    expect(new Set(names)).toEqual(new Set([...injected.split(","), "team-a"]));
   });
 
   it("leaves the annotation out where all of them would come close to the limit of the API server", () => {

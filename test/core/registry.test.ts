@@ -55,6 +55,12 @@ describe("which registries an image needs", () => {
 });
 
 describe("lookUp", () => {
+  it("looks for the host that kubelet takes the first component for, where that is not a host for containerd", () => {
+    expect(indexOf("docker.io", "a.b_c").lookUp("a.b_c/app")).toMatchObject({
+      reference: { domain: "", path: "a.b_c/app" },
+    });
+  });
+
   it("says why a text is no image", () => {
     expect(indexOf("docker.io").lookUp("team/App")).toEqual({
       kind: "invalid",

@@ -163,8 +163,9 @@ export function destinationsOf(
   if (syntax === "tags" && !argv.some((word) => BUILD_COMMANDS.has(word))) return [];
   const found = new Set<string>();
   let flags = 0;
-  for (let index = 0; index < argv.length && flags < limit; index++) {
-    const value = valueOf(argv[index] ?? "", argv[index + 1], FLAGS[syntax]);
+  for (const [index, word] of argv.entries()) {
+    if (flags === limit) break;
+    const value = valueOf(word, argv[index + 1], FLAGS[syntax]);
     if (value === undefined) continue;
     flags++;
     for (const image of syntax === "buildctl" ? imagesOfOutput(value) : [value]) {

@@ -22,8 +22,8 @@ const SOME = Number(process.env["BENCH_NAMESPACES_BEFORE"] ?? 1_000);
 const OPT_INS = Number(process.env["BENCH_OPT_INS"] ?? 200);
 const REQUESTS_PER_SECOND = Number(process.env["BENCH_QPS"] ?? 300);
 const SETTLE_MS = Number(process.env["BENCH_SETTLE_SECONDS"] ?? 60) * 1000;
-/** Which parts run: `soon`, `many`. */
-const PARTS = (process.env["BENCH_PARTS"] ?? "soon,many").split(",");
+/** Which parts run: `fill`, `soon`, `many`. */
+const PARTS = (process.env["BENCH_PARTS"] ?? "fill,soon,many").split(",");
 const REGISTRIES = 5;
 /** Each registry's, and the one for builds. */
 const COPIES = REGISTRIES + 1;
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
     `Node ${version} ${flags}, ${REGISTRIES.toString()} registries; load of the machine before: ${load}\n`,
   );
   console.log("| what | target | measured |\n| --- | --- | --- |");
+  if (PARTS.includes("fill")) await inCluster(measureFill, 1);
   if (PARTS.includes("soon")) await inCluster(measureOptIns);
   if (PARTS.includes("many")) await inCluster(measureMany);
 }
@@ -49,14 +50,14 @@ interface Bench {
   readonly rotate: BenchConfiguration["rotate"];
 }
 
-async function inCluster(measure: (bench: Bench) => Promise<void>): Promise<void> {
+async function inCluster(measure: (bench: Bench) => Promise<void>, registries = REGISTRIES): Promise<void> {
   const cluster = await startCluster({ apiServerFlags: ["--v=0"] });
   const client = await createBenchClient(cluster);
   try {
     await prepareServiceAccount(cluster);
     const { configFile, rotate } = await writeConfiguration(
       path.join(cluster.network.directory, "config"),
-      REGISTRIES,
+      registries,
     );
     const start = (flags: readonly string[]): Promise<RunningPod> =>
       startInPod(cluster, { node, configFile, flags });
@@ -65,6 +66,27 @@ async function inCluster(measure: (bench: Bench) => Promise<void>): Promise<void
     client.close();
     await cluster.stop();
   }
+}
+
+/** With the default rate: that of the API server. */
+async function measureFill({ cluster, client, start }: Bench): Promise<void> {
+  await createNamespaces(client, names("before", SOME), true);
+  await settle(client);
+  const before = await countSecretWrites(cluster);
+  const pod = await start([]);
+  const ledMs = await awaitLeadership(pod);
+  const filledMs = await waitUntil("all copies", () => pod.loggedAfterMs("copies are in place"), {
+    timeoutMs: 120_000,
+  });
+  // The registry's, and the one for builds.
+  const expected = (2 * SOME).toString();
+  printRow(
+    `${SOME.toString()} opted-in namespaces, one registry: until all have it`,
+    "6 s",
+    seconds(filledMs - ledMs),
+  );
+  printRow("writes of that", expected, (await countSecretWrites(cluster)) - before);
+  await pod.stop();
 }
 
 async function measureOptIns({ cluster, client, start }: Bench): Promise<void> {

@@ -21,7 +21,8 @@ const shells = blocks.filter(({ language }) => language === "sh");
 describe("the documentation", () => {
   it.each(configurations)("$title is a configuration without a fault", ({ text }) => {
     expect(diagnosticsIn(text)).toEqual([]);
-    expect(loadText(text).registries).not.toEqual([]);
+    const { registries, podTemplates } = loadText(text);
+    expect([...registries, ...podTemplates]).not.toEqual([]);
   });
 
   it.each<[string, string, readonly string[]]>([

@@ -1,12 +1,9 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { reviewHandler } from "../../src/admission/handler.ts";
 import type { ReviewHandler } from "../../src/admission/ports.ts";
-import { decodeReview, encodeAnswer } from "../../src/admission/review.ts";
-import { indexRegistries, type Registry } from "../../src/core/registry.ts";
-import { makeRegistry } from "../core/make-registry.ts";
 import { anyHostileReview, hostileReview, listFlood, textFlood, type HostileReview } from "./hostile-pods.ts";
 import { readReview } from "./read-review.ts";
+import { answer, handlerOver, REGISTRIES } from "./registries-and-handler.ts";
 
 /** The most that a review may take, in times of what JSON.parse takes for its body. */
 const MAX_TIMES_PARSING = 20;
@@ -14,46 +11,6 @@ const MAX_TIMES_PARSING = 20;
 const MAX_GROWTH = 3;
 /** Large enough that what a review takes at least (some tenths of a millisecond with 1,000 registries) is little of it. */
 const BODY_BYTES = 192 * 1024;
-
-const connection = (name: string, address: string, directory: string): Registry =>
-  makeRegistry(name, address, { buildSource: { kind: "own-secret", directory } });
-const limited = { namespaces: { matchLabels: { team: "a" } } };
-const numbers = (count: number): readonly string[] =>
-  Array.from({ length: count }, (_, number) => String(number));
-
-const FEW = [
-  makeRegistry("hub", "docker.io"),
-  makeRegistry("team-a", "registry.example.com/team-a"),
-  makeRegistry("limited", "quay.io", limited),
-];
-const MANY = [
-  connection("docker-conf", "my.registry.com/org", "/kaniko/.docker"),
-  connection("root-conf", "my.registry.com", "/root/.docker"),
-  ...["*.example.com", "*.azurecr.io", "*.dkr.ecr.*.amazonaws.com", "*a*.example.com"].map((address) =>
-    makeRegistry(`any-${address.length.toString()}`, address),
-  ),
-  ...numbers(100).map((n) => makeRegistry(`hub-${n}`, "docker.io")),
-  ...numbers(100).map((n) => makeRegistry(`shared-${n}`, `shared.example.com/team-${n}`)),
-  ...numbers(100).map((n) => makeRegistry(`prefix-${n}`, `team-${n}-*.example.com/app`)),
-  ...numbers(100).map((n) => makeRegistry(`zone-${n}`, `*.zone-${n}.example.com`, limited)),
-  ...numbers(600).map((n) => makeRegistry(`host-${n}`, `registry-${n}.example.com/team`)),
-];
-
-function handlerOver(registries: readonly Registry[]): ReviewHandler {
-  const index = indexRegistries(registries);
-  return reviewHandler({
-    registries: () => index,
-    namespace: () => ({ isOptedIn: true, labels: { team: "a" } }),
-    buildSecret: () => undefined,
-    serviceAccount: () => undefined,
-  });
-}
-
-/** From the body of a request to the body of its answer. */
-function answer(handle: ReviewHandler, body: string): string {
-  const review = decodeReview(body);
-  return encodeAnswer(review, handle(review).answer);
-}
 
 /** Processor time in microseconds, which other processes do not add to as they do to time on the clock. */
 function processorTime(work: () => unknown): number {
@@ -114,10 +71,7 @@ function excessOf(handle: ReviewHandler, review: HostileReview): string | undefi
   return `${once.toString()} µs, ${(once / parsing).toFixed(1)} times JSON.parse; a pod twice as large ${(twice / once).toFixed(1)} times that`;
 }
 
-describe.each([
-  ["few registries", FEW],
-  ["1,000 registries, connections and wildcard addresses among them", MANY],
-])("with %s", (_title, registries) => {
+describe.each(REGISTRIES)("with %s", (_title, registries) => {
   const handle = handlerOver(registries);
 
   beforeAll(() => {

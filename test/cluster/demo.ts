@@ -105,7 +105,7 @@ async function tell(narrator: Narrator, cluster: NodeCluster): Promise<RunningWe
   await show("get pods");
   const requestsBefore = (await registry.accessLog(REPOSITORY)).length;
 
-  narrator.step("The namespace opts in with one label, and the Deployment makes its pod anew");
+  narrator.step("The namespace opts in with one label, and the Deployment creates its pod again");
   await show(`label namespace ${NAMESPACE} pullpass.dev/inject=enabled`);
   await untilInjected(cluster, image);
   await show("get secrets");
@@ -175,7 +175,7 @@ function tellWhatIsNext(narrator: Narrator): void {
     [
       "npm run demo:cluster -- --keep   the same, and leaves the cluster up to play with",
       "npm run cluster:up -- node       a cluster alone, until npm run cluster:down",
-      "npm run test:cluster             all that is proven on such clusters",
+      "npm run test:cluster             all that is proven on control planes",
     ].join("\n"),
   );
 }

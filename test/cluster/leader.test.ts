@@ -22,7 +22,7 @@ interface LeaseObject {
   };
 }
 
-/** A candidate, and what it was told. */
+/** A candidate, and which of its callbacks were called. */
 interface Candidate extends LeaderElection {
   readonly calls: readonly string[];
   /** From now on none of its requests is answered, as on a machine that lost its network. */
@@ -230,7 +230,10 @@ await describeLevel("control-plane", "the election of a leader", () => {
     // The API server takes a second or two for its stop, and answers meanwhile.
     expect(Date.now() - gone).toBeLessThan(LEADER_TIMING.renewDeadlineMs + 4_000);
     // The timer that says so may be a moment later than the clock.
-    await waitUntil("its end to be told", () => one.calls.length === 3, { timeoutMs: 500, intervalMs: 10 });
+    await waitUntil("its end to be reported", () => one.calls.length === 3, {
+      timeoutMs: 500,
+      intervalMs: 10,
+    });
     expect(one.calls).toEqual(["started", "aborted", "stopped"]);
     await cluster.restartApiServer();
     await isLeading("the same one to lead again", one);

@@ -67,7 +67,7 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
   const copies = ({ username, password }: Credentials) => ({
     "pullpass-team-a": { [`${cluster.passwordRegistry.host}/team-a`]: `${username}:${password}` },
   });
-  /** Asks the registry anew for every pod, with what the pod brings. */
+  /** Asks the registry again for every pod, with what the pod brings. */
   const podSpec = () => ({
     containers: [{ name: "main", image, imagePullPolicy: "Always" }],
     terminationGracePeriodSeconds: 0,

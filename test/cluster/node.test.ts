@@ -100,7 +100,7 @@ await describeLevel("node", "a node", () => {
   });
 
   it("lets kubectl execute a command in a pod", async () => {
-    // The image holds nothing but /pause, which ends by itself only when it is told to.
+    // The image holds nothing but /pause, which ends only on a signal.
     const { stderr } = await cluster.kubectl
       .run(["exec", "private", "--", "/absent"])
       .catch((error: unknown) => {

@@ -51,7 +51,7 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
     await cluster.stop();
   });
 
-  /** What the pod's container mounts, and what whoever creates it is told. */
+  /** What the pod's container mounts, and the warnings to whoever creates it. */
   const create = async (namespace: string) => {
     const pod = podWith(
       KANIKO,

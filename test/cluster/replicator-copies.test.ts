@@ -333,7 +333,7 @@ await describeLevel("control-plane", "the copies of a namespace", () => {
 
   it("took no right that Pullpass does not have", async () => {
     const refused = (await auditedRequests(cluster)).filter(({ status }) => status === 401 || status === 403);
-    // A namespace on its way out refuses what was begun before it was.
+    // A namespace that is being deleted refuses writes, also those that were started before.
     expect(refused.filter(({ verb }) => verb !== "create")).toEqual([]);
   });
 });

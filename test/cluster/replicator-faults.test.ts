@@ -110,7 +110,7 @@ await describeLevel("control-plane", "two replicas", () => {
     await expectOneWriteEach();
   });
 
-  it("hand over within two seconds when the one that writes is told to stop", async () => {
+  it("hand over within two seconds when the one that writes gets SIGTERM", async () => {
     const stopped = leader.stop();
     const toldAt = Date.now();
     await timeToCopies(10_000);
@@ -248,7 +248,7 @@ interface Silence {
   readonly writes: readonly string[];
 }
 
-/** A cluster of its own, whose only replica loses all its connections without being told. */
+/** A cluster of its own, whose only replica loses all its connections without notice. */
 async function loseTheConnections(): Promise<Silence> {
   const cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
   try {

@@ -242,7 +242,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
     return cluster.kubectl.run(["patch", "secret", "rotated", option, "--type=json", patch]);
   }
 
-  it("reach every copy again when their Secret is made anew, of another type", async () => {
+  it("reach every copy again when their Secret is created again, of another type", async () => {
     const content = SECRETS["dockerconfigjson"]?.("rotated.example.com", "made-up-3") ?? {};
     await cluster.kubectl.create(secret("pullpass", "rotated", content));
     for (const name of ["app", "second", "third"]) await waitForCopies(client, name, copyWith("made-up-3"));

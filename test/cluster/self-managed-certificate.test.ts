@@ -202,7 +202,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     expect(await handshakes.stop()).toEqual([]);
   });
 
-  it("are made anew when somebody deletes the Secret, and nobody notices", async () => {
+  it("are made again when somebody deletes the Secret, and nobody notices", async () => {
     await stopAll();
     await startReplicas({ flags: [`--renewal-timing=${JSON.stringify(HASTY)}`] });
     const before = await waitUntil("a quiet time", async () => {

@@ -30,8 +30,8 @@ const ANSWERS: Readonly<Record<string, Answerer>> = {
 };
 
 /**
- * Under Ignore the pod is created as it was written, and nobody is told. Under Fail it is refused, and the message ends
- * with what stands here.
+ * Under Ignore the pod is created as it was written, without a warning. Under Fail it is refused, and the message ends
+ * as listed here.
  */
 const FAILURES = [
   ["is down", { service: "down" }, /connect: connection refused/],

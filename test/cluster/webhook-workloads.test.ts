@@ -117,7 +117,7 @@ await describeLevel("control-plane", "the namespaces that opted in, and no other
       return podsOf("cron", namespace, 2);
     }));
 
-  it("are asked for anew for every pod: the label counts when it comes and when it goes", async () => {
+  it("are looked up again for every pod: the label counts when it comes and when it goes", async () => {
     const { kubectl } = cluster;
     await createNamespace(kubectl, "undecided");
     const secrets = async () => {

@@ -55,7 +55,7 @@ export async function rightsOf(...manifests: readonly string[]): Promise<readonl
   return (await installManifest(...manifests)).filter(({ kind = "" }) => RIGHTS.includes(kind));
 }
 
-/** Policies are known to every release of Kubernetes that the chart takes, and to helm only if it is told. */
+/** Every release of Kubernetes that the chart supports has policies; helm knows of them only by a flag. */
 export const GUARD_API = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy";
 
 const INSTALL_HEAD = `# Pullpass without Helm, rendered from deploy/pullpass by npm run render; do not edit.

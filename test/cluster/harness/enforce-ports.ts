@@ -21,7 +21,7 @@ const CHAIN = "PULLPASS-POLICY";
 const PODS = "pod+";
 
 export interface EnforcedPorts {
-  /** How many connections were begun that the policy does not allow. */
+  /** How many connections were started that the policy does not allow. */
   dropped(): Promise<number>;
 }
 

@@ -61,7 +61,7 @@ export type ImageContent =
   | { readonly layers: readonly Buffer[]; readonly config: ImageConfig }
   | { readonly files: readonly TarEntry[]; readonly config: ImageConfig };
 
-/** An image that waits until it is told to end. */
+/** An image that waits for a signal to end. */
 export async function pauseImage(pauseProgram: string): Promise<ImageContent> {
   const files = [{ name: "pause", content: await readFile(pauseProgram), mode: 0o755 }];
   return { files, config: { Entrypoint: ["/pause"] } };

@@ -102,7 +102,7 @@ async function createCgroups(name: string): Promise<void> {
   for (const hierarchy of await readdir(root)) {
     await mkdir(join(root, hierarchy, name), { recursive: true });
   }
-  // A new cpuset may use nothing until it is told what.
+  // A new cpuset may use nothing until these are written.
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
     const parent = await readFile(join(root, "cpuset", file), "utf8");
     await writeFile(join(root, "cpuset", name, file), parent);

@@ -142,7 +142,7 @@ const AT_A_TIME = 8;
 
 const POD = podWith("registry.example.com/team-a/app:v1", { generateName: "created-" });
 
-/** Creates one pod after the other, several at a time, until it is told to stop. */
+/** Creates one pod after the other, several at a time, until `stop` is called. */
 export function startCreatingPods(
   post: Post,
   namespace: string,

@@ -38,7 +38,7 @@ export interface AccessLogEntry {
 }
 
 export interface Registry {
-  /** As it stands in image names: `ADDRESS:PORT`. */
+  /** As image names have it: `ADDRESS:PORT`. */
   readonly host: string;
   readonly url: string;
   /** PEM of the authority that signed its certificate. */

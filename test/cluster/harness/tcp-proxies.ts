@@ -84,7 +84,7 @@ export async function startBalancer(host: string, port: number, hosts: readonly 
 
 export interface StallingProxy {
   /**
-   * From now on nothing passes over the connections that are open, in either direction, and nobody is told: as when a
+   * From now on nothing passes over the connections that are open, in either direction, and neither end notices: as when a
    * firewall forgets them, or a machine is gone. New connections work.
    */
   stall(): void;
@@ -93,7 +93,7 @@ export interface StallingProxy {
   stop(): Promise<void>;
 }
 
-/** Passes connections on until it is told to lose them. */
+/** Passes connections on until `stall` is called. */
 export async function startStallingProxy(from: Address, to: Address): Promise<StallingProxy> {
   const open = new Map<Socket, Socket>();
   const lost = new Set<Socket>();

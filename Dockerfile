@@ -15,7 +15,7 @@ RUN sh deploy/image/collect-runtime.sh /runtime
 
 # Node, the libraries that it is linked with, and nothing else: no shell, no package manager.
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="pullpass" \
       org.opencontainers.image.description="Gives every pod the registry credentials that its images need" \
@@ -33,7 +33,6 @@ WORKDIR /app
 EXPOSE 8443 8080
 # V8's memory: it grows its heap to many times of what is in use before it clears it, up to the whole of the container's
 # limit. With --expose-gc Pullpass has it cleared, and made small, when there is nothing to do. `npm run bench:replicator`
-# measures it, and without these flags under BENCH_NODE_FLAGS=. Old objects may take 36 % of the container's limit: with 90
-# MiB of Node itself and the Kubernetes client, 24 MiB of young objects, and 55 MiB of connections and what they send, that is
-# nine tenths of 320 MiB.
-ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--max-old-space-size-percentage=36", "--heap-growing-percent=50", "--expose-gc", "/app/dist/main.js"]
+# measures it, and without these flags under BENCH_NODE_FLAGS=. Old objects may take 40 % of the container's limit: with 55
+# MiB of Node itself, 24 MiB of young objects, and 45 MiB of connections and what they send, that is nine tenths of 256 MiB.
+ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--max-old-space-size-percentage=40", "--heap-growing-percent=50", "--expose-gc", "/app/dist/main.js"]

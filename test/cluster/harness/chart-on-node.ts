@@ -69,7 +69,7 @@ export function startChartOnNode(): Promise<ChartOnNode> {
     const { kubectl, passwordRegistry, network } = cluster;
     const { username, password } = REGISTRY_USER;
     const image = await buildImage(reportToStandardError);
-    await passwordRegistry.push("tools/pullpass:0.1.0", REGISTRY_USER, image);
+    await passwordRegistry.push("tools/pullpass:0.2.0", REGISTRY_USER, image);
     // Not of both: a pod would have the secret of its account, whether or not the webhook was asked.
     for (const name of [TEAM, ATTACHED]) {
       await createNamespace(kubectl, name, { "pullpass.dev/inject": "enabled" });

@@ -19,16 +19,21 @@ async function versionOf({ kubectl }: Cluster): Promise<string> {
 
 await describeLevel("control-plane", "a control plane", () => {
   let cluster: Cluster;
+  let startMs: number;
 
   beforeAll(async () => {
     // On a machine that has no programs yet this builds them; only the start counts.
     await controlPlaneParts(requestedRelease(), reportToStandardError);
     const started = Date.now();
     cluster = await startCluster();
-    // Alone on two cores it takes 4 s; another test file beside it doubles that.
-    expect(Date.now() - started).toBeLessThan(15_000);
+    startMs = Date.now() - started;
   });
   afterAll(() => cluster.stop());
+
+  it("starts within 30 s", () => {
+    // 4 s of two cores that nobody else uses; 19 s were seen where twelve processes wanted them.
+    expect(startMs).toBeLessThan(30_000);
+  });
 
   it.skipIf(assetsDirectory() !== undefined)("has the version that is pinned for its release", async () => {
     expect(await versionOf(cluster)).toBe(await pinnedVersion(KUBERNETES[requestedRelease()]));

@@ -1,6 +1,7 @@
 /** Reads AdmissionReviews and writes the answers (k8s.io/api `admission/v1`; v1beta1 has the same members). */
 import type { SkipReason } from "../core/decision.ts";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
+import { parseJson } from "../core/parse-json.ts";
 
 /** A review that can be answered: it has a uid. */
 export interface Review {
@@ -33,7 +34,7 @@ const MAX_REPEATED_LENGTH = 256;
 
 /** @throws NotAnAdmissionReviewError if there is no uid to answer to. */
 export function decodeReview(body: string): Review {
-  const review = parseJson(body);
+  const review = parseReview(body);
   if (!isObject(review) || review["kind"] !== "AdmissionReview") {
     throw new NotAnAdmissionReviewError("the body is not an AdmissionReview");
   }
@@ -93,20 +94,13 @@ function escapeCodeUnit(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-function parseJson(body: string): unknown {
+function parseReview(body: string): unknown {
   const shorter = withoutManagedFields(body);
-  if (shorter !== undefined) {
-    try {
-      return JSON.parse(shorter);
-    } catch {
-      // It was not what it looked like.
-    }
-  }
-  try {
-    return JSON.parse(body);
-  } catch (error) {
-    throw new NotAnAdmissionReviewError("the body is not JSON", { cause: error });
-  }
+  // Undefined, too, where it was not what it looked like.
+  const value = shorter === undefined ? undefined : parseJson(shorter);
+  const review = value ?? parseJson(body);
+  if (review === undefined) throw new NotAnAdmissionReviewError("the body is not JSON");
+  return review;
 }
 
 /** Before it come only members that have neither of the other two within. */

@@ -1,6 +1,7 @@
 /** User names and passwords, and how they are read. */
 import type { Address } from "./address.ts";
-import type { JsonObject } from "./kubernetes.ts";
+import { isObject, type JsonObject } from "./kubernetes.ts";
+import { parseJson } from "./parse-json.ts";
 
 /** What kubelet sends to a registry; it knows nothing else, identity and registry tokens included. */
 export interface Credential {
@@ -70,12 +71,8 @@ export function isServiceAccountKey(token: string): boolean {
 }
 
 function parseJsonObject(text: string): JsonObject | undefined {
-  if (!text.trimStart().startsWith("{")) return undefined;
-  try {
-    return JSON.parse(text) as JsonObject;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(text);
+  return isObject(value) ? value : undefined;
 }
 
 /** A string that must not be shown: whoever prints, logs or serialises the object gets a placeholder. */

@@ -14,6 +14,7 @@ import {
   readUsername,
 } from "./credential.ts";
 import { isObject, type JsonObject } from "./kubernetes.ts";
+import { parseJson } from "./parse-json.ts";
 
 /** `dockerconfigjson` has its entries under `auths`; the older `dockercfg` is those entries alone. */
 export type DockerConfigFormat = "dockerconfigjson" | "dockercfg";
@@ -34,6 +35,7 @@ export class InvalidDockerConfigError extends Error {
 /** @throws InvalidDockerConfigError if kubelet could not decode the document. */
 export function parseDockerConfig(text: string, format: DockerConfigFormat): DockerConfig {
   const document = parseJson(text);
+  if (document === undefined) throw new InvalidDockerConfigError("the document is not JSON");
   const members = readObject(document, "the document");
   const auths = format === "dockercfg" ? members : readObject(memberOf(members, "auths"), "auths");
   const helpers = memberOf(members, "credHelpers");
@@ -104,15 +106,6 @@ function decodeAuth(auth: string, where: string): Credential {
   const colon = text.indexOf(":");
   if (colon < 0) throw new InvalidDockerConfigError(`${where}: auth is not base64 of username:password`);
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's own message shows a piece of the text.
-    throw new InvalidDockerConfigError("the document is not JSON");
-  }
 }
 
 /** Go decodes null into an empty value, wherever it stands. */

@@ -1,5 +1,6 @@
 /** Errors of requests to the API server. Each of them can be logged: none quotes a Secret. */
 import { asArray, getString, isObject, type JsonObject } from "../core/kubernetes.ts";
+import { parseJson } from "../core/parse-json.ts";
 
 /** The API server refused the request. */
 export class KubeApiError extends Error {
@@ -90,12 +91,8 @@ export function watchError(call: string, status: JsonObject): KubeApiError {
 
 /** Proxies on the way, and the API server before it is ready, answer with other things than a Status. */
 function parseStatus(text: string): JsonObject {
-  try {
-    const answer: unknown = JSON.parse(text);
-    return isObject(answer) && answer["kind"] === "Status" ? answer : {};
-  } catch {
-    return {};
-  }
+  const answer = parseJson(text);
+  return isObject(answer) && answer["kind"] === "Status" ? answer : {};
 }
 
 function withoutQuotes(answer: JsonObject, status: number, wasBodySent: boolean): JsonObject {

@@ -1,5 +1,6 @@
 /** Decodes the body of a list as it comes: only a chunk and an item are in memory at a time. */
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
+import { parseJson } from "../core/parse-json.ts";
 
 /** An object in etcd has at most 1.5 MiB by default, which base64 and JSON escapes make a few times larger. */
 const MAX_ITEM_BYTES = 16 * 1024 * 1024;
@@ -12,7 +13,7 @@ export class ListFormatError extends Error {
 }
 
 /**
- * Hands on every object in `items` as soon as it is complete, and returns the text of the list without them. What is no
+ * Hands on every object in `items` as soon as it is complete, and returns the text of the list without them. What is not a
  * list, such as the page of a proxy, is returned as it is.
  *
  * @throws ListFormatError, the error of `body`, and whatever `onItem` throws.
@@ -141,12 +142,7 @@ function collect(what: string, maxBytes: number): Collector {
 }
 
 function parseItem(text: string): JsonObject {
-  let item: unknown;
-  try {
-    item = JSON.parse(text);
-  } catch {
-    // The parser's error quotes the text, and the text may be a Secret.
-  }
+  const item = parseJson(text);
   if (!isObject(item)) throw new ListFormatError("an item of the list is not a JSON object");
   return item;
 }

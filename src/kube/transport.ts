@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Agent, type Dispatcher } from "undici";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
+import { parseJson } from "../core/parse-json.ts";
 import type { Priority } from "../replicator/ports.ts";
 import type { KubeAccess, KubeConnection } from "./connection.ts";
 import { createDeadlines } from "./deadline.ts";
@@ -434,14 +435,8 @@ function callOf({ method, path }: KubeRequest): string {
   return `${method} ${path}`;
 }
 
-/** The parser's error is not passed on: it quotes the text, and the text may be a Secret. */
 function parseObject(call: string, text: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
+  const value = parseJson(text);
   if (!isObject(value)) throw new KubeUnreachableError(`${call}: the answer is not a JSON object`);
   return value;
 }

@@ -1,6 +1,7 @@
 /** Decodes the body of a watch: one JSON object a line. */
 import type { Readable } from "node:stream";
 import { getString, isObject, type JsonObject } from "../core/kubernetes.ts";
+import { parseJson } from "../core/parse-json.ts";
 
 /** An object in etcd has at most 1.5 MiB, which JSON escapes make some times larger. */
 const MAX_LINE_LENGTH = 16 * 1024 * 1024;
@@ -12,14 +13,14 @@ export interface WatchEvent {
   readonly object: JsonObject;
 }
 
-/** What came is no watch. The message quotes nothing of it. */
+/** What came is not a watch. The message quotes nothing of it. */
 export class WatchFormatError extends Error {
   override readonly name = "WatchFormatError";
 }
 
 /**
- * Hands on every event as soon as its line is complete, and keeps no more than one line. What stands after the last line
- * break is no event: the stream was cut there.
+ * Hands on every event as soon as its line is complete, and keeps no more than one line. What follows the last line
+ * break is not an event: the stream was cut there.
  *
  * @throws WatchFormatError, the stream's error, and whatever `onEvent` throws.
  */
@@ -51,18 +52,10 @@ export async function decodeWatch(
 }
 
 function parseEvent(line: string): WatchEvent {
-  const event = parse(line);
+  const event = parseJson(line);
   const type = getString(event, "type");
   if (!isObject(event) || type === undefined || !isObject(event["object"])) {
-    throw new WatchFormatError("a line of a watch is no event");
+    throw new WatchFormatError("a line of a watch is not an event");
   }
   return { type, object: event["object"] };
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

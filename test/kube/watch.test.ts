@@ -104,7 +104,7 @@ describe("a watch", () => {
   ])("fails at a line that is %s, without quoting it", async (_, line) => {
     await start((_seen, response) => response.end(line));
     const error: unknown = await watch().catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ message: "WATCH /api/v1/secrets: a line of a watch is no event" });
+    expect(error).toMatchObject({ message: "WATCH /api/v1/secrets: a line of a watch is not an event" });
   });
 
   it("fails at a line without end", async () => {

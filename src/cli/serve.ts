@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Environment } from "../config/credentials.ts";
 import { MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
-import { RENEWAL_TIMING, type RenewalTiming } from "../tls/renewal-timing.ts";
+import { RENEWAL_TIMING, type RenewalTiming } from "../tls/plan-renewal.ts";
 import { UsageError } from "./program-io.ts";
 import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 

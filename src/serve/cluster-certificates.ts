@@ -1,4 +1,4 @@
-/** Certificates of which the cluster says whether API servers trust them: Pullpass's own, and files. */
+/** Certificates whose trust the cluster decides, by the webhook's caBundle: Pullpass's own, and those from files. */
 import type { Logger } from "pino";
 import { messageOf } from "../core/error-message.ts";
 import type { WebhookRegistration } from "../core/stored-certificates.ts";
@@ -9,23 +9,20 @@ import {
   readStoredCertificates,
   WEBHOOK_CONFIGURATIONS_PATH,
 } from "../kube/resources/certificates.ts";
-import { chainsTo } from "../tls/chains-to.ts";
-import type { LoadedCertificate } from "../tls/files.ts";
-import type { RenewalAction } from "../tls/plan-renewal.ts";
-import { startRenewal, type CertificatesInCluster } from "../tls/renew-certificates.ts";
-import type { RenewalTiming } from "../tls/renewal-timing.ts";
-import { keepServed } from "../tls/served-certificate.ts";
-import { UNREADY_REASONS } from "../tls/unready-reasons.ts";
+import { distrustReasons, type LoadedCertificate } from "../tls/certificates.ts";
+import type { RenewalAction, RenewalTiming } from "../tls/plan-renewal.ts";
+import { startRenewal, type CertificatesInCluster } from "../tls/renewal.ts";
+import { createServingCertificate } from "../tls/serving-certificate.ts";
 import { describeSecret, type CredentialSourcesOptions } from "./credential-sources.ts";
 import type { Informers } from "./informers.ts";
 import type { CertificateSource } from "./serving-certificate.ts";
 
 export interface SelfManagedOptions {
-  /** In the namespace where Pullpass runs. */
+  /** The Secret, in the namespace where Pullpass runs. */
   readonly secretName: string;
-  /** Of the MutatingWebhookConfiguration. */
+  /** The MutatingWebhookConfiguration. */
   readonly webhookName: string;
-  /** By which API servers reach the replicas, in the namespace where Pullpass runs. */
+  /** The Service by which API servers reach the replicas, in the namespace where Pullpass runs. */
   readonly serviceName: string;
   readonly timing: RenewalTiming;
 }
@@ -37,7 +34,7 @@ export interface TrustedFiles {
 }
 
 export interface CertificateContext {
-  /** Write only while this replica leads. */
+  /** Clients that write only while this replica leads. */
   readonly apisFor: ApisFor;
   readonly watchSecret: CredentialSourcesOptions["watchSecret"];
   readonly watchObject: Informers["watchObject"];
@@ -48,7 +45,7 @@ export interface CertificateContext {
 
 export type ClusterCertificateOptions = SelfManagedOptions | TrustedFiles;
 
-/** Undefined where there is nothing to be asked of the cluster. */
+/** Undefined if the cluster has no say in it. */
 export function clusterCertificates(
   options: ClusterCertificateOptions | undefined,
   context: CertificateContext,
@@ -57,13 +54,13 @@ export function clusterCertificates(
   return "source" in options ? trustedFiles(options, context) : selfManagedCertificates(options, context);
 }
 
-/** Those of which the cluster says whether API servers trust them. */
+/** A certificate source that knows whether API servers trust what this replica serves. */
 export interface ClusterCertificates extends CertificateSource {
   /** Why API servers would not trust this replica. */
   unreadyReasons(): readonly string[];
-  /** Resolves once there is none. */
+  /** Resolves as soon as there are none. */
   readonly trusted: Promise<void>;
-  /** This replica is the one that writes, until `signal` aborts. */
+  /** This replica leads, and writes, until `signal` aborts. */
   lead?(signal: AbortSignal): void;
 }
 
@@ -85,25 +82,23 @@ export function selfManagedCertificates(
   let state: CertificatesInCluster = { secret: undefined, registration: undefined };
   let latest: LoadedCertificate | undefined;
   let onSwap: ((certificate: LoadedCertificate) => void) | undefined;
-  let onFirst = (_: LoadedCertificate): void => undefined;
-  let onTrusted = (): void => undefined;
-  const first = new Promise<LoadedCertificate>((resolve) => (onFirst = resolve));
-  const trusted = new Promise<void>((resolve) => (onTrusted = resolve));
+  const first = Promise.withResolvers<LoadedCertificate>();
+  const trusted = Promise.withResolvers<undefined>();
   let lastError: string | undefined;
 
-  const served = keepServed({
+  const served = createServingCertificate({
     secret: describeSecret(secretId),
     webhook: webhookName,
     now: Date.now,
     onServe(certificate) {
       latest = certificate;
-      onFirst(certificate);
+      first.resolve(certificate);
       onSwap?.(certificate);
     },
   });
   const renewal = startRenewal({
     writer: createCertificateWriter(apisFor, { namespace, secret: secretName, webhook: webhookName }),
-    // As the API server asks for it, and as people and other clients in the cluster may.
+    // The API server uses the first one; people and other clients in the cluster may use the others.
     names: ["svc", "svc.cluster.local", ""].map((suffix) =>
       [serviceName, namespace, suffix].filter((part) => part !== "").join("."),
     ),
@@ -122,7 +117,7 @@ export function selfManagedCertificates(
     },
   });
 
-  /** What a watch reports may be older than what was written a moment ago. */
+  /** A watch may report a state that is older than what this replica has just written. */
   function take(next: Partial<CertificatesInCluster>): void {
     const secret = newer(state.secret, next.secret);
     const registration = newer(state.registration, next.registration);
@@ -132,8 +127,8 @@ export function selfManagedCertificates(
     if (registration !== undefined) served.onRegistration(registration);
     renewal.onState(state);
     const reasons = served.unreadyReasons();
-    if (reasons.length === 0) onTrusted();
-    if (isForeign(secret) && !hadForeign) logger.error({ reasons }, "there are no certificates to serve");
+    if (reasons.length === 0) trusted.resolve(undefined);
+    if (isForeign(secret) && !hadForeign) logger.error({ reasons }, "there is no certificate to serve");
   }
 
   watchSecret(secretId, (object) => {
@@ -147,15 +142,15 @@ export function selfManagedCertificates(
   );
 
   return {
-    first,
-    trusted,
+    first: first.promise,
+    trusted: trusted.promise,
     unreadyReasons: () => served.unreadyReasons(),
     lead(signal) {
       renewal.lead(signal);
     },
     watch(listener) {
       onSwap = listener.onSwap;
-      void first.then((certificate) => {
+      void first.promise.then((certificate) => {
         if (latest !== undefined && latest !== certificate) onSwap?.(latest);
       });
       return {
@@ -180,50 +175,43 @@ function isForeign(secret: CertificatesInCluster["secret"]): boolean {
   return typeof secret === "object" && !secret.isOurs;
 }
 
-/** The same certificates; and whether the API server would trust those that are served, by what it trusts now. */
+/** The certificates of `source`, and whether API servers trust the one that is served now. */
 export function trustedFiles(
   { source, webhookName }: TrustedFiles,
   { watchObject }: Pick<CertificateContext, "watchObject">,
 ): ClusterCertificates {
   let served: LoadedCertificate | undefined;
   let registration: WebhookRegistration | "missing" | undefined;
-  let isTrusted = false;
-  let onTrusted = (): void => undefined;
-  const trusted = new Promise<void>((resolve) => (onTrusted = resolve));
+  const trusted = Promise.withResolvers<undefined>();
 
-  const unreadyReasons = (): readonly string[] => {
-    if (registration === undefined) return [UNREADY_REASONS.registrationUnknown(webhookName)];
-    if (served !== undefined && Date.now() >= served.notAfter.getTime()) return [UNREADY_REASONS.ended()];
-    return isTrusted ? [] : [UNREADY_REASONS.untrusted(webhookName)];
-  };
-  function take(next: { served?: LoadedCertificate; registration?: typeof registration }): void {
-    served = next.served ?? served;
-    registration = next.registration ?? registration;
-    const bundles = registration === undefined || registration === "missing" ? [] : registration.bundles;
-    const { certificate = "" } = served ?? {};
-    isTrusted = served !== undefined && bundles.every((bundle) => chainsTo(certificate, bundle));
-    if (unreadyReasons().length === 0) onTrusted();
+  const unreadyReasons = (): readonly string[] =>
+    distrustReasons(served, registration, webhookName, Date.now());
+  function serve(next: LoadedCertificate): void {
+    served = next;
+    checkTrust();
+  }
+  function checkTrust(): void {
+    if (unreadyReasons().length === 0) trusted.resolve(undefined);
   }
 
-  void source.first.then((first) => {
-    take({ served: first });
-  });
+  void source.first.then(serve);
   watchObject(
     { label: "webhook configuration", path: WEBHOOK_CONFIGURATIONS_PATH, name: webhookName },
     (object) => {
-      take({ registration: object === "missing" ? object : readRegistration(object) });
+      registration = object === "missing" ? object : readRegistration(object);
+      checkTrust();
     },
   );
 
   return {
     first: source.first,
-    trusted,
+    trusted: trusted.promise,
     unreadyReasons,
     watch: ({ onSwap, onFailure }) =>
       source.watch({
         onSwap(next) {
           onSwap(next);
-          take({ served: next });
+          serve(next);
         },
         onFailure,
       }),

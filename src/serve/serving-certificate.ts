@@ -1,15 +1,11 @@
-/** Where the serving certificate comes from: files, or one that was made on the spot. */
+/** The source of the serving certificate: files, or a self-signed one. */
 import { hostname } from "node:os";
 import { watchFiles, type FileWatch } from "../config/files.ts";
 import type { Logger } from "pino";
 import type { ListenAddress, RunningServer } from "../http/server.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import {
-  readCertificate,
-  UnusableCertificateError,
-  type CertificateFiles,
-  type LoadedCertificate,
-} from "../tls/files.ts";
+import type { LoadedCertificate } from "../tls/certificates.ts";
+import { readCertificate, UnusableCertificateError, type CertificateFiles } from "../tls/files.ts";
 
 export interface CertificateListener {
   readonly onSwap: (certificate: LoadedCertificate) => void;
@@ -38,7 +34,7 @@ export async function localCertificates(
 
 async function selfSigned({ host }: ListenAddress): Promise<LoadedCertificate> {
   // Loaded only here: the library costs more than the rest of the start together.
-  const { makeSelfSignedCertificate } = await import("../tls/self-signed.ts");
+  const { makeSelfSignedCertificate } = await import("../tls/x509.ts");
   const names = new Set(["localhost", "127.0.0.1", "::1", hostname(), ...(host === undefined ? [] : [host])]);
   return makeSelfSignedCertificate([...names], new Date());
 }
@@ -84,7 +80,7 @@ export function swapCertificates(
     onFailure(error) {
       logger.error(
         { error: error.message },
-        "the certificate cannot be used; the last good one stays in force",
+        "cannot use the new certificate; still serving the previous one",
       );
     },
   });

@@ -16,18 +16,21 @@ export interface StopSignal {
 
 export function listenForStop(): StopSignal {
   const control = new AbortController();
-  const received = new Promise<NodeJS.Signals>((resolve) => {
-    const onSignal = (signal: NodeJS.Signals): void => {
-      process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
-      resolve(signal);
-      control.abort();
-    };
-    process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  });
-  const stopped = received.then((signal) => {
+  const received = Promise.withResolvers<NodeJS.Signals>();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+    received.resolve(signal);
+    control.abort();
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  const stopped = received.promise.then((signal) => {
     throw new StoppedError(`stopped by ${signal}`);
   });
   // Nobody may be at a step when it comes.
   stopped.catch(() => undefined);
-  return { received, aborted: control.signal, unlessStopped: (step) => Promise.race([step, stopped]) };
+  return {
+    received: received.promise,
+    aborted: control.signal,
+    unlessStopped: (step) => Promise.race([step, stopped]),
+  };
 }

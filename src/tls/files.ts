@@ -1,22 +1,14 @@
-/** Serving certificates from files, as cert-manager, a mounted Secret or certs/make.sh leave them. */
+/** Reads the serving certificate from files, as cert-manager, a mounted Secret or certs/make.sh provide them. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { notAfterOf, type LoadedCertificate } from "./certificates.ts";
 
 export interface CertificateFiles {
   readonly certificatePath: string;
   readonly keyPath: string;
 }
 
-/** PEM texts, and when the certificate ends. */
-export interface LoadedCertificate {
-  readonly certificate: string;
-  readonly privateKey: string;
-  readonly notAfter: Date;
-  /** When the authority that issued it ends, where that is ours. */
-  readonly authorityNotAfter?: Date;
-}
-
-/** Thrown where the files hold no certificate and key that belong together; names the file. */
+/** The files do not hold a certificate and the key that belongs to it. The message names the file. */
 export class UnusableCertificateError extends Error {
   override readonly name = "UnusableCertificateError";
 }
@@ -24,26 +16,29 @@ export class UnusableCertificateError extends Error {
 /**
  * Reads a certificate (with its chain, the leaf first) and its key.
  *
- * @throws UnusableCertificateError if a file cannot be read or parsed, or the key is another certificate's, as it may be
- * for a moment while two files are written one after the other.
+ * @throws UnusableCertificateError if a file cannot be read or parsed, or if the key belongs to another certificate, which
+ * happens for a moment while the two files are replaced one after the other.
  */
 export function readCertificate({ certificatePath, keyPath }: CertificateFiles): LoadedCertificate {
   const certificate = attempt(() => readFileSync(certificatePath, "utf8"), "cannot read the certificate");
   const privateKey = attempt(() => readFileSync(keyPath, "utf8"), "cannot read the key");
-  const leaf = attempt(() => new X509Certificate(certificate), `${certificatePath} holds no PEM certificate`);
+  const leaf = attempt(
+    () => new X509Certificate(certificate),
+    `${certificatePath} does not contain a PEM certificate`,
+  );
   const key = attempt(
     () => createPrivateKey(privateKey),
-    `${keyPath} holds no PEM private key without a passphrase`,
+    `${keyPath} does not contain an unencrypted PEM private key`,
   );
   if (!leaf.checkPrivateKey(key)) {
     throw new UnusableCertificateError(
-      `the key in ${keyPath} is not that of the certificate in ${certificatePath}`,
+      `the key in ${keyPath} does not belong to the certificate in ${certificatePath}`,
     );
   }
-  return { certificate, privateKey, notAfter: new Date(leaf.validTo) };
+  return { certificate, privateKey, notAfter: new Date(notAfterOf(leaf)) };
 }
 
-/** OpenSSL's own words are of no help here, and a key's parser is not asked to explain what it saw. */
+/** The messages of OpenSSL do not help here, and one about a key must not quote what was parsed. */
 function attempt<T>(action: () => T, fault: string): T {
   try {
     return action();

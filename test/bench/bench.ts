@@ -8,7 +8,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { connect } from "node:net";
 import path from "node:path";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import { buildGoTool } from "../cluster/harness/build-go-tool.ts";
 import { SMALLEST_WEBHOOK } from "../cluster/harness/tools.ts";
 import { waitUntil } from "../wait-until.ts";

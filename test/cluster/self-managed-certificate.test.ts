@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
-import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
+import { RENEWAL_TIMING } from "../../src/tls/plan-renewal.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
@@ -136,7 +136,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     });
     await leaderOf(replica);
     expect(await replica.readiness()).toBe(
-      "the Secret pullpass/pullpass-tls is not one that Pullpass made; it is left alone",
+      "the Secret pullpass/pullpass-tls was not created by Pullpass; it is left alone",
     );
     await expect(sendRequest(replica.url)).rejects.toThrow(/handshake failure/);
     await replica.stop();

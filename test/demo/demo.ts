@@ -12,7 +12,7 @@ import { SKIP_REASONS, type SkipReason } from "../../src/core/decision.ts";
 import { isObject, getString } from "../../src/core/kubernetes.ts";
 import { asPod, visitImages } from "../../src/core/pod.ts";
 import { indexRegistries, selectRegistries } from "../../src/core/registry.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import {
   patchedPod,
   RECORDED_NAMES,

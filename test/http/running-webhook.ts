@@ -6,7 +6,7 @@ import { indexRegistries } from "../../src/core/registry.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { admissionListener } from "../../src/http/routes.ts";
 import { startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import { postReview, type Answer, type SentReview } from "../send-request.ts";
 
 export interface RunningWebhook {

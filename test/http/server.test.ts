@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS, startServer, type RunningServer, type ServerLimits } from "../../src/http/server.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import { postReview } from "../send-request.ts";
 
 let server: RunningServer | undefined;

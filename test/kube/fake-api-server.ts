@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { KubeAccess, KubeConnection } from "../../src/kube/connection.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 
 export interface Seen {
   readonly method: string;

@@ -3,7 +3,7 @@ import { globalAgent } from "node:https";
 import { expect } from "vitest";
 import { parseImageReference } from "../../src/core/image-reference.ts";
 import { checkLogin, type LoginReport } from "../../src/registry/login.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import type { OddServer, OddServerOptions, Received, Reply } from "./odd-server.ts";
 
 export const CREDENTIAL = { username: "made-up-user", password: "made-up:pässword" };

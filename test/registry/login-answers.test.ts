@@ -1,7 +1,7 @@
 /** Answers that say nothing about credentials. */
 import { describe, expect, it } from "vitest";
 import { checkLogin, findEndpoint } from "../../src/registry/login.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import {
   ask,
   authorizations,

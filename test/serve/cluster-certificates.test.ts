@@ -7,14 +7,13 @@ import {
 } from "../../src/serve/cluster-certificates.ts";
 import { fakeApis } from "../kube/fake-transport.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { issueServing, makeAuthority } from "../../src/tls/authority.ts";
-import type { LoadedCertificate } from "../../src/tls/files.ts";
-import type { KeyPair } from "../../src/tls/kept-certificates.ts";
-import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
+import { issueServing, makeAuthority } from "../../src/tls/x509.ts";
+import type { KeyPair, LoadedCertificate } from "../../src/tls/certificates.ts";
+import { RENEWAL_TIMING } from "../../src/tls/plan-renewal.ts";
 
 type OnChange = (state: JsonObject | "missing") => void;
 
-describe("certificates that are kept in the cluster", () => {
+describe("certificates that Pullpass manages", () => {
   const now = new Date();
   let authority: KeyPair;
   let [first, second, third]: KeyPair[] = [];
@@ -79,7 +78,7 @@ describe("certificates that are kept in the cluster", () => {
   };
   const swapped = () => swaps.map(({ certificate }) => certificate);
 
-  it("begin with the first one, and tell of the others, also of one that came before somebody listened", async () => {
+  it("start with the first one and report the others, including one that came before somebody listened", async () => {
     tellRegistration(trusting(1, authority.certificate));
     tellSecret(secret(2, first));
     expect((await certificates.first).certificate).toBe(first?.certificate);
@@ -94,7 +93,7 @@ describe("certificates that are kept in the cluster", () => {
     expect(swapped()).toHaveLength(2);
   });
 
-  it("are not taken from what is older than what is known", async () => {
+  it("are not taken from a state that is older than the known one", async () => {
     tellRegistration(trusting(10, authority.certificate));
     tellRegistration(trusting(9, ""));
     tellSecret(secret(10, second));
@@ -115,7 +114,7 @@ describe("certificates that are kept in the cluster", () => {
     expect(isTrusted).toBe(true);
   });
 
-  it("are trusted where no webhook is registered", async () => {
+  it("are trusted if no webhook is registered", async () => {
     tellSecret(secret(1, first));
     tellRegistration("missing");
     await certificates.trusted;

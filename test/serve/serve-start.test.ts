@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import { writeKubeconfig, type KubeconfigFields } from "../cluster/harness/certificates.ts";
 import { refuse, type FakeApiServer } from "../kube/fake-api-server.ts";
 import { startEmptyCluster, type EmptyCluster, type Fault } from "./empty-cluster.ts";
@@ -99,7 +99,7 @@ describe("serve ends before it takes the Lease", () => {
     {
       what: "the certificate is not one",
       flags: async () => [...(await joining()), "--tls-cert", write("c", "x"), "--tls-key", write("k", "x")],
-      says: /^pullpass: .*\/c holds no PEM certificate\n$/,
+      says: /^pullpass: .*\/c does not contain a PEM certificate\n$/,
     },
     {
       what: "the port for reviews is in use",

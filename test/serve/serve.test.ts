@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import { operationsIn, recordedReview, responseIn } from "../http/recorded-review.ts";
 import { postReview } from "../send-request.ts";
 import { swapMount } from "../swap-mount.ts";
@@ -157,7 +157,7 @@ describe("pullpass serve --standalone", () => {
     );
     write("tls.crt", next["tls.crt"]);
     const failure = await waitUntil("an error", () => lines.find(({ level }) => level === "error"));
-    expect(failure["error"]).toMatch(/is not that of the certificate/);
+    expect(failure["error"]).toMatch(/does not belong to the certificate/);
     expect(await injectedSecret(url, old["tls.crt"])).toBeDefined();
     write("tls.key", next["tls.key"]);
     await logged("certificate swapped");

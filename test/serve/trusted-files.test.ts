@@ -3,15 +3,14 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CertificateListener } from "../../src/serve/serving-certificate.ts";
 import { type ClusterCertificates, trustedFiles } from "../../src/serve/cluster-certificates.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { issueServing, makeAuthority } from "../../src/tls/authority.ts";
-import type { LoadedCertificate } from "../../src/tls/files.ts";
-import type { KeyPair } from "../../src/tls/kept-certificates.ts";
+import { issueServing, makeAuthority } from "../../src/tls/x509.ts";
+import type { KeyPair, LoadedCertificate } from "../../src/tls/certificates.ts";
 
 const HOUR_MS = 60 * 60_000;
 const UNTRUSTED =
   "the serving certificate does not chain to the caBundle of the MutatingWebhookConfiguration pullpass";
 
-describe("certificates from files that a webhook is to trust", () => {
+describe("certificates from files that a webhook has to trust", () => {
   const now = new Date();
   let [oldAuthority, newAuthority]: KeyPair[] = [];
   let [first, next]: LoadedCertificate[] = [];
@@ -63,7 +62,7 @@ describe("certificates from files that a webhook is to trust", () => {
     if (certificate !== undefined) listener.onSwap(certificate);
   };
 
-  it("are not ready before the webhook is known", () => {
+  it("do not make the replica ready before the webhook is known", () => {
     expect(certificates.unreadyReasons()).toEqual([
       "the MutatingWebhookConfiguration pullpass is not known yet",
     ]);
@@ -71,16 +70,20 @@ describe("certificates from files that a webhook is to trust", () => {
 
   it.each<[string, () => JsonObject | "missing", readonly string[]]>([
     ["no webhook is registered", () => "missing", []],
-    ["nobody has published their authority yet", () => trusting(undefined), [UNTRUSTED]],
-    ["another one is published", () => trusting(newAuthority), [UNTRUSTED]],
-    ["theirs is published", () => trusting(oldAuthority), []],
-    ["theirs is published at one of two webhooks", () => trusting(oldAuthority, newAuthority), [UNTRUSTED]],
-  ])("are as ready as they are trusted where %s", (_, registration, reasons) => {
+    ["their authority is not published yet", () => trusting(undefined), [UNTRUSTED]],
+    ["another authority is published", () => trusting(newAuthority), [UNTRUSTED]],
+    ["their authority is published", () => trusting(oldAuthority), []],
+    [
+      "their authority is published at one of two webhooks",
+      () => trusting(oldAuthority, newAuthority),
+      [UNTRUSTED],
+    ],
+  ])("make the replica ready if they are trusted: %s", (_, registration, reasons) => {
     tellRegistration(registration());
     expect(certificates.unreadyReasons()).toEqual(reasons);
   });
 
-  it("are trusted from the moment on when their authority is published", async () => {
+  it("are trusted from the moment when their authority is published", async () => {
     let isTrusted = false;
     void certificates.trusted.then(() => (isTrusted = true));
     tellRegistration(trusting(undefined));
@@ -91,7 +94,7 @@ describe("certificates from files that a webhook is to trust", () => {
     expect(isTrusted).toBe(true);
   });
 
-  it("are asked about again when they are swapped, and whoever serves them is told first", () => {
+  it("are checked again when they are swapped, after the listener was called", () => {
     const onSwap = vi.fn();
     certificates.watch({ onSwap, onFailure: () => undefined });
     tellRegistration(trusting(newAuthority));
@@ -100,11 +103,11 @@ describe("certificates from files that a webhook is to trust", () => {
     expect(certificates.unreadyReasons()).toEqual([]);
   });
 
-  it("are not ready once they have ended", () => {
+  it("do not make the replica ready once they have expired", () => {
     tellRegistration(trusting(oldAuthority));
     vi.useFakeTimers({ now: now.getTime() + HOUR_MS });
     try {
-      expect(certificates.unreadyReasons()).toEqual(["the serving certificate has ended"]);
+      expect(certificates.unreadyReasons()).toEqual(["the serving certificate has expired"]);
     } finally {
       vi.useRealTimers();
     }

@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { readCertificate, UnusableCertificateError, type LoadedCertificate } from "../../src/tls/files.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import type { LoadedCertificate } from "../../src/tls/certificates.ts";
+import { readCertificate, UnusableCertificateError } from "../../src/tls/files.ts";
+import { makeSelfSignedCertificate } from "../../src/tls/x509.ts";
 import { temporaryDirectory } from "../config/temporary-directory.ts";
 
 describe("readCertificate", () => {
@@ -25,7 +26,7 @@ describe("readCertificate", () => {
     return readCertificate(files);
   }
 
-  it("reads a certificate, its chain, its key and its end", () => {
+  it("reads a certificate with its chain, its key and its expiry", () => {
     const chain = one.certificate + "\n" + other.certificate;
     const loaded = readFrom(chain, one.privateKey);
     expect(loaded).toMatchObject({ certificate: chain, privateKey: one.privateKey });
@@ -34,34 +35,42 @@ describe("readCertificate", () => {
 
   it.each([
     [
-      "a certificate that is not there",
+      "a missing certificate",
       () => readFrom(undefined, one.privateKey),
       /^cannot read the certificate: ENOENT/,
     ],
-    ["a key that is not there", () => readFrom(one.certificate, undefined), /^cannot read the key: ENOENT/],
+    ["a missing key", () => readFrom(one.certificate, undefined), /^cannot read the key: ENOENT/],
     [
-      "a certificate that is none",
+      "a certificate that does not parse",
       () => readFrom("garbage", one.privateKey),
-      /tls\.crt holds no PEM certificate$/,
+      /tls\.crt does not contain a PEM certificate$/,
     ],
-    ["an empty certificate", () => readFrom("", one.privateKey), /tls\.crt holds no PEM certificate$/],
     [
-      "a key that is none",
-      () => readFrom(one.certificate, "garbage"),
-      /tls\.key holds no PEM private key without a passphrase$/,
+      "an empty certificate",
+      () => readFrom("", one.privateKey),
+      /tls\.crt does not contain a PEM certificate$/,
     ],
-    ["half a key", () => readFrom(one.certificate, one.privateKey.slice(0, 80)), /holds no PEM private key/],
+    [
+      "a key that does not parse",
+      () => readFrom(one.certificate, "garbage"),
+      /tls\.key does not contain an unencrypted PEM private key$/,
+    ],
+    [
+      "half a key",
+      () => readFrom(one.certificate, one.privateKey.slice(0, 80)),
+      /does not contain an unencrypted PEM private key/,
+    ],
     [
       "files in the wrong places",
       () => readFrom(one.privateKey, one.certificate),
-      /holds no PEM certificate$/,
+      /does not contain a PEM certificate$/,
     ],
     [
       "the key of another certificate",
       () => readFrom(one.certificate, other.privateKey),
-      /^the key in .*tls\.key is not that of the certificate in .*tls\.crt$/,
+      /^the key in .*tls\.key does not belong to the certificate in .*tls\.crt$/,
     ],
-  ])("refuses %s", (_title, read, message) => {
+  ])("rejects %s", (_title, read, message) => {
     expect(read).toThrow(UnusableCertificateError);
     expect(read).toThrow(message);
   });

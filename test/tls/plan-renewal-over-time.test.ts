@@ -1,22 +1,28 @@
-/** A cluster whose clock runs as fast as one likes: what the plan leads to, step by step. */
+/** Follows the plan step by step in a simulated cluster whose clock the test sets. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { planRenewal, type AuthorityFacts, type CertificateFacts } from "../../src/tls/plan-renewal.ts";
-import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
-import { createSightings } from "../../src/tls/sightings.ts";
+import {
+  NOTHING_OBSERVED,
+  observe,
+  planRenewal,
+  RENEWAL_TIMING,
+  withDurations,
+  type AuthorityInfo,
+  type CertificateState,
+} from "../../src/tls/plan-renewal.ts";
 
 interface Serving {
   readonly issuer: string;
-  readonly isFitting: boolean;
+  readonly isUsable: boolean;
   readonly notAfter: number;
 }
 interface Secret {
-  readonly current: AuthorityFacts | undefined;
-  readonly next: AuthorityFacts | undefined;
+  readonly current: AuthorityInfo | undefined;
+  readonly next: AuthorityInfo | undefined;
   readonly previous: string | undefined;
   readonly serving: Serving | undefined;
 }
-interface Seen<T> {
+interface Past<T> {
   readonly value: T;
   /** When something else took its place. */
   until: number;
@@ -25,52 +31,52 @@ interface Seen<T> {
 const EMPTY: Secret = { current: undefined, next: undefined, previous: undefined, serving: undefined };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-/** Lifetimes of days, since one looks every hour; the waits are as they are. */
+/** Lifetimes of days, because the plan is made at least every hour; the waits are the real ones. */
 const TIMING = { ...RENEWAL_TIMING, authorityLifetimeMs: 12 * DAY_MS, servingLifetimeMs: 3 * DAY_MS };
 
-/** Replicas are nearly an hour behind, and API servers nearly two minutes. */
+/** Replicas lag behind by nearly an hour, API servers by nearly two minutes. */
 class World {
   now = Date.UTC(2026, 0, 1);
   secret: Secret = EMPTY;
   bundles: readonly (readonly string[])[];
   steps = 0;
   private made = 0;
-  private readonly servings: Seen<Serving>[] = [];
-  private readonly registrations: Seen<readonly string[]>[] = [];
-  private sightings = createSightings(() => this.now);
+  private readonly servings: Past<Serving>[] = [];
+  private readonly registrations: Past<readonly string[]>[] = [];
+  private observedSince = NOTHING_OBSERVED;
 
   constructor(webhooks: number) {
     this.bundles = Array.from({ length: webhooks }, () => []);
     this.record();
   }
 
-  /** Another leader, which has seen nothing yet. */
+  /** Another leader, which has observed nothing yet. */
   restartLeader(): void {
-    this.sightings = createSightings(() => this.now);
+    this.observedSince = NOTHING_OBSERVED;
   }
 
-  /** What a person does. */
+  /** Changes the state, as a person does. */
   change(secret: Secret, bundles = this.bundles): void {
     this.secret = secret;
     this.bundles = bundles;
     this.record();
   }
 
-  /** Lets the leader do what it has to, for so long. */
+  /** Lets the leader work for so long. */
   run(durationMs: number, onStep: () => void = () => undefined): void {
     const end = this.now + durationMs;
     for (;;) {
       const { current, next, previous, serving } = this.secret;
-      const isOfCurrent = serving !== undefined && serving.issuer === current?.fingerprint;
-      const facts: Omit<CertificateFacts, "publishedForMs" | "servedForMs"> = {
+      const isIssuedByCurrent = serving !== undefined && serving.issuer === current?.fingerprint;
+      const state: CertificateState = {
         current,
         next,
         previous,
-        serving: serving === undefined ? undefined : { ...serving, isOfCurrent },
+        serving: serving === undefined ? undefined : { ...serving, isIssuedByCurrent },
         bundles: this.bundles,
       };
-      this.sightings.see(facts);
-      const action = planRenewal({ ...facts, ...this.sightings.durations() }, this.now, TIMING);
+      this.observedSince = observe(this.observedSince, state, this.now);
+      const action = planRenewal(withDurations(state, this.observedSince, this.now), this.now, TIMING);
       if (action.kind === "wait") {
         if (this.now + action.forMs > end) {
           this.now = Math.max(this.now, end);
@@ -79,7 +85,7 @@ class World {
         this.now += action.forMs;
         continue;
       }
-      if (++this.steps > 10_000) throw new Error("it does not end");
+      if (++this.steps > 10_000) throw new Error("the steps do not end");
       if (action.kind === "publish") this.bundles = this.bundles.map(() => action.fingerprints);
       if (action.kind === "forget-previous") this.secret = { ...this.secret, previous: undefined };
       if (action.kind === "make-authority") {
@@ -102,7 +108,7 @@ class World {
     }
   }
 
-  /** Pairs of what a replica may serve now and what an API server may trust now that do not fit. */
+  /** Certificates that a replica may serve now and that an API server may not trust now. */
   gaps(): readonly string[] {
     const served = this.servings.filter(({ until }) => this.now < until + TIMING.servedForMs);
     const trusted = this.registrations.filter(({ until }) => this.now < until + TIMING.publishedForMs);
@@ -113,12 +119,12 @@ class World {
     );
   }
 
-  isSettled(): boolean {
+  isSteady(): boolean {
     const { current, next, previous, serving } = this.secret;
     return (
       serving !== undefined &&
       serving.issuer === current?.fingerprint &&
-      serving.isFitting &&
+      serving.isUsable &&
       serving.notAfter > this.now &&
       next === undefined &&
       previous === undefined &&
@@ -126,30 +132,30 @@ class World {
     );
   }
 
-  private issue(authority: AuthorityFacts | undefined): Serving {
+  private issue(authority: AuthorityInfo | undefined): Serving {
     if (authority?.hasKey !== true || authority.notAfter <= this.now) throw new Error("it cannot issue");
     const notAfter = Math.min(this.now + TIMING.servingLifetimeMs, authority.notAfter);
-    return { issuer: authority.fingerprint, isFitting: true, notAfter };
+    return { issuer: authority.fingerprint, isUsable: true, notAfter };
   }
 
   private record(): void {
     const { serving } = this.secret;
     replace(this.servings, serving, this.now);
-    // Where one webhook does not trust it, it is not trusted.
+    // What one webhook does not trust is not trusted.
     const [first = [], ...others] = this.bundles;
     const common = first.filter((fingerprint) => others.every((bundle) => bundle.includes(fingerprint)));
     replace(this.registrations, common, this.now);
   }
 }
 
-function replace<T>(history: Seen<T>[], value: T | undefined, now: number): void {
+function replace<T>(history: Past<T>[], value: T | undefined, now: number): void {
   const last = history.at(-1);
   if (value === undefined || (last?.until === Infinity && last.value === value)) return;
   if (last?.until === Infinity) last.until = now;
   history.push({ value, until: Infinity });
 }
 
-/** From nothing, and until everybody knows. */
+/** Starts from nothing and waits until every replica serves the certificate. */
 function started(webhooks = 1): World {
   const world = new World(webhooks);
   world.run(2 * 60 * MINUTE_MS);
@@ -157,26 +163,26 @@ function started(webhooks = 1): World {
 }
 
 describe("planRenewal over time", () => {
-  it("makes everything at once where there was nothing, and nothing more for two days", () => {
+  it("makes everything at once if there is nothing, and nothing more for two days", () => {
     const world = new World(1);
     world.run(1000);
-    expect(world.isSettled()).toBe(true);
+    expect(world.isSteady()).toBe(true);
     const { steps } = world;
     world.run(1.9 * DAY_MS);
     expect(world.steps).toBe(steps);
   });
 
-  it("never has a certificate served that some API server does not trust, for ten authorities", () => {
+  it("never serves a certificate that an API server does not trust, for ten authorities", () => {
     const world = started();
     world.run(81 * DAY_MS, () => {
       expect(world.gaps()).toEqual([]);
     });
-    // Every 8 days an authority, in three steps and two publications, and every two days a certificate.
+    // An authority every 8 days, in three steps and two publications, and a certificate every two days.
     expect(world.steps).toBeGreaterThan(10 * 5);
     expect(world.steps).toBeLessThan(10 * 12);
   });
 
-  it("nor whenever the leader is lost, or the Secret", () => {
+  it("nor whenever the leader or the Secret is lost", () => {
     const event = fc.record({
       kind: fc.constantFrom("nothing", "restart", "lose-secret", "lose-key", "lose-both"),
       runMs: fc.oneof(fc.integer({ min: 0, max: 10 * DAY_MS }), fc.integer({ min: 0, max: 90 * MINUTE_MS })),
@@ -200,13 +206,13 @@ describe("planRenewal over time", () => {
         }
         world.run(3 * 60 * MINUTE_MS, check);
         const isRotating = world.secret.next !== undefined || world.secret.previous !== undefined;
-        expect(isRotating || world.isSettled()).toBe(true);
+        expect(isRotating || world.isSteady()).toBe(true);
       }),
       { numRuns: 300 },
     );
   });
 
-  it("comes to rest from any state", () => {
+  it("becomes steady from any state", () => {
     const time = fc.integer({ min: -DAY_MS, max: 12 * DAY_MS });
     const authority = (names: readonly string[]) =>
       fc.option(fc.record({ fingerprint: fc.constantFrom(...names), notAfter: time, hasKey: fc.boolean() }), {
@@ -217,7 +223,7 @@ describe("planRenewal over time", () => {
       next: authority(["a", "b", "c"]),
       previous: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined }),
       serving: fc.option(
-        fc.record({ issuer: fc.constantFrom("a", "b", "stranger"), isFitting: fc.boolean(), notAfter: time }),
+        fc.record({ issuer: fc.constantFrom("a", "b", "stranger"), isUsable: fc.boolean(), notAfter: time }),
         { nil: undefined },
       ),
     });
@@ -232,12 +238,12 @@ describe("planRenewal over time", () => {
           { current: relative(current), next: relative(next), previous, serving: relative(serving) },
           bundles,
         );
-        // It may have to replace an authority meanwhile. A next one that nothing can be issued by harms nobody, and is
-        // replaced when one is needed.
+        // An authority may have to be replaced meanwhile. A next one that cannot issue harms nobody, and is replaced when it
+        // is needed.
         const isAtRest = (): boolean => {
           const { next: left } = world.secret;
           const isUseless = left !== undefined && (!left.hasKey || left.notAfter <= world.now + 5 * DAY_MS);
-          return isUseless || world.isSettled();
+          return isUseless || world.isSteady();
         };
         for (let hours = 0; hours < 12 && !isAtRest(); hours++) world.run(60 * MINUTE_MS);
         expect(isAtRest()).toBe(true);

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeSelfSignedCertificate } from "../../../src/tls/self-signed.ts";
+import { makeSelfSignedCertificate } from "../../../src/tls/x509.ts";
 import { shippedEnvironment } from "../../bench/shipped-flags.ts";
 import { createMemoryCgroup } from "./memory-cgroup.ts";
 import { runDaemon } from "./run-daemon.ts";

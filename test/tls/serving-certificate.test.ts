@@ -1,21 +1,21 @@
 import { X509Certificate } from "node:crypto";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { StoredCertificates, WebhookRegistration } from "../../src/core/stored-certificates.ts";
-import { issueServing, makeAuthority } from "../../src/tls/authority.ts";
-import type { LoadedCertificate } from "../../src/tls/files.ts";
-import { NOTHING_KEPT, writeKept, type KeyPair } from "../../src/tls/kept-certificates.ts";
-import { keepServed, type ServedCertificate } from "../../src/tls/served-certificate.ts";
+import { EMPTY_SECRET, formatCertificateSecret } from "../../src/tls/certificate-secret.ts";
+import type { KeyPair, LoadedCertificate } from "../../src/tls/certificates.ts";
+import { createServingCertificate, type ServingCertificate } from "../../src/tls/serving-certificate.ts";
+import { issueServing, makeAuthority } from "../../src/tls/x509.ts";
 
 const HOUR_MS = 60 * 60_000;
 const UNTRUSTED =
   "the serving certificate does not chain to the caBundle of the MutatingWebhookConfiguration pullpass";
 
-describe("keepServed", () => {
+describe("createServingCertificate", () => {
   const now = new Date();
   let clock = now.getTime();
   let [oldAuthority, newAuthority, oldServing, newServing]: KeyPair[] = [];
   let served: LoadedCertificate[];
-  let replica: ServedCertificate;
+  let replica: ServingCertificate;
 
   beforeAll(async () => {
     oldAuthority = await makeAuthority(2 * HOUR_MS, now);
@@ -26,7 +26,7 @@ describe("keepServed", () => {
   beforeEach(() => {
     clock = now.getTime();
     served = [];
-    replica = keepServed({
+    replica = createServingCertificate({
       secret: "pullpass/pullpass-tls",
       webhook: "pullpass",
       now: () => clock,
@@ -43,7 +43,7 @@ describe("keepServed", () => {
     version: 1,
     object: {},
     data: Object.fromEntries(
-      Object.entries(writeKept({ ...NOTHING_KEPT, current, serving })).filter(
+      Object.entries(formatCertificateSecret({ ...EMPTY_SECRET, current, serving })).filter(
         (entry): entry is [string, string] => entry[1] !== undefined,
       ),
     ),
@@ -69,7 +69,7 @@ describe("keepServed", () => {
       ["the Secret pullpass/pullpass-tls holds no serving certificate yet"],
     ],
     [
-      "its key is another one",
+      "its key belongs to another certificate",
       () =>
         secretWith(oldAuthority, {
           certificate: pem(oldServing),
@@ -78,11 +78,11 @@ describe("keepServed", () => {
       ["the Secret pullpass/pullpass-tls holds no serving certificate yet"],
     ],
     [
-      "it is somebody else's",
+      "it was created by somebody else",
       () => secretWith(oldAuthority, oldServing, false),
-      ["the Secret pullpass/pullpass-tls is not one that Pullpass made; it is left alone"],
+      ["the Secret pullpass/pullpass-tls was not created by Pullpass; it is left alone"],
     ],
-  ])("serves nothing where %s, and is not ready", (_, secret, reasons) => {
+  ])("serves nothing and is not ready if %s", (_, secret, reasons) => {
     const state = secret();
     if (state !== undefined) replica.onSecret(state);
     replica.onRegistration(trusting(pem(oldAuthority)));
@@ -98,13 +98,13 @@ describe("keepServed", () => {
 
   it.each<[string, () => WebhookRegistration | "missing", readonly string[]]>([
     ["the only webhook trusts it", () => trusting(pem(oldAuthority)), []],
-    ["all trust it", () => trusting(pem(oldAuthority), pem(newAuthority) + pem(oldAuthority)), []],
-    ["no webhook is registered: nobody calls", () => "missing", []],
+    ["all webhooks trust it", () => trusting(pem(oldAuthority), pem(newAuthority) + pem(oldAuthority)), []],
+    ["no webhook is registered", () => "missing", []],
     ["nothing is trusted", () => trusting(""), [UNTRUSTED]],
     ["another authority is trusted", () => trusting(pem(newAuthority)), [UNTRUSTED]],
     ["one of two does not trust it", () => trusting(pem(oldAuthority), ""), [UNTRUSTED]],
-    ["the bundle is no PEM", () => trusting("made up"), [UNTRUSTED]],
-  ])("serves the first certificate, and knows whether it is trusted: %s", (_, registration, reasons) => {
+    ["the bundle is not PEM", () => trusting("made up"), [UNTRUSTED]],
+  ])("serves the first certificate, and reports whether it is trusted: %s", (_, registration, reasons) => {
     replica.onSecret(secretWith(oldAuthority, oldServing));
     replica.onRegistration(registration());
     expect(servedNow()).toBe(pem(oldServing));
@@ -118,17 +118,20 @@ describe("keepServed", () => {
     ["both are trusted", () => trusting(pem(oldAuthority) + pem(newAuthority)), true],
     ["only the new one is trusted", () => trusting(pem(newAuthority)), true],
     ["none is trusted", () => trusting(""), true],
-    ["nobody calls", () => "missing", true],
+    ["no webhook is registered", () => "missing", true],
     ["only the old one is trusted", () => trusting(pem(oldAuthority)), false],
-  ])("takes a certificate of another authority, or keeps the old one: %s", (_, registration, isTaken) => {
-    replica.onRegistration(trusting(pem(oldAuthority)));
-    replica.onSecret(secretWith(oldAuthority, oldServing));
-    replica.onRegistration(registration());
-    replica.onSecret(secretWith(newAuthority, newServing));
-    expect(servedNow()).toBe(pem(isTaken ? newServing : oldServing));
-  });
+  ])(
+    "takes a certificate of another authority unless only the old one is trusted: %s",
+    (_, registration, isTaken) => {
+      replica.onRegistration(trusting(pem(oldAuthority)));
+      replica.onSecret(secretWith(oldAuthority, oldServing));
+      replica.onRegistration(registration());
+      replica.onSecret(secretWith(newAuthority, newServing));
+      expect(servedNow()).toBe(pem(isTaken ? newServing : oldServing));
+    },
+  );
 
-  it("takes it as soon as it is trusted", () => {
+  it("takes the new certificate as soon as it is trusted", () => {
     replica.onRegistration(trusting(pem(oldAuthority)));
     replica.onSecret(secretWith(oldAuthority, oldServing));
     replica.onSecret(secretWith(newAuthority, newServing));
@@ -137,7 +140,7 @@ describe("keepServed", () => {
     expect(replica.unreadyReasons()).toEqual([]);
   });
 
-  it("goes on with what it serves when the Secret is deleted", () => {
+  it("keeps serving its certificate when the Secret is deleted", () => {
     replica.onRegistration(trusting(pem(oldAuthority)));
     replica.onSecret(secretWith(oldAuthority, oldServing));
     replica.onSecret("missing");
@@ -145,11 +148,11 @@ describe("keepServed", () => {
     expect(served).toHaveLength(1);
   });
 
-  it("is not ready once the certificate has ended, and takes whatever comes then", () => {
+  it("is not ready once the certificate has expired, and then takes any other one", () => {
     replica.onRegistration(trusting(pem(oldAuthority)));
     replica.onSecret(secretWith(oldAuthority, oldServing));
     clock += HOUR_MS;
-    expect(replica.unreadyReasons()).toEqual(["the serving certificate has ended"]);
+    expect(replica.unreadyReasons()).toEqual(["the serving certificate has expired"]);
     replica.onSecret(secretWith(newAuthority, newServing));
     expect(servedNow()).toBe(pem(newServing));
   });

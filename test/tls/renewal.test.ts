@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { StoredCertificates, WebhookRegistration } from "../../src/core/stored-certificates.ts";
-import { readKept } from "../../src/tls/kept-certificates.ts";
-import { readBundle } from "../../src/tls/read-certificates.ts";
-import { startRenewal, type CertificatesInCluster, type Renewal } from "../../src/tls/renew-certificates.ts";
-import { RENEWAL_TIMING } from "../../src/tls/renewal-timing.ts";
+import { parseCertificateSecret } from "../../src/tls/certificate-secret.ts";
+import { parseBundle } from "../../src/tls/certificates.ts";
+import { RENEWAL_TIMING } from "../../src/tls/plan-renewal.ts";
+import { startRenewal, type CertificatesInCluster, type Renewal } from "../../src/tls/renewal.ts";
 import { waitUntil } from "../wait-until.ts";
 
-/** A Secret and a registration in memory, which take a write only over their newest version. */
+/** A Secret and a registration in memory, which accept a write only over their latest version. */
 class FakeCluster {
   secret: StoredCertificates | "missing" = "missing";
   registration: WebhookRegistration | "missing" = { version: 1, resourceVersion: "1", bundles: [""] };
@@ -23,13 +23,13 @@ class FakeCluster {
         writeSecret: (data, over) => {
           if (this.fault !== undefined) return Promise.reject(this.fault);
           if ((over ?? "missing") !== this.secret) return Promise.resolve(undefined);
-          const texts = Object.entries(data).filter(
+          const entries = Object.entries(data).filter(
             (entry): entry is [string, string] => entry[1] !== undefined,
           );
           this.secret = {
             isOurs: true,
             version: ++this.version,
-            data: Object.fromEntries(texts),
+            data: Object.fromEntries(entries),
             object: {},
           };
           return Promise.resolve(this.secret);
@@ -55,16 +55,16 @@ class FakeCluster {
     this.registration = { version, resourceVersion: String(version), bundles };
   }
 
-  /** What the watches do. */
+  /** Reports the state, as the watches do. */
   tell(state: Partial<CertificatesInCluster> = {}): void {
     this.renewal.onState({ secret: this.secret, registration: this.registration, ...state });
   }
 
-  get kept() {
-    return readKept(this.secret === "missing" ? {} : this.secret.data);
+  get certificates() {
+    return parseCertificateSecret(this.secret === "missing" ? {} : this.secret.data);
   }
 
-  /** The published texts, as one. */
+  /** The published bundles, joined. */
   get published(): string {
     return this.registration === "missing" ? "" : this.registration.bundles.join("");
   }
@@ -84,21 +84,21 @@ describe("the renewal", () => {
   };
   const FIRST = ["make-authority", "publish", "switch-authority"];
 
-  it("makes, publishes and issues, and then has nothing to do", async () => {
+  it("makes and publishes an authority, issues a certificate, and then has nothing to do", async () => {
     const cluster = new FakeCluster();
     cluster.tell();
     lead(cluster);
     await until(() => cluster.actions.length === 3);
     await sleep(50);
     expect(cluster.actions).toEqual(FIRST);
-    expect([...readBundle(cluster.published).keys()]).toEqual([
-      ...readBundle(cluster.kept.current?.certificate ?? "").keys(),
+    expect([...parseBundle(cluster.published).keys()]).toEqual([
+      ...parseBundle(cluster.certificates.current?.certificate ?? "").keys(),
     ]);
-    expect(cluster.kept.serving).toBeDefined();
-    expect(cluster.kept.next).toBeUndefined();
+    expect(cluster.certificates.serving).toBeDefined();
+    expect(cluster.certificates.next).toBeUndefined();
   });
 
-  it("leaves everything to the replica that leads, and to itself only while it does", async () => {
+  it("writes only while this replica leads", async () => {
     const cluster = new FakeCluster();
     cluster.tell();
     await sleep(50);
@@ -125,7 +125,7 @@ describe("the renewal", () => {
     await until(() => cluster.actions.length === 3);
   });
 
-  it("leaves a Secret alone that it did not make", async () => {
+  it("leaves a Secret alone that Pullpass did not create", async () => {
     const cluster = new FakeCluster();
     cluster.secret = { isOurs: false, version: 1, data: { "tls.crt": "made up" }, object: {} };
     const { secret } = cluster;
@@ -136,14 +136,14 @@ describe("the renewal", () => {
     expect(cluster.published).toBe("");
   });
 
-  it("goes on from what somebody else wrote meanwhile", async () => {
+  it("continues from what another replica wrote", async () => {
     const first = new FakeCluster();
     first.tell();
     lead(first);
     await until(() => first.actions.length === 3);
     const second = new FakeCluster();
     second.tell();
-    // It is not told yet.
+    // The watches have not reported it yet.
     second.secret = first.secret;
     second.registration = first.registration;
     lead(second);
@@ -154,7 +154,7 @@ describe("the renewal", () => {
     expect(second.secret).toBe(first.secret);
   });
 
-  it("tells of an error once for each try, and tries again", async () => {
+  it("reports each error once, and retries", async () => {
     const cluster = new FakeCluster();
     cluster.fault = new Error("made up");
     cluster.tell();
@@ -165,7 +165,7 @@ describe("the renewal", () => {
     expect(cluster.errors).toEqual([new Error("made up")]);
   });
 
-  it("writes the bundle at most once a second, however often somebody else does", async () => {
+  it("writes the bundle at most once a second, however often somebody else overwrites it", async () => {
     const cluster = new FakeCluster();
     cluster.tell();
     lead(cluster);
@@ -186,7 +186,7 @@ describe("the renewal", () => {
     cluster.tell();
     lead(cluster);
     await until(() => cluster.actions.length === 3);
-    const before = cluster.kept.current?.certificate;
+    const before = cluster.certificates.current?.certificate;
     if (cluster.secret === "missing") throw new Error("it was made");
     const { "ca.key": _key, ...data } = cluster.secret.data;
     cluster.secret = { ...cluster.secret, data };
@@ -199,7 +199,7 @@ describe("the renewal", () => {
       "forget-previous",
       "publish",
     ]);
-    expect(cluster.published).toBe(cluster.kept.current?.certificate);
+    expect(cluster.published).toBe(cluster.certificates.current?.certificate);
     expect(cluster.published).not.toBe(before);
   });
 });

@@ -7,11 +7,15 @@ import {
 } from "@peculiar/x509";
 import { webcrypto } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
-import { makeAuthority } from "../../src/tls/authority.ts";
-import { chainsTo } from "../../src/tls/chains-to.ts";
-import { ALGORITHM, generateKeys, keyPair, validity } from "../../src/tls/key-pair.ts";
-import type { KeyPair } from "../../src/tls/kept-certificates.ts";
-import { makeSelfSignedCertificate } from "../../src/tls/self-signed.ts";
+import { chainsTo, type KeyPair } from "../../src/tls/certificates.ts";
+import {
+  ALGORITHM,
+  generateKeys,
+  makeAuthority,
+  makeSelfSignedCertificate,
+  toPem,
+  validity,
+} from "../../src/tls/x509.ts";
 
 const HOUR_MS = 60 * 60_000;
 const now = new Date();
@@ -33,7 +37,7 @@ async function issue(issuer: KeyPair, name: string, isAuthority: boolean): Promi
     signingAlgorithm: ALGORITHM,
     extensions: [new BasicConstraintsExtension(isAuthority, undefined, true)],
   });
-  return keyPair(certificate, keys.privateKey);
+  return toPem(certificate, keys.privateKey);
 }
 
 describe("chainsTo", () => {
@@ -54,18 +58,18 @@ describe("chainsTo", () => {
 
   it.each<[boolean, string, () => readonly (string | undefined)[], () => readonly (string | undefined)[]]>([
     [true, "its authority is in the bundle", () => [short], () => [root]],
-    [true, "it is among others", () => [short], () => [other, root]],
-    [true, "certificates that are served lead there", () => [leaf, second, first], () => [root]],
-    [true, "they are served in another order", () => [leaf, first, second], () => [root]],
-    [true, "the bundle has one of those between", () => [leaf, second], () => [first]],
-    [true, "the certificate signed itself and is there", () => [selfSigned], () => [selfSigned]],
-    [false, "one between is missing", () => [leaf, first], () => [root]],
-    [false, "only another authority is there", () => [leaf, second, first], () => [other]],
-    [false, "the authority is served and not in the bundle", () => [short, root], () => [other]],
-    [false, "what issued it is no authority", () => [second, leaf], () => [leaf]],
+    [true, "the bundle has other authorities, too", () => [short], () => [other, root]],
+    [true, "the served intermediates lead to the bundle", () => [leaf, second, first], () => [root]],
+    [true, "the intermediates are in another order", () => [leaf, first, second], () => [root]],
+    [true, "the bundle has an intermediate", () => [leaf, second], () => [first]],
+    [true, "the certificate is self-signed and in the bundle", () => [selfSigned], () => [selfSigned]],
+    [false, "an intermediate is missing", () => [leaf, first], () => [root]],
+    [false, "the bundle has only another authority", () => [leaf, second, first], () => [other]],
+    [false, "the authority is served, but is not in the bundle", () => [short, root], () => [other]],
+    [false, "the issuer is not an authority", () => [second, leaf], () => [leaf]],
     [false, "the bundle is empty", () => [short], () => []],
     [false, "nothing is served", () => [], () => [root]],
-  ])("is %s where %s", (expected, _, served, bundle) => {
+  ])("is %s if %s", (expected, _, served, bundle) => {
     expect(chainsTo(served().join("\n"), bundle().join("\n"))).toBe(expected);
   });
 });

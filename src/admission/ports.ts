@@ -1,5 +1,5 @@
 /** What the webhook needs to know; all of it is in memory, nothing is asked for while a pod waits. */
-import type { BuildSecretFacts, NamespaceFacts, ServiceAccountFacts } from "../core/kubernetes.ts";
+import type { BuildSecretState, NamespaceInfo, ServiceAccountInfo } from "../core/kubernetes.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import type { Answer, Review } from "./review.ts";
 import type { Decision } from "../core/decision.ts";
@@ -7,9 +7,9 @@ import type { Decision } from "../core/decision.ts";
 export interface AdmissionPorts {
   /** The registries of the configuration that is in force now. */
   readonly registries: () => RegistryIndex;
-  readonly namespace: (name: string) => NamespaceFacts;
-  readonly buildSecret: (namespace: string) => BuildSecretFacts | undefined;
-  readonly serviceAccount: (namespace: string, name: string) => ServiceAccountFacts | undefined;
+  readonly namespace: (name: string) => NamespaceInfo;
+  readonly buildSecret: (namespace: string) => BuildSecretState | undefined;
+  readonly serviceAccount: (namespace: string, name: string) => ServiceAccountInfo | undefined;
 }
 
 /** An answered review, with what the log and the metrics say of it. */

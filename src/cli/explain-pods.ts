@@ -7,7 +7,7 @@ import {
   type Condition,
   type ImageExplanation,
 } from "../core/explain-pod.ts";
-import { getString, type ServiceAccountFacts } from "../core/kubernetes.ts";
+import { getString, type ServiceAccountInfo } from "../core/kubernetes.ts";
 import { formatSelector, type Labels } from "../core/labels.ts";
 import type { Registry, RegistryIndex } from "../core/registry.ts";
 import { KubeApiError } from "../kube/errors.ts";
@@ -118,7 +118,7 @@ function describeFinding(
 export interface PodSurroundings {
   readonly namespaceLabels: Labels | "unknown";
   /** Undefined if nothing is known of it. */
-  readonly serviceAccount: ServiceAccountFacts | undefined;
+  readonly serviceAccount: ServiceAccountInfo | undefined;
   /** What could not be read and why, a line each. */
   readonly unread: readonly string[];
 }

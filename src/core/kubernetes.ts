@@ -15,7 +15,7 @@ export interface Pod {
 }
 
 /** What is known of a namespace. Labels are unknown where there is no cluster to ask. */
-export interface NamespaceFacts {
+export interface NamespaceInfo {
   readonly isOptedIn: boolean;
   readonly labels: Readonly<Record<string, string>> | "unknown";
 }
@@ -33,7 +33,7 @@ export interface Namespace {
 }
 
 /** What is known of the service account that a pod runs as. */
-export interface ServiceAccountFacts {
+export interface ServiceAccountInfo {
   /** Its annotation `kubernetes.io/enforce-mountable-secrets` is true. */
   readonly isMountableSecretsEnforced: boolean;
   /** The names in its `imagePullSecrets`. */
@@ -43,7 +43,7 @@ export interface ServiceAccountFacts {
 }
 
 /** What is known of the build secret of a namespace. */
-export interface BuildSecretFacts {
+export interface BuildSecretState {
   /** It is there, whatever can be read now. */
   readonly exists: boolean;
   /** If it is not there, it is on its way: the namespace opted in a moment ago, and nothing is known to be in the way. */
@@ -54,11 +54,11 @@ export interface BuildSecretFacts {
 
 /** What the cluster says about the surroundings of a pod. */
 export interface PodContext {
-  readonly namespace: NamespaceFacts;
+  readonly namespace: NamespaceInfo;
   /** Undefined if nothing is known of it; then it counts as there. */
-  readonly buildSecret?: BuildSecretFacts | undefined;
+  readonly buildSecret?: BuildSecretState | undefined;
   /** Undefined if nothing is known of the pod's service account; then nothing is held against it. */
-  readonly serviceAccount: ServiceAccountFacts | undefined;
+  readonly serviceAccount: ServiceAccountInfo | undefined;
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -1,7 +1,7 @@
 /** Decides what a new pod gets. */
 import { type BuildFinding, type Decision, skip, type SkipReason } from "./decision.ts";
 import { planBuilds, type BuildPlan } from "./builds/plan-builds.ts";
-import type { Pod, PodContext, ServiceAccountFacts } from "./kubernetes.ts";
+import type { Pod, PodContext, ServiceAccountInfo } from "./kubernetes.ts";
 import { INJECT_LABEL, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "./labels.ts";
 import {
   annotationOf,
@@ -170,6 +170,6 @@ function inConfigurationOrder(
 }
 
 /** An account that enforces its list allows only what is on it (kubernetes.io/enforce-mountable-secrets). */
-function allows(account: ServiceAccountFacts | undefined, secretName: string): boolean {
+function allows(account: ServiceAccountInfo | undefined, secretName: string): boolean {
   return !account?.isMountableSecretsEnforced || account.pullSecretNames.has(secretName);
 }

@@ -1,5 +1,5 @@
 /** Decides on pods and templates in manifests, as the webhook would on the pods. */
-import { isObject, type JsonObject, type Pod, type ServiceAccountFacts } from "../core/kubernetes.ts";
+import { isObject, type JsonObject, type Pod, type ServiceAccountInfo } from "../core/kubernetes.ts";
 import type { Labels } from "../core/labels.ts";
 import { asPod } from "../core/pod.ts";
 import { decideInDetail, type DetailedDecision } from "../core/policy.ts";
@@ -29,7 +29,7 @@ export function decidePodTemplate(
   {
     labels,
     serviceAccount,
-  }: { readonly labels: Labels | "unknown"; readonly serviceAccount?: ServiceAccountFacts | undefined },
+  }: { readonly labels: Labels | "unknown"; readonly serviceAccount?: ServiceAccountInfo | undefined },
   index: RegistryIndex,
 ): DecidedPodTemplate | undefined {
   const hasMetadata = template.value["metadata"] !== undefined && template.value["metadata"] !== null;

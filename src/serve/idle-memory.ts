@@ -9,14 +9,14 @@ const MAX_UTILIZATION = 0.02;
 const MIN_GROWTH_BYTES = 4 * 1024 * 1024;
 
 /** What it goes by; a test has other ones. */
-export interface MemoryFacts {
+export interface MemoryInfo {
   /** Collects all garbage and gives up the room that it took. Undefined unless Node runs with `--expose-gc`, as in the image. */
   readonly collect: (() => void) | undefined;
   readonly heapBytes: () => number;
   readonly utilization: (since?: EventLoopUtilization) => EventLoopUtilization;
 }
 
-const FACTS: MemoryFacts = {
+const FACTS: MemoryInfo = {
   collect:
     globalThis.gc === undefined
       ? undefined
@@ -34,7 +34,7 @@ export interface MemoryReturn {
  * for as long as it lives: its own collections while idle do not give it up. So one is asked for at each check that finds
  * the process idle and the heap larger than after the last one.
  */
-export function returnMemoryWhenIdle({ collect, heapBytes, utilization }: MemoryFacts = FACTS): MemoryReturn {
+export function returnMemoryWhenIdle({ collect, heapBytes, utilization }: MemoryInfo = FACTS): MemoryReturn {
   if (collect === undefined) return { stop: () => undefined };
   let bytesAfterLast = 0;
   let before = utilization();

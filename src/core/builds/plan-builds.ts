@@ -12,7 +12,7 @@ import {
   resolveDestinations,
 } from "./choose-secret.ts";
 import { BuildVolumes } from "./build-volumes.ts";
-import type { JsonObject, Pod, PodContext, ServiceAccountFacts } from "../kubernetes.ts";
+import type { JsonObject, Pod, PodContext, ServiceAccountInfo } from "../kubernetes.ts";
 import type { PodImage } from "../pod.ts";
 import type { RegistryIndex } from "../registry.ts";
 import { BUILD_SECRET_NAME } from "../replication.ts";
@@ -89,7 +89,7 @@ function skipBecause(reason: BuildSkipReason): BuildFinding["outcome"] {
 interface Surroundings {
   readonly available: AvailableCredentials;
   readonly volumes: BuildVolumes;
-  readonly serviceAccount: ServiceAccountFacts | undefined;
+  readonly serviceAccount: ServiceAccountInfo | undefined;
   readonly warnings: WarningList;
 }
 

@@ -1,5 +1,5 @@
 /** Reads a pod and what its admission depends on, for a person who asks about it. */
-import type { ServiceAccountFacts } from "../../core/kubernetes.ts";
+import type { ServiceAccountInfo } from "../../core/kubernetes.ts";
 import type { Labels } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
 import { readMetadata, type ApiObject } from "./metadata.ts";
@@ -9,7 +9,7 @@ import { namesIn, readServiceAccountMetadata } from "./service-accounts.ts";
 export interface PodReader {
   pod(namespace: string, name: string): Promise<ApiObject>;
   namespaceLabels(namespace: string): Promise<Labels>;
-  serviceAccount(namespace: string, name: string): Promise<ServiceAccountFacts>;
+  serviceAccount(namespace: string, name: string): Promise<ServiceAccountInfo>;
 }
 
 export function createPodReader(apisFor: ApisFor): PodReader {

@@ -1,7 +1,7 @@
 /** ServiceAccounts: what their metadata says, what the webhook has to know of them, and how their pull secrets change. */
 import { PatchStrategy, setHeaderOptions, type V1ServiceAccount } from "@kubernetes/client-node";
 import type { ServiceAccount } from "../../core/attachment.ts";
-import { asArray, getString, type ServiceAccountFacts } from "../../core/kubernetes.ts";
+import { asArray, getString, type ServiceAccountInfo } from "../../core/kubernetes.ts";
 import { ATTACHED_ANNOTATION, enforcesMountableSecrets, MANAGER } from "../../core/labels.ts";
 import type { ServiceAccountClient } from "../../replicator/ports.ts";
 import type { ApisFor } from "../api.ts";
@@ -76,7 +76,7 @@ function readServiceAccount(account: V1ServiceAccount): ServiceAccount {
 /** Accounts that enforce their list of Secrets, for the webhook. */
 export interface ServiceAccountCache {
   /** Undefined for an account that enforces nothing, and for one that does not exist. */
-  readonly get: (namespace: string, name: string) => ServiceAccountFacts | undefined;
+  readonly get: (namespace: string, name: string) => ServiceAccountInfo | undefined;
   /** To be called with every change; undefined: the account is gone. */
   readonly update: (namespace: string, name: string, metadata: ServiceAccountMetadata | undefined) => void;
   close(): void;
@@ -88,7 +88,7 @@ export interface ServiceAccountCacheOptions {
   readonly onFailure: (account: string, error: unknown) => void;
 }
 
-const LISTS_NOTHING: ServiceAccountFacts = {
+const LISTS_NOTHING: ServiceAccountInfo = {
   isMountableSecretsEnforced: true,
   pullSecretNames: new Set(),
   mountableSecretNames: new Set(),
@@ -99,7 +99,7 @@ const LISTS_NOTHING: ServiceAccountFacts = {
  * nothing: a pod without a pull secret can be created, one with a pull secret that is not listed cannot.
  */
 export function createServiceAccountCache(options: ServiceAccountCacheOptions): ServiceAccountCache {
-  const enforcing = new Map<string, { readonly version: number; facts: ServiceAccountFacts }>();
+  const enforcing = new Map<string, { readonly version: number; facts: ServiceAccountInfo }>();
 
   async function read(namespace: string, name: string, version: number): Promise<void> {
     const key = `${namespace}/${name}`;
@@ -140,7 +140,7 @@ async function readEnforced(
   client: Pick<ServiceAccountClient, "read">,
   namespace: string,
   name: string,
-): Promise<ServiceAccountFacts> {
+): Promise<ServiceAccountInfo> {
   const account = await client.read(namespace, name, "high");
   return {
     isMountableSecretsEnforced: true,

@@ -12,7 +12,7 @@ import {
   readServiceAccountMetadata,
 } from "../kube/resources/service-accounts.ts";
 import type { Transport } from "../kube/transport.ts";
-import { reconcileAccount } from "../replicator/reconcile-account.ts";
+import { reconcileAccount } from "../replicator/reconcile.ts";
 
 export interface PurgeNames {
   /** Where Pullpass ran; undefined: wherever its certificates and its Lease are found. */

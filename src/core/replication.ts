@@ -1,4 +1,4 @@
-/** Plans the copies of a namespace: what to write and what to remove, so that it has what it may have, and no more. */
+/** Plans the copies of a namespace: what to write and what to remove so that it has exactly the copies that it may have. */
 import type { Address } from "./address.ts";
 import { type AddressedCredential, encodeBase64 } from "./credential.ts";
 import type { Namespace } from "./kubernetes.ts";
@@ -6,25 +6,25 @@ import { MANAGED_BY_LABEL, MANAGER } from "./labels.ts";
 import { isPermittedIn, type Registry } from "./registry.ts";
 import { EMPTY_DOCUMENT, writeBuildDocument, writePullDocument } from "./write-docker-config.ts";
 
-/** What copies need of one entry of the configuration. */
+/** An entry of the configuration, as far as copies need it. */
 export interface ReplicatedRegistry extends Registry {
   /** The concrete hosts behind an address with `*`. */
   readonly hosts: readonly Address[];
 }
 
-/** A registry and its credentials as its source has them now. */
+/** A registry and its credentials, as read from their source. */
 export interface Source {
   readonly registry: ReplicatedRegistry;
-  /** `unreadable` for now; or `kept-by-admin`: there is no source, an admin keeps the pull secret in the namespaces. */
-  readonly credentials: readonly AddressedCredential[] | "unreadable" | "kept-by-admin";
-  /** The Secret that the credentials come from, if they come from one. */
+  /** `managed-by-admin`: the entry has no credentials, because an admin manages the pull secret in the namespaces. */
+  readonly credentials: readonly AddressedCredential[] | "unreadable" | "managed-by-admin";
+  /** The Secret that the credentials come from, if any. */
   readonly secret: { readonly namespace: string; readonly name: string } | undefined;
 }
 
-/** Makes a short text of a long one: the same of equal texts, and never the same of different ones. */
+/** A collision-resistant hash, so that digests can be compared instead of the documents. */
 export type Digest = (text: string) => string;
 
-/** A pull secret as it has to be, whatever the namespace. */
+/** A pull secret as Pullpass writes it, in any namespace. */
 export interface Copy {
   /** The Secret's name. */
   readonly name: string;
@@ -36,100 +36,100 @@ export interface Copy {
   readonly content: string;
 }
 
-/** A Secret that carries our label, as far as a plan goes. A few short texts, whatever is in the Secret. */
+/** A Secret that has our label, as far as a plan needs it. Small, however large the Secret is. */
 export interface ExistingCopy {
   readonly uid: string;
   /** `metadata.resourceVersion`: a greater one is newer. */
   readonly version: number;
   /**
-   * See {@link contentOf}; undefined if there is no document, if the Secret's type is another, if labels and annotations of
-   * ours are not as we write them, or if it was not written by us.
+   * See {@link contentOf}. Undefined if the Secret has no document or a different type, if our labels and annotations are
+   * not as we write them, or if Pullpass did not write it.
    */
   readonly content: string | undefined;
-  /** Whoever copies a copy copies its label, but not the API server's record of who wrote it. */
+  /** From `managedFields`: a tool that clones a copy clones the label, but not the API server's record of who wrote it. */
   readonly isWrittenByUs: boolean;
-  /** False for another type and for `immutable: true`: the API server then takes no new content. */
+  /** False for a different type and for `immutable: true`: the API server then rejects new content. */
   readonly isUpdatable: boolean;
 }
 
 /**
- * Stands for the content of a copy where two are compared: its document in base64, and the names of its registries joined
- * by commas. A Secret that carries our label may hold a megabyte, and there may be many.
+ * Represents the content of a copy in comparisons: its document in base64, and the names of its registries joined by
+ * commas. Only the digest is kept in memory, because a Secret with our label may hold a megabyte, and there may be many.
  */
 export function contentOf(data: string, registries: string, digest: Digest): string {
-  // Base64 as the API server writes it has no line break.
+  // The API server writes base64 without line breaks.
   return digest(`${data}\n${registries}`);
 }
 
 export type ReplicationAction =
   | { readonly kind: "create"; readonly copy: Copy }
   | { readonly kind: "update"; readonly copy: Copy; readonly uid: string }
-  /** Removes and creates, because the Secret cannot be changed in place. */
+  /** Remove and create, because the Secret cannot be updated in place. */
   | { readonly kind: "replace"; readonly copy: Copy; readonly uid: string }
   | { readonly kind: "remove"; readonly name: string; readonly uid: string }
-  /** The Secret is a source: nothing is done, and somebody has to know why. */
+  /** Nothing is written, because the Secret is a source; a person needs to know why. */
   | { readonly kind: "leave"; readonly name: string; readonly reason: LeaveReason };
 
 /** Why a Secret that is a source needs a person's attention, as the reason of an Event. */
 export type LeaveReason = keyof typeof LEAVE_REASONS;
 
-/** Each follows the name of the Secret. */
+/** Each sentence starts with the name of the Secret. */
 export const LEAVE_REASONS = {
   SourceHasOurLabel: `is the source of a registry's credentials, but has the label ${MANAGED_BY_LABEL}=${MANAGER}, which marks copies. Pullpass does not change or delete it. Remove the label.`,
   SourceHasNameOfCopy:
     "is the source of a registry's credentials, but the copy of another registry has the same name. Pullpass does not write that copy here, and pods get the source instead. Rename the source, or set secretName of the other registry.",
 } as const;
 
-/** What a namespace has to have. */
-export interface WantedCopies {
+/** What a namespace should have. */
+export interface DesiredCopies {
   readonly copies: readonly Copy[];
-  /** Secrets that stay as they are: what has to be in them cannot be read now. */
-  readonly kept: ReadonlySet<string>;
-  /** The names of the Secrets of this namespace that are sources. */
+  /** The names of copies to leave as they are, because their credentials cannot be read now. */
+  readonly retained: ReadonlySet<string>;
+  /** The names of the Secrets in this namespace that are sources. */
   readonly sources: ReadonlySet<string>;
-  /** The pull secrets that ServiceAccounts are given, those that an admin keeps included, in configuration order. */
+  /** The pull secrets to attach to ServiceAccounts, including those that an admin manages, in configuration order. */
   readonly pullSecretNames: readonly string[];
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set();
-const NOTHING: WantedCopies = { copies: [], kept: NO_NAMES, sources: NO_NAMES, pullSecretNames: [] };
+const NO_COPIES: DesiredCopies = { copies: [], retained: NO_NAMES, sources: NO_NAMES, pullSecretNames: [] };
 
 /**
- * The Secret of a namespace that holds, merged, what builds there may use. With a dot, so that no registry has the name by
- * default; the configuration refuses it where it is given.
+ * The Secret that merges all credentials that builds in a namespace may use. The dot keeps it apart from the default names
+ * of copies, and the configuration rejects it as a `secretName`.
  */
 export const BUILD_SECRET_NAME = "pullpass.build";
 
-/** Says what a namespace has to have; documents are written once, not once a namespace. */
-export type CopyCatalog = (namespace: Namespace) => WantedCopies;
+export type DesiredCopiesFor = (namespace: Namespace) => DesiredCopies;
 
-export function catalogCopies(sources: readonly Source[], digest: Digest): CopyCatalog {
-  const written = sources.map((source) => writeSource(source, digest));
+/** Prepares the copies of all sources: each document is written once, not once per namespace. */
+export function prepareCopies(sources: readonly Source[], digest: Digest): DesiredCopiesFor {
+  const prepared = sources.map((source) => prepareSource(source, digest));
   const sourceNames = namesByNamespace(sources);
-  // Namespaces that may have the same registries have the same copies.
-  const remembered = new Map<string, WantedCopies>();
+  // Namespaces that may have the same registries share their copies.
+  const cache = new Map<string, DesiredCopies>();
   return (namespace) => {
-    const wanted = namespace.isOptedIn ? wantIn(namespace) : NOTHING;
+    const desired = namespace.isOptedIn ? permittedIn(namespace) : NO_COPIES;
     const names = sourceNames.get(namespace.name);
-    return names === undefined ? wanted : { ...wanted, sources: names };
+    return names === undefined ? desired : { ...desired, sources: names };
   };
 
-  function wantIn(namespace: Namespace): WantedCopies {
-    const permitted = written
+  function permittedIn(namespace: Namespace): DesiredCopies {
+    const permitted = prepared
       .filter(({ source }) => isPermittedIn(source.registry, namespace.labels))
-      .map((entry) => (isItsSource(entry.source, namespace.name) ? { source: entry.source } : entry));
+      .map((entry) => (isPullSecretItself(entry.source, namespace.name) ? { source: entry.source } : entry));
     const key = permitted
       .map(({ source, copy }) => `${source.registry.name} ${copy === undefined ? "" : "copied"}`)
       .join();
-    const known = remembered.get(key);
-    if (known !== undefined) return known;
-    const wanted = wantCopies(permitted, digest);
-    remembered.set(key, wanted);
-    return wanted;
+    const cached = cache.get(key);
+    if (cached !== undefined) return cached;
+    const desired = combine(permitted, digest);
+    cache.set(key, desired);
+    return desired;
   }
 }
 
-/** The names of the registries that were added, that were removed, or whose credentials are others now. */
+/** The names of the registries that were added or removed, or whose credentials changed. */
 export function registriesChanged(before: readonly Source[], after: readonly Source[]): readonly string[] {
   const [old, current] = [before, after].map(
     (sources) =>
@@ -149,12 +149,12 @@ function namesByNamespace(sources: readonly Source[]): ReadonlyMap<string, Reado
 }
 
 /** A source and its own copy, which is the same in all namespaces. */
-interface WrittenSource {
+interface PreparedSource {
   readonly source: Source;
   readonly copy?: Copy;
 }
 
-function writeSource(source: Source, digest: Digest): WrittenSource {
+function prepareSource(source: Source, digest: Digest): PreparedSource {
   const { registry, credentials } = source;
   if (!registry.use.includes("pull") || typeof credentials === "string") return { source };
   const document = writePullDocument(registry, credentials);
@@ -166,38 +166,38 @@ function writeCopy(name: string, document: string, registries: readonly string[]
   return { name, data, registries, content: contentOf(data, registries.join(","), digest) };
 }
 
-/** In the namespace of the source, under the source's own name, the source is the pull secret. */
-function isItsSource({ secret, registry }: Source, namespace: string): boolean {
+/** In its own namespace, a source with the name of the copy serves as the pull secret. */
+function isPullSecretItself({ secret, registry }: Source, namespace: string): boolean {
   return secret?.namespace === namespace && secret.name === registry.secretName;
 }
 
-function wantCopies(permitted: readonly WrittenSource[], digest: Digest): WantedCopies {
+function combine(permitted: readonly PreparedSource[], digest: Digest): DesiredCopies {
   const copies: Copy[] = [];
-  const kept = new Set<string>();
-  const pullSecretNames: string[] = [];
+  const retained = new Set<string>();
+  const pullSecretNames = new Set<string>();
   for (const { source, copy } of permitted) {
     const { secretName, use } = source.registry;
     if (!use.includes("pull")) continue;
-    if (!pullSecretNames.includes(secretName)) pullSecretNames.push(secretName);
+    pullSecretNames.add(secretName);
     if (copy !== undefined) copies.push(copy);
-    else if (source.credentials === "unreadable") kept.add(secretName);
+    else if (source.credentials === "unreadable") retained.add(secretName);
   }
-  const buildSecret = wantBuildSecret(permitted.map(({ source }) => source));
-  if (buildSecret.isKept) kept.add(BUILD_SECRET_NAME);
-  if (buildSecret.document !== EMPTY_DOCUMENT) {
-    copies.push(writeCopy(BUILD_SECRET_NAME, buildSecret.document, buildSecret.registries, digest));
+  const build = combineForBuilds(permitted.map(({ source }) => source));
+  if (build.isRetained) retained.add(BUILD_SECRET_NAME);
+  if (build.document !== EMPTY_DOCUMENT) {
+    copies.push(writeCopy(BUILD_SECRET_NAME, build.document, build.registries, digest));
   }
-  return { ...NOTHING, copies, kept, pullSecretNames };
+  return { ...NO_COPIES, copies, retained, pullSecretNames: [...pullSecretNames] };
 }
 
 /*
- * sources for builds     | the build secret
+ * sources for builds      | the build secret
  * none, or none with keys | none
- * all can be read        | written
- * one cannot be read     | kept as it is; where there is none, written from the others
+ * all can be read         | written
+ * one cannot be read      | retained; if there is none, written from the others
  */
-function wantBuildSecret(permitted: readonly Source[]): {
-  readonly isKept: boolean;
+function combineForBuilds(permitted: readonly Source[]): {
+  readonly isRetained: boolean;
   readonly document: string;
   readonly registries: readonly string[];
 } {
@@ -206,32 +206,32 @@ function wantBuildSecret(permitted: readonly Source[]): {
     typeof credentials === "string" ? [] : [{ registry, credentials }],
   );
   return {
-    isKept: forBuilds.some(({ credentials }) => credentials === "unreadable"),
+    isRetained: forBuilds.some(({ credentials }) => credentials === "unreadable"),
     document: writeBuildDocument(readable),
     registries: readable.map(({ registry }) => registry.name),
   };
 }
 
 /*
- * What is done for one name of a Secret. Existing is what carries our label.
+ * The action for each name of a Secret. Existing: has our label.
  *
- * source | wanted | kept | existing | by us | as wanted | updatable | action
- * yes    | yes    |      |          |       |           |           | leave: SourceHasNameOfCopy
- * yes    | no     |      | yes      |       |           |           | leave: SourceHasOurLabel
- * yes    | no     |      | no       |       |           |           | none
- * no     | yes    |      | no       |       |           |           | create
- * no     | yes    | no   | yes      |       | yes       |           | none
- * no     | yes    | no   | yes      |       | no        | yes       | update
- * no     | yes    | no   | yes      |       | no        | no        | replace
- * no     |        | yes  | yes      |       |           |           | none
- * no     | no     | no   | yes      | yes   |           |           | remove
- * no     | no     | no   | yes      | no    |           |           | none: somebody copied a copy, maybe to make a source of it
+ * source | desired | retained | existing | by us | as desired | updatable | action
+ * yes    | yes     |          |          |       |            |           | leave: SourceHasNameOfCopy
+ * yes    | no      |          | yes      |       |            |           | leave: SourceHasOurLabel
+ * yes    | no      |          | no       |       |            |           | none
+ * no     | yes     |          | no       |       |            |           | create
+ * no     | yes     | no       | yes      |       | yes        |           | none
+ * no     | yes     | no       | yes      |       | no         | yes       | update
+ * no     | yes     | no       | yes      |       | no         | no        | replace
+ * no     |         | yes      | yes      |       |            |           | none
+ * no     | no      | no       | yes      | yes   |            |           | remove
+ * no     | no      | no       | yes      | no    |            |           | none: a clone of a copy, maybe meant as a source
  *
- * In a namespace that is being deleted nothing can be created, and everything is deleted without us.
+ * In a namespace that is being deleted, nothing can be created, and Kubernetes deletes everything.
  */
 export function planReplication(
   namespace: Namespace,
-  { copies, kept, sources }: WantedCopies,
+  { copies, retained, sources }: DesiredCopies,
   existing: ReadonlyMap<string, ExistingCopy>,
 ): readonly ReplicationAction[] {
   if (namespace.isTerminating) return [];
@@ -241,14 +241,14 @@ export function planReplication(
     const current = existing.get(name);
     if (sources.has(name)) actions.push({ kind: "leave", name, reason: "SourceHasNameOfCopy" });
     else if (current === undefined) actions.push({ kind: "create", copy });
-    else if (!kept.has(name) && current.content !== copy.content) {
+    else if (!retained.has(name) && current.content !== copy.content) {
       actions.push({ kind: current.isUpdatable ? "update" : "replace", copy, uid: current.uid });
     }
   }
   for (const [name, { uid, isWrittenByUs }] of existing) {
     if (copies.some((copy) => copy.name === name)) continue;
     if (sources.has(name)) actions.push({ kind: "leave", name, reason: "SourceHasOurLabel" });
-    else if (isWrittenByUs && !kept.has(name)) actions.push({ kind: "remove", name, uid });
+    else if (isWrittenByUs && !retained.has(name)) actions.push({ kind: "remove", name, uid });
   }
   return actions;
 }

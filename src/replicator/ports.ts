@@ -7,36 +7,36 @@ import type { Versioned } from "../core/store.ts";
 /** Requests of high priority go before those of low: a new namespace's pods wait for its copies. */
 export type Priority = "high" | "low";
 
-/** How a write ended. Every other end is an error that the caller tries again. */
+/** The outcome of a write. Anything else is an error, and the caller retries. */
 export type WriteOutcome =
-  /** The Secret is as it has to be. */
+  /** The Secret is as desired. */
   | { readonly kind: "written"; readonly existing: ExistingCopy }
-  /** One that carries our label is there already, and was not known. Nothing was written. */
+  /** A Secret with our label exists already, which was not known. Nothing was written. */
   | { readonly kind: "exists"; readonly existing: ExistingCopy }
-  /** One of that name without our label is there. Nothing was written. */
+  /** A Secret with that name exists, without our label. Nothing was written. */
   | { readonly kind: "not-owned"; readonly uid: string }
-  /** The Secret is gone, or another one has its name by now. Nothing was written. */
+  /** The Secret no longer exists, or was replaced by another one. Nothing was written. */
   | { readonly kind: "gone" }
-  /** The namespace is gone or on its way. Nothing was written. */
+  /** The namespace is deleted, or is being deleted. Nothing was written. */
   | { readonly kind: "namespace-gone" }
-  /** By the time that its turn came this replica did not write any more. Nothing was written. */
+  /** This replica lost leadership before the request was sent. Nothing was written. */
   | { readonly kind: "not-leading" };
 
 /** Writes copies. */
 export interface CopyWriter {
-  /** Fails to overwrite: what is there already stays as it is. */
+  /** Never overwrites an existing Secret. */
   create(namespace: string, copy: Copy, priority: Priority): Promise<WriteOutcome>;
-  /** Changes the Secret with that uid in place, and none other. */
+  /** Updates the Secret in place, but only the one with that uid. */
   update(namespace: string, copy: Copy, uid: string, priority: Priority): Promise<WriteOutcome>;
-  /** Removes the Secret with that uid; one that is gone is no error. */
+  /** Deletes the Secret with that uid. It is not an error if it no longer exists. */
   remove(namespace: string, name: string, uid: string, priority: Priority): Promise<RemoveOutcome>;
 }
 
 export type RemoveOutcome = { readonly kind: "removed" | "not-leading" };
 
-/** The metadata of a ServiceAccount, as far as attachment goes. */
+/** The metadata of a ServiceAccount, as far as attachment needs it. */
 export interface AccountMetadata extends Versioned {
-  /** The digest of the annotation that lists the pull secrets that we added; undefined if we added none. */
+  /** The digest of the annotation that lists the pull secrets that Pullpass attached; undefined if there are none. */
   readonly attached: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface AccountMetadata extends Versioned {
 export interface ServiceAccountClient {
   /** Undefined if there is none. */
   read(namespace: string, name: string, priority: Priority): Promise<ServiceAccount | undefined>;
-  /** "conflict" if somebody else was faster: read again. The version is that after the patch. */
+  /** "conflict": somebody else changed the account first; read it again. The version is the one after the patch. */
   patch(
     namespace: string,
     name: string,
@@ -56,17 +56,17 @@ export interface ServiceAccountClient {
   >;
 }
 
-/** Something that a person has to know. */
+/** Something that a person needs to know. */
 export interface ClusterWarning {
-  /** CamelCase, as events have it. */
+  /** In CamelCase, like the reasons of Events. */
   readonly reason: string;
-  /** One sentence, nothing secret. */
+  /** One or two sentences that contain nothing secret. */
   readonly message: string;
-  /** The Secret that it is about. `kubectl events --for secret/NAME` shows it. */
+  /** The Secret that the warning is about. `kubectl events --for secret/NAME` shows the warning. */
   readonly secret?: { readonly namespace: string; readonly name: string; readonly uid?: string };
-  /** The name of the Namespace that it is about. Without it, and without a Secret, it is about Pullpass's own pod. */
+  /** The Namespace that the warning is about. Without Namespace and Secret, it is about Pullpass's own pod. */
   readonly namespace?: string;
 }
 
-/** Tells people, by an Event; the same warning again is not written again for a while. Does not throw. */
+/** Records the warning as an Event, but not the same warning again for a while. Does not throw. */
 export type Warn = (warning: ClusterWarning) => void;

@@ -1,4 +1,4 @@
-/** Reports what was done: of one namespace, or once of all of them after a change that concerns them all. */
+/** Reports what was done: for one namespace, or once for all of them after a change that affects them all. */
 import type { Namespace } from "../core/kubernetes.ts";
 
 /** How many Secrets were written and deleted. */
@@ -7,7 +7,7 @@ export interface Tally {
   readonly removed: number;
 }
 
-/** How the work on a namespace ended for now. */
+/** How the work on a namespace ended. */
 export type Ending = "done" | "blocked" | "failed";
 
 export type ReplicationReport =
@@ -16,41 +16,40 @@ export type ReplicationReport =
   | ({ readonly kind: "started" | "changed" } & BatchReport);
 
 interface BatchReport extends Tally {
-  /** Those that were added, that were removed, or whose credentials are others now. */
+  /** Those that were added or removed, or whose credentials changed. */
   readonly registries?: readonly string[];
-  /** Namespaces that were not as they have to be. */
+  /** Namespaces that were out of sync. */
   readonly namespaces: number;
   readonly serviceAccounts: number;
-  /** Namespaces where a Secret of others is in the way of a copy. */
+  /** Namespaces where a Secret that is not ours has the name of a copy. */
   readonly blocked: number;
-  /** Namespaces and ServiceAccounts that have to be tried again. */
+  /** Namespaces and ServiceAccounts that will be retried. */
   readonly failed: number;
 }
 
-/** The log's sentence for each report. */
+/** The log message for each report. */
 export const REPORTS: Readonly<Record<ReplicationReport["kind"], string>> = {
   "opted-in": "namespace opted in: copies are in place",
   "opted-out": "namespace opted out: copies are removed",
-  corrected: "copies of a namespace are corrected",
+  corrected: "copies of a namespace were corrected",
   started: "copies are in place",
   changed: "registries or credentials changed: copies are in place",
 };
 
 export interface Progress {
-  /** A new term begins. It is no news that these namespaces opted in. */
+  /** A new term starts. These namespaces opted in before, so that is not reported. */
   start(optedIn: Iterable<string>): void;
-  /** A change concerns all namespaces: what is expected from now on is reported together. */
-  begin(registries: readonly string[]): void;
-  /** That key of the queue has to be worked on because of the change. */
+  /** A change affects all namespaces: the keys that are expected until `closeBatch` are reported together. */
+  openBatch(registries: readonly string[]): void;
+  /** This key of the queue is part of the batch. */
   expect(key: string): void;
-  /** Nothing more is expected because of the change. */
-  allExpected(): void;
-  /** Something was done in a namespace, and there is more to do at once. */
+  closeBatch(): void;
+  /** Some work in a namespace is done, and more follows at once. */
   add(namespace: string, tally: Tally): void;
-  /** `copies` is how many there are now. */
+  /** `copies` is the number of copies that exist now. */
   end(namespace: Namespace, ending: Ending, tally: Tally, copies: number): void;
   endAccount(key: string, ending: "changed" | "unchanged" | "failed"): void;
-  /** The namespace, or what the key stands for, is gone. */
+  /** The namespace or the ServiceAccount no longer exists. */
   forget(key: string): void;
 }
 
@@ -59,7 +58,7 @@ const NOTHING: Tally = { written: 0, removed: 0 };
 export function createProgress(onReport: (report: ReplicationReport) => void): Progress {
   /** Namespaces that are known to have opted in. */
   const optedIn = new Set<string>();
-  /** What was done in namespaces that are not finished. */
+  /** What was done so far in namespaces that are not finished. */
   const unfinished = new Map<string, Tally>();
   const expected = new Set<string>();
   const registries = new Set<string>();
@@ -69,14 +68,14 @@ export function createProgress(onReport: (report: ReplicationReport) => void): P
   function endBatch(): void {
     if (isOpen || expected.size > 0) return;
     const { kind, ...counts } = batch;
-    const isNews = kind === "started" || Object.values(counts).some((count) => count > 0);
+    const isWorthReporting = kind === "started" || Object.values(counts).some((count) => count > 0);
     const names = registries.size === 0 ? {} : { registries: [...registries] };
     batch = emptyBatch("changed");
     registries.clear();
-    if (isNews) onReport({ kind, ...names, ...counts });
+    if (isWorthReporting) onReport({ kind, ...names, ...counts });
   }
 
-  function noteOptIn({ name, isOptedIn }: Namespace): "opted-in" | "opted-out" | undefined {
+  function recordOptIn({ name, isOptedIn }: Namespace): "opted-in" | "opted-out" | undefined {
     if (isOptedIn === optedIn.has(name)) return undefined;
     if (isOptedIn) optedIn.add(name);
     else optedIn.delete(name);
@@ -92,14 +91,14 @@ export function createProgress(onReport: (report: ReplicationReport) => void): P
       registries.clear();
       batch = emptyBatch("started");
     },
-    begin(changed) {
+    openBatch(changed) {
       isOpen = true;
       for (const name of changed) registries.add(name);
     },
     expect(key) {
       expected.add(key);
     },
-    allExpected() {
+    closeBatch() {
       isOpen = false;
       endBatch();
     },
@@ -118,16 +117,16 @@ export function createProgress(onReport: (report: ReplicationReport) => void): P
           blocked: batch.blocked + Number(ending === "blocked"),
           failed: batch.failed + Number(ending === "failed"),
         };
-        if (ending === "done") noteOptIn(namespace);
+        if (ending === "done") recordOptIn(namespace);
         endBatch();
         return;
       }
       if (ending === "failed") unfinished.set(name, done);
-      // The Event of what is in the way says more.
+      // A blocked namespace has an Event that says more.
       if (ending !== "done") return;
-      const news = noteOptIn(namespace);
-      if (news !== undefined) {
-        onReport({ kind: news, namespace: name, copies: news === "opted-in" ? copies : done.removed });
+      const change = recordOptIn(namespace);
+      if (change !== undefined) {
+        onReport({ kind: change, namespace: name, copies: change === "opted-in" ? copies : done.removed });
       } else if (done.written + done.removed > 0) {
         onReport({ kind: "corrected", namespace: name, ...done });
       }

@@ -1,66 +1,69 @@
-/** A queue of keys that are worked on until they succeed. */
+/** A queue of keys that are handled until they succeed. */
 import type { Priority } from "./ports.ts";
 
 export interface WorkQueueOptions {
-  /** Brings what the key stands for in order; throwing means that it has to be tried again. */
+  /** Reconciles what the key names. If it throws, the key is retried. */
   readonly handle: (key: string, priority: Priority) => Promise<void>;
-  /** How many keys of each priority are worked on at once. */
+  /** How many keys of each priority are handled at once. */
   readonly concurrency: number;
-  /** Told of each failure and of when the key comes again. */
+  /** Called with each failure and the time until the retry. */
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
   /** A number from 0 up to 1, for the jitter. */
   readonly random: () => number;
 }
 
-/** The first failure waits for up to this time, each further one for up to twice as long. */
+/** The longest wait after the first failure; it doubles with each further failure, up to LAST_RETRY_MS. */
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5 * 60_000;
 
 export interface WorkQueue {
-  /** A key that waits already stays where it is, but for one that becomes high. One that is being worked on comes again. */
+  /**
+   * A key that waits already keeps its place, unless its priority rises from low to high. A key that is being handled is
+   * handled again afterwards.
+   */
   readonly add: (key: string, priority: Priority) => void;
-  /** Adds the key with low priority after some time, unless it is added before. */
+  /** Adds the key with low priority after the delay, unless it is added earlier. */
   addLater(key: string, delayMs: number): void;
-  /** Whether the key waits, or is being worked on; not while it waits for a retry. */
+  /** Whether the key waits or is being handled. False while it waits for a retry. */
   has(key: string): boolean;
-  /** Whether a key that is being worked on was added meanwhile. */
-  comesAgain(key: string): boolean;
-  /** Nothing is begun after a pause; what was begun goes on. */
+  /** Whether a key that is being handled was added again meanwhile. */
+  isHandledAgain(key: string): boolean;
+  /** Starts nothing new; what was started continues. */
   pause(): void;
   resume(): void;
-  /** Resolves as soon as no key is being worked on. */
+  /** Resolves as soon as no key is being handled. */
   idle(): Promise<void>;
-  /** Forgets everything that has not begun. */
+  /** Forgets all keys whose handling has not started. */
   clear(): void;
-  /** Keys that wait or are being worked on; those that wait for a retry are not among them. */
+  /** The number of keys that wait or are being handled, without those that wait for a retry. */
   readonly depth: number;
 }
 
 /**
- * Each key stands in the queue once and is worked on by one worker at a time, as in client-go's workqueue. Urgent keys
- * have workers of their own, so that they do not wait for a rotation that goes through all namespaces.
+ * Each key is in the queue once and is handled by one worker at a time, as in client-go's workqueue. Keys of high priority
+ * have their own workers, so that they do not wait for a rotation that touches all namespaces.
  */
 export function createWorkQueue({ handle, concurrency, onFailure, random }: WorkQueueOptions): WorkQueue {
-  // A Map keeps the order in which keys came, and finds one to take it out.
+  // A Set keeps the order of insertion and can remove a key from the middle.
   const waiting: Record<Priority, Set<string>> = { high: new Set(), low: new Set() };
   const running: Record<Priority, number> = { high: 0, low: 0 };
   const active = new Map<string, Priority | undefined>();
   const delayed = new Map<string, NodeJS.Timeout>();
   const failures = new Map<string, number>();
-  const idlers: (() => void)[] = [];
+  let idle: PromiseWithResolvers<undefined> | undefined;
   let isPaused = true;
 
   const add = (key: string, priority: Priority): void => {
     cancelDelay(key);
     if (active.has(key)) {
-      // It may have read what has changed since: it runs once more, in the more high of both queues.
+      // It may have read an older state: it is handled once more, with the higher of the two priorities.
       active.set(key, active.get(key) === "high" ? "high" : priority);
       return;
     }
     if (waiting.high.has(key)) return;
     if (priority === "high") waiting.low.delete(key);
     waiting[priority].add(key);
-    begin();
+    startWork();
   };
 
   const addLater = (key: string, delayMs: number): void => {
@@ -76,7 +79,7 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     delayed.delete(key);
   };
 
-  const begin = (): void => {
+  const startWork = (): void => {
     for (const priority of ["high", "low"] as const) {
       while (!isPaused && running[priority] < concurrency) {
         const [key] = waiting[priority];
@@ -105,24 +108,28 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     running[priority]--;
     if (retryInMs !== undefined) addLater(key, retryInMs);
     else if (again !== undefined) add(key, again);
-    begin();
-    if (active.size === 0) for (const onIdle of idlers.splice(0)) onIdle();
+    startWork();
+    if (active.size > 0) return;
+    idle?.resolve(undefined);
+    idle = undefined;
   };
 
   return {
     add,
     addLater,
-    comesAgain: (key) => active.get(key) !== undefined,
+    isHandledAgain: (key) => active.get(key) !== undefined,
     has: (key) => active.has(key) || waiting.high.has(key) || waiting.low.has(key),
     pause() {
       isPaused = true;
     },
     resume() {
       isPaused = false;
-      begin();
+      startWork();
     },
-    idle() {
-      return active.size === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve));
+    async idle() {
+      if (active.size === 0) return;
+      idle ??= Promise.withResolvers<undefined>();
+      await idle.promise;
     },
     clear() {
       for (const key of [...delayed.keys()]) cancelDelay(key);
@@ -136,7 +143,7 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
   };
 }
 
-/** Between half of the doubled time and all of it, so that keys that failed together do not come back together. */
+/** Half to all of the doubled time, so that keys that failed together are not retried together. */
 function retryDelay(failureCount: number, random: number): number {
   const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failureCount - 1));
   return ceiling * (0.5 + random / 2);

@@ -71,7 +71,7 @@ export function createCredentialSources({
     const sources = registries.map((registry): Source => {
       const secret = secretOf(registry);
       const common = { registry, secret };
-      if (registry.source === undefined) return { ...common, credentials: "kept-by-admin" };
+      if (registry.source === undefined) return { ...common, credentials: "managed-by-admin" };
       try {
         const credentials =
           secret === undefined ? readCredentials(registry, environment) : readSecret(registry, secret);

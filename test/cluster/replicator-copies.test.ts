@@ -230,7 +230,7 @@ await describeLevel("control-plane", "the copies of a namespace", () => {
     await waitForCopies(client, "taken", { "pullpass.build": COPIES["pullpass.build"] });
     await waitUntil("the event", async () => {
       const { stdout } = await run("events", "--for=secret/pullpass-plain", "--namespace=taken");
-      return /Warning +SecretNotOurs .*Secret pullpass-plain was not made by Pullpass and is left/.test(
+      return /Warning +SecretNotOurs .*Secret pullpass-plain was not created by Pullpass and is left/.test(
         stdout,
       );
     });

@@ -35,8 +35,8 @@ function apply(object: AccountObject, operations: readonly Operation[]): Account
   return jsonpatch.applyPatch(structuredClone(object), structuredClone(operations), true).newDocument;
 }
 
-function attach(object: AccountObject, ...wanted: readonly string[]): AccountObject {
-  return apply(object, planAttachment(accountOf(object), wanted));
+function attach(object: AccountObject, ...desired: readonly string[]): AccountObject {
+  return apply(object, planAttachment(accountOf(object), desired));
 }
 
 const named = (...names: readonly string[]): readonly unknown[] => names.map((name) => ({ name }));
@@ -50,7 +50,7 @@ describe("planAttachment", () => {
     ]);
   });
 
-  it("takes time that grows with both lists, and not with their product", () => {
+  it("takes time proportional to both lists, not to their product", () => {
     /** The shortest of several tries, in ms. */
     const timeOf = (count: number): number => {
       const names = Array.from({ length: count }, (_, index) => `a-${index.toString(36)}`);
@@ -64,7 +64,7 @@ describe("planAttachment", () => {
       return Math.min(...times);
     };
     timeOf(1_000);
-    // 8 times as much would take 64 times as long.
+    // A product would take 64 times as long for 8 times as much.
     expect(timeOf(32_000) / timeOf(4_000)).toBeLessThan(30);
   });
 
@@ -77,22 +77,22 @@ describe("planAttachment", () => {
     [true, false, true, "x other", "z"],
     [true, true, false, "other", "z"],
     [true, true, true, "x other", "x,z"],
-  ])("in the list: %s, recorded: %s, wanted: %s", (isPresent, isRecorded, isWanted, list, record) => {
+  ])("in the list: %s, recorded: %s, desired: %s", (isPresent, isRecorded, isDesired, list, record) => {
     const before = account(named(...(isPresent ? ["x", "other"] : ["other"]), "z"), {
       [ATTACHED]: isRecorded ? "x,z" : "z",
       theirs: "stays",
     });
-    const after = attach(before, ...(isWanted ? ["z", "x"] : ["z"]));
+    const after = attach(before, ...(isDesired ? ["z", "x"] : ["z"]));
     const names = list.split(" ");
-    // Ours go to the end, after the one that is wanted in every row.
+    // Ours are appended, after the one that is desired in every row.
     const expected = names.includes("x") && !isPresent ? ["other", "z", "x"] : [...names, "z"];
     expect(after.imagePullSecrets).toEqual(named(...expected));
     expect(after.metadata.annotations).toEqual({ [ATTACHED]: record, theirs: "stays" });
   });
 
   it.each([
-    ["no list, nothing wanted", account(), [], []],
-    ["an empty list, nothing wanted", account([]), [], []],
+    ["no list, nothing desired", account(), [], []],
+    ["an empty list, nothing desired", account([]), [], []],
     [
       "an empty list",
       account([], {}),
@@ -103,7 +103,7 @@ describe("planAttachment", () => {
       ],
     ],
     [
-      "a name wanted twice",
+      "a name desired twice",
       account([]),
       ["x", "x"],
       [
@@ -112,7 +112,7 @@ describe("planAttachment", () => {
       ],
     ],
     [
-      "nothing but ours in the list",
+      "only ours in the list",
       account(named("x"), { [ATTACHED]: "x" }),
       [],
       [
@@ -141,7 +141,7 @@ describe("planAttachment", () => {
       ],
     ],
     [
-      "one of ours twice, so that one is somebody else's",
+      "one of ours twice, so one was added by somebody else",
       account(named("x", "x"), { [ATTACHED]: "x" }),
       [],
       [
@@ -150,19 +150,19 @@ describe("planAttachment", () => {
       ],
     ],
     ["an empty record", account(named("a"), { [ATTACHED]: "" }), [], [{ op: "remove", path: RECORD }]],
-    ["a record in a person's hand", account(named("x", "y"), { [ATTACHED]: " x, y,,x " }), ["y", "x"], []],
+    ["a record that a person edited", account(named("x", "y"), { [ATTACHED]: " x, y,,x " }), ["y", "x"], []],
     [
-      "ours taken off by hand together with the list",
+      "ours removed by hand together with the list",
       account(undefined, { [ATTACHED]: "x" }),
       ["x"],
       [{ op: "add", path: "/imagePullSecrets", value: [{ name: "x" }] }],
     ],
-  ])("plans for %s", (_title, object, wanted, operations) => {
-    const plan = planAttachment(accountOf(object), wanted);
+  ])("plans for %s", (_title, object, desired, operations) => {
+    const plan = planAttachment(accountOf(object), desired);
     expect(plan).toEqual(operations.length === 0 ? [] : [TEST, ...operations]);
   });
 
-  it("fails where somebody was faster", () => {
+  it("fails if somebody else changed the account first", () => {
     const plan = planAttachment(accountOf(account()), ["x"]);
     const newer = account(named("x"));
     newer.metadata.resourceVersion = "8";
@@ -187,16 +187,16 @@ const anyAccount = fc
     }),
   )
   .map(([list, annotations]) => account(list, annotations as Readonly<Record<string, string>> | undefined));
-const wantedNames = fc.array(name, { maxLength: 4 });
+const desiredNames = fc.array(name, { maxLength: 4 });
 
-describe("a plan that is applied", () => {
+describe("an applied plan", () => {
   it("leaves nothing to do", () => {
     fc.assert(
-      fc.property(anyAccount, wantedNames, (object, wanted) => {
-        const after = attach(object, ...wanted);
-        expect(planAttachment(accountOf(after), wanted)).toEqual([]);
+      fc.property(anyAccount, desiredNames, (object, desired) => {
+        const after = attach(object, ...desired);
+        expect(planAttachment(accountOf(after), desired)).toEqual([]);
         const names = (after.imagePullSecrets ?? []).map((each) => (each as { name?: unknown } | null)?.name);
-        expect(names).toEqual(expect.arrayContaining(wanted));
+        expect(names).toEqual(expect.arrayContaining(desired));
       }),
       { numRuns: 2000 },
     );
@@ -204,8 +204,8 @@ describe("a plan that is applied", () => {
 
   it("keeps the entries of others in number and order, and their annotations", () => {
     fc.assert(
-      fc.property(anyAccount, wantedNames, (object, wanted) => {
-        const after = attach(object, ...wanted);
+      fc.property(anyAccount, desiredNames, (object, desired) => {
+        const after = attach(object, ...desired);
         const ours = new Set(
           (object.metadata.annotations?.[ATTACHED] ?? "").split(",").map((each) => each.trim()),
         );
@@ -219,10 +219,10 @@ describe("a plan that is applied", () => {
     );
   });
 
-  it("is undone by one that wants nothing; an empty list and none are the same to the API server", () => {
+  it("is undone by a plan that desires nothing; for the API server, an empty list and none are the same", () => {
     fc.assert(
-      fc.property(fc.option(fc.array(entry), { nil: undefined }), wantedNames, (list, wanted) => {
-        const after = attach(attach(account(list), ...wanted));
+      fc.property(fc.option(fc.array(entry), { nil: undefined }), desiredNames, (list, desired) => {
+        const after = attach(attach(account(list), ...desired));
         expect(after.imagePullSecrets ?? []).toEqual(list ?? []);
         expect(after.metadata.annotations ?? {}).toEqual({});
       }),

@@ -4,16 +4,16 @@ import { parseAddress } from "../../src/core/address.ts";
 import type { Namespace } from "../../src/core/kubernetes.ts";
 import {
   BUILD_SECRET_NAME,
-  catalogCopies,
   contentOf,
   planReplication,
+  prepareCopies,
   registriesChanged,
   type Copy,
-  type CopyCatalog,
+  type DesiredCopies,
+  type DesiredCopiesFor,
   type ExistingCopy,
   type ReplicationAction,
   type Source,
-  type WantedCopies,
 } from "../../src/core/replication.ts";
 import { makeRegistry } from "./make-registry.ts";
 
@@ -30,7 +30,7 @@ function namespace(change: Partial<Namespace> = {}): Namespace {
 }
 
 const digest = (text: string): string => `digest of ${text}`;
-const catalog = (sources: readonly Source[]): CopyCatalog => catalogCopies(sources, digest);
+const prepare = (sources: readonly Source[]): DesiredCopiesFor => prepareCopies(sources, digest);
 
 function source(
   name: string,
@@ -45,8 +45,8 @@ function source(
   return { credentials, secret: undefined, ...change, registry };
 }
 
-function namesOf(wanted: WantedCopies): readonly string[] {
-  return wanted.copies.map((copy) => copy.name);
+function namesOf(desired: DesiredCopies): readonly string[] {
+  return desired.copies.map((copy) => copy.name);
 }
 
 function existingFrom(
@@ -56,22 +56,22 @@ function existingFrom(
   return { uid: `uid-of-${name}`, version: 1, content, isWrittenByUs: true, isUpdatable: true, ...change };
 }
 
-describe("catalogCopies", () => {
-  it("wants a copy of each registry, and one of all of them for builds", () => {
-    const wanted = catalog([source("a"), source("b")])(namespace());
-    expect(namesOf(wanted)).toEqual(["pullpass-a", "pullpass-b", BUILD_SECRET_NAME]);
-    expect(wanted.copies.map((copy) => copy.registries)).toEqual([["a"], ["b"], ["a", "b"]]);
-    expect(wanted.pullSecretNames).toEqual(["pullpass-a", "pullpass-b"]);
+describe("prepareCopies", () => {
+  it("desires a copy of each registry, and one that merges all of them for builds", () => {
+    const desired = prepare([source("a"), source("b")])(namespace());
+    expect(namesOf(desired)).toEqual(["pullpass-a", "pullpass-b", BUILD_SECRET_NAME]);
+    expect(desired.copies.map((copy) => copy.registries)).toEqual([["a"], ["b"], ["a", "b"]]);
+    expect(desired.pullSecretNames).toEqual(["pullpass-a", "pullpass-b"]);
   });
 
   it.each<[string, Source, Partial<Namespace>, readonly string[]]>([
     ["a namespace that is not opted in", source("a"), { isOptedIn: false }, []],
     ["credentials for pulls alone", source("a", { registry: { use: ["pull"] } }), {}, ["pullpass-a"]],
     ["credentials for builds alone", source("a", { registry: { use: ["build"] } }), {}, [BUILD_SECRET_NAME]],
-    ["a pull secret that an admin keeps", source("a", { credentials: "kept-by-admin" }), {}, []],
+    ["a pull secret that an admin manages", source("a", { credentials: "managed-by-admin" }), {}, []],
     ["credentials that cannot be read", source("a", { credentials: "unreadable" }), {}, []],
     [
-      "a namespace without the labels that the registry asks for",
+      "a namespace without the labels that the registry requires",
       source("a", { registry: { namespaces: { matchLabels: { team: "a" } } } }),
       { labels: { team: "b" } },
       [],
@@ -83,7 +83,7 @@ describe("catalogCopies", () => {
       ["pullpass-a", BUILD_SECRET_NAME],
     ],
     [
-      "the namespace of the source, where the source has the name of the copy",
+      "the namespace of the source, if the source has the name of the copy",
       source("a", { secret: { namespace: "shop", name: "pullpass-a" } }),
       {},
       [BUILD_SECRET_NAME],
@@ -95,37 +95,38 @@ describe("catalogCopies", () => {
       ["pullpass-a", BUILD_SECRET_NAME],
     ],
   ])("knows what to do about %s", (_, one, change, names) => {
-    expect(namesOf(catalog([one])(namespace(change)))).toEqual(names);
+    expect(namesOf(prepare([one])(namespace(change)))).toEqual(names);
   });
 
   it("names a pull secret once that two registries share", () => {
     const shared = { registry: { secretName: "regcred" } };
-    const wanted = catalog([source("a", shared), source("b", { ...shared, credentials: "kept-by-admin" })])(
-      namespace(),
-    );
-    expect(wanted.pullSecretNames).toEqual(["regcred"]);
+    const desired = prepare([
+      source("a", shared),
+      source("b", { ...shared, credentials: "managed-by-admin" }),
+    ])(namespace());
+    expect(desired.pullSecretNames).toEqual(["regcred"]);
   });
 
-  it("keeps what is there while credentials cannot be read, the build secret too", () => {
-    const wanted = catalog([source("a"), source("b", { credentials: "unreadable" })])(namespace());
-    expect(namesOf(wanted)).toEqual(["pullpass-a", BUILD_SECRET_NAME]);
-    expect([...wanted.kept]).toEqual(["pullpass-b", BUILD_SECRET_NAME]);
+  it("retains existing copies while credentials cannot be read, including the build secret", () => {
+    const desired = prepare([source("a"), source("b", { credentials: "unreadable" })])(namespace());
+    expect(namesOf(desired)).toEqual(["pullpass-a", BUILD_SECRET_NAME]);
+    expect([...desired.retained]).toEqual(["pullpass-b", BUILD_SECRET_NAME]);
   });
 
-  it("wants no build secret where builders would find nothing in it", () => {
+  it("desires no build secret if builders would find nothing in it", () => {
     const wildcard = source("a", { registry: { address: parseAddress("*.example.com") } });
-    expect(namesOf(catalog([wildcard])(namespace()))).toEqual(["pullpass-a"]);
+    expect(namesOf(prepare([wildcard])(namespace()))).toEqual(["pullpass-a"]);
   });
 
-  it("writes the documents once for all namespaces that may have the same", () => {
-    const wantedIn = catalog([source("a")]);
-    expect(wantedIn(namespace({ name: "one" }))).toBe(
-      wantedIn(namespace({ name: "two", labels: { x: "y" } })),
+  it("writes the documents once for all namespaces that may have the same registries", () => {
+    const desiredCopiesFor = prepare([source("a")]);
+    expect(desiredCopiesFor(namespace({ name: "one" }))).toBe(
+      desiredCopiesFor(namespace({ name: "two", labels: { x: "y" } })),
     );
   });
 
-  it("writes documents in base64, and tells contents apart by documents and registries", () => {
-    const [copy] = catalog([source("a")])(namespace()).copies;
+  it("writes documents in base64, and distinguishes contents by document and registries", () => {
+    const [copy] = prepare([source("a")])(namespace()).copies;
     const document = Buffer.from(copy?.data ?? "", "base64").toString("utf8");
     expect(Object.keys((JSON.parse(document) as { auths: object }).auths)).toEqual(["a.example.com"]);
     expect(copy?.content).toBe(contentOf(copy?.data ?? "", "a", digest));
@@ -139,20 +140,24 @@ describe("catalogCopies", () => {
 
   it.each<[string, Partial<Namespace>, readonly string[]]>([
     ["in its namespace", { name: "shop" }, ["original", "another"]],
-    ["where nothing is opted in, too", { name: "shop", isOptedIn: false }, ["original", "another"]],
+    [
+      "in its namespace, even if it is not opted in",
+      { name: "shop", isOptedIn: false },
+      ["original", "another"],
+    ],
     ["in no other namespace", { name: "elsewhere" }, []],
   ])("knows the sources %s", (_, change, names) => {
-    const wanted = catalog([
+    const desired = prepare([
       source("a", { secret: { namespace: "shop", name: "original" } }),
       source("b", { secret: { namespace: "shop", name: "another" }, credentials: "unreadable" }),
       source("c"),
     ])(namespace(change));
-    expect([...wanted.sources]).toEqual(names);
+    expect([...desired.sources]).toEqual(names);
   });
 });
 
 describe("registriesChanged", () => {
-  it("names what was added, what was removed, and what has other credentials", () => {
+  it("names registries that were added or removed, and those with changed credentials", () => {
     const before = [source("same"), source("rotated"), source("lost"), source("removed")];
     const [rotated] = [source("rotated")].map((one) => ({ ...one, credentials: [] }));
     const after = [
@@ -167,12 +172,17 @@ describe("registriesChanged", () => {
 });
 
 describe("planReplication", () => {
-  const copy: Copy = { name: "pullpass-a", data: "e30=", registries: ["a"], content: "as wanted" };
-  const wants = (
+  const copy: Copy = { name: "pullpass-a", data: "e30=", registries: ["a"], content: "as desired" };
+  const desire = (
     copies: readonly Copy[],
-    kept: readonly string[] = [],
+    retained: readonly string[] = [],
     sources: readonly string[] = [],
-  ): WantedCopies => ({ copies, kept: new Set(kept), sources: new Set(sources), pullSecretNames: [] });
+  ): DesiredCopies => ({
+    copies,
+    retained: new Set(retained),
+    sources: new Set(sources),
+    pullSecretNames: [],
+  });
   const { name } = copy;
   const uid = "uid-of-pullpass-a";
   const other = { content: "another" };
@@ -181,45 +191,45 @@ describe("planReplication", () => {
   const labelled: ReplicationAction = { kind: "leave", name, reason: "SourceHasOurLabel" };
 
   // In the order of the table at planReplication.
-  it.each<[string, WantedCopies, ExistingCopy | undefined, readonly ReplicationAction[]]>([
-    ["a source with the name of a copy", wants([copy], [], [name]), undefined, [nameTaken]],
-    ["the same with our label", wants([copy], [], [name]), existingFrom(copy, other), [nameTaken]],
-    ["the same while it is kept", wants([copy], [name], [name]), existingFrom(copy), [nameTaken]],
-    ["a source with our label", wants([], [], [name]), existingFrom(copy), [labelled]],
-    ["a source with our label, kept", wants([], [name], [name]), existingFrom(copy), [labelled]],
-    ["a source as it should be", wants([], [], [name]), undefined, []],
-    ["wanted, none there", wants([copy]), undefined, [{ kind: "create", copy }]],
-    ["wanted and kept, none there", wants([copy], [name]), undefined, [{ kind: "create", copy }]],
-    ["as wanted", wants([copy]), existingFrom(copy), []],
-    ["immutable, as wanted", wants([copy]), existingFrom(copy, { isUpdatable: false }), []],
-    ["other content", wants([copy]), existingFrom(copy, other), [{ kind: "update", copy, uid }]],
+  it.each<[string, DesiredCopies, ExistingCopy | undefined, readonly ReplicationAction[]]>([
+    ["a source with the name of a copy", desire([copy], [], [name]), undefined, [nameTaken]],
+    ["the same with our label", desire([copy], [], [name]), existingFrom(copy, other), [nameTaken]],
+    ["the same while it is retained", desire([copy], [name], [name]), existingFrom(copy), [nameTaken]],
+    ["a source with our label", desire([], [], [name]), existingFrom(copy), [labelled]],
+    ["a source with our label, retained", desire([], [name], [name]), existingFrom(copy), [labelled]],
+    ["a source as it should be", desire([], [], [name]), undefined, []],
+    ["desired, does not exist", desire([copy]), undefined, [{ kind: "create", copy }]],
+    ["desired and retained, does not exist", desire([copy], [name]), undefined, [{ kind: "create", copy }]],
+    ["as desired", desire([copy]), existingFrom(copy), []],
+    ["immutable, as desired", desire([copy]), existingFrom(copy, { isUpdatable: false }), []],
+    ["other content", desire([copy]), existingFrom(copy, other), [{ kind: "update", copy, uid }]],
     [
-      "no content, or marks lost",
-      wants([copy]),
+      "no content, or changed labels or annotations",
+      desire([copy]),
       existingFrom(copy, { content: undefined }),
       [{ kind: "update", copy, uid }],
     ],
     [
-      "immutable or of another type, not as wanted",
-      wants([copy]),
+      "immutable or of another type, not as desired",
+      desire([copy]),
       existingFrom(copy, frozen),
       [{ kind: "replace", copy, uid }],
     ],
-    ["wanted and kept, other content", wants([copy], [name]), existingFrom(copy, other), []],
-    ["kept", wants([], [name]), existingFrom(copy), []],
-    ["not wanted", wants([]), existingFrom(copy), [{ kind: "remove", name, uid }]],
-    ["not wanted, and not by us", wants([]), existingFrom(copy, { isWrittenByUs: false }), []],
-    ["not wanted, none there", wants([]), undefined, []],
-  ])("%s", (_, wanted, existing, actions) => {
+    ["desired and retained, other content", desire([copy], [name]), existingFrom(copy, other), []],
+    ["retained", desire([], [name]), existingFrom(copy), []],
+    ["not desired", desire([]), existingFrom(copy), [{ kind: "remove", name, uid }]],
+    ["not desired, and not by us", desire([]), existingFrom(copy, { isWrittenByUs: false }), []],
+    ["not desired, does not exist", desire([]), undefined, []],
+  ])("%s", (_, desired, existing, actions) => {
     const known = new Map(existing === undefined ? [] : [[copy.name, existing]]);
-    expect(planReplication(namespace(), wanted, known)).toEqual(actions);
-    expect(planReplication(namespace({ isTerminating: true }), wanted, known)).toEqual([]);
+    expect(planReplication(namespace(), desired, known)).toEqual(actions);
+    expect(planReplication(namespace({ isTerminating: true }), desired, known)).toEqual([]);
   });
 
-  it("plans nothing once a plan is carried out", () => {
+  it("plans nothing after a plan is executed", () => {
     const names = fc.constantFrom("a", "b", "c", "d");
     const state = fc.record({
-      credentials: fc.constantFrom("given", "unreadable", "kept-by-admin"),
+      credentials: fc.constantFrom("given", "unreadable", "managed-by-admin"),
       use: fc.constantFrom<Source["registry"]["use"]>(["pull"], ["build"], ["pull", "build"]),
     });
     fc.assert(
@@ -240,23 +250,23 @@ describe("planReplication", () => {
               ...(credentials === "given" ? {} : { credentials }),
             });
           });
-          const wanted = catalog(sources)(namespace());
+          const desired = prepare(sources)(namespace());
           const existing = new Map(
             Object.entries(before).map(([name, change]) => [
               name,
               existingFrom({ name, content: "" }, change),
             ]),
           );
-          const untouched = new Map([...existing].filter(([name]) => wanted.sources.has(name)));
-          for (const action of planReplication(namespace(), wanted, existing)) {
+          const untouched = new Map([...existing].filter(([name]) => desired.sources.has(name)));
+          for (const action of planReplication(namespace(), desired, existing)) {
             if (action.kind === "remove") existing.delete(action.name);
             else if (action.kind !== "leave") existing.set(action.copy.name, existingFrom(action.copy));
           }
-          const again = planReplication(namespace(), wanted, existing);
+          const again = planReplication(namespace(), desired, existing);
           expect(again.filter(({ kind }) => kind !== "leave")).toEqual([]);
-          for (const { name } of wanted.copies)
-            expect(existing.has(name) || wanted.sources.has(name)).toBe(true);
-          expect(new Map([...existing].filter(([name]) => wanted.sources.has(name)))).toEqual(untouched);
+          for (const { name } of desired.copies)
+            expect(existing.has(name) || desired.sources.has(name)).toBe(true);
+          expect(new Map([...existing].filter(([name]) => desired.sources.has(name)))).toEqual(untouched);
         },
       ),
     );

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ServiceAccount } from "../../src/core/attachment.ts";
 import type { Namespace } from "../../src/core/kubernetes.ts";
-import { catalogCopies, type Copy, type ExistingCopy, type Source } from "../../src/core/replication.ts";
+import { prepareCopies, type Copy, type ExistingCopy, type Source } from "../../src/core/replication.ts";
 import {
   createReplicator,
   type Replicator,
@@ -23,7 +23,7 @@ const namespace = (name: string, change: Partial<Namespace> = {}): Namespace => 
 });
 
 const digest = (text: string): string => `digest of ${text}`;
-/** Anything but what is wanted. */
+/** Anything but what is desired. */
 const OTHER = { content: "another" };
 
 function source(name: string, change: Partial<Source["registry"]> = {}, password = "made-up"): Source {
@@ -45,7 +45,7 @@ function existingFrom({ content }: Pick<Copy, "content">): ExistingCopy {
   return { uid: `uid-${version.toString()}`, version, content, isWrittenByUs: true, isUpdatable: true };
 }
 
-/** A replicator over namespaces, whose writes succeed unless the test says otherwise. */
+/** A replicator whose writes succeed unless the test says otherwise. */
 function replicate(names: readonly Namespace[], change: Partial<ReplicatorOptions> = {}) {
   const namespaces = new Map(names.map((entry) => [entry.name, entry]));
   const writes: string[] = [];
@@ -83,14 +83,14 @@ function replicate(names: readonly Namespace[], change: Partial<ReplicatorOption
   return { replicator, namespaces, copies, accounts, writes, warnings, failures, reports };
 }
 
-/** Waits until nothing is left to do, and hands out what was written since. */
+/** Waits until nothing is left to do, and returns what was written since. */
 async function settle(replicator: Replicator, writes: string[]): Promise<readonly string[]> {
   await vi.waitUntil(() => replicator.depth === 0, { interval: 1 });
   return writes.splice(0);
 }
 
 describe("createReplicator", () => {
-  it("writes nothing until it is started, and each copy once then", async () => {
+  it("writes nothing until it is started, and then each copy once", async () => {
     const { replicator, writes } = replicate([
       namespace("one"),
       namespace("two"),
@@ -114,7 +114,7 @@ describe("createReplicator", () => {
     expect(await settle(replicator, writes)).toEqual([]);
   });
 
-  it("brings a rotation, a removed registry and an opt-out to the copies", async () => {
+  it("applies a rotation, a removed registry and an opt-out to the copies", async () => {
     const { replicator, copies, namespaces, writes } = replicate([namespace("one")]);
     replicator.setDesiredState({ sources: [source("a"), source("b")], attachedServiceAccounts: [] });
     replicator.start();
@@ -145,7 +145,7 @@ describe("createReplicator", () => {
     expect(await settle(replicator, writes)).toEqual(["create one/pullpass-a high"]);
   });
 
-  it("removes and creates where the Secret cannot be changed in place", async () => {
+  it("removes and creates a Secret that cannot be updated in place", async () => {
     const { replicator, copies, writes } = replicate([namespace("one")]);
     copies.set("one", "pullpass-a", { ...existingFrom(OTHER), isUpdatable: false });
     replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: [] });
@@ -153,7 +153,7 @@ describe("createReplicator", () => {
     expect(await settle(replicator, writes)).toEqual(["remove one/pullpass-a", "create one/pullpass-a low"]);
   });
 
-  it("leaves a Secret of others alone, and says so", async () => {
+  it("leaves a Secret alone that is not ours, and warns", async () => {
     const { replicator, warnings } = replicate([namespace("one")], {
       writer: {
         create: () => Promise.resolve({ kind: "not-owned", uid: "uid-of-others" }),
@@ -169,7 +169,7 @@ describe("createReplicator", () => {
       {
         reason: "SecretNotOurs",
         message:
-          "Secret pullpass-a was not made by Pullpass and is left alone; pods get it as it is. Once it is deleted, it is made from registry a within five minutes.",
+          "Secret pullpass-a was not created by Pullpass and is left alone; pods use it as it is. Within five minutes after it is deleted, Pullpass creates it from registry a.",
         secret: { namespace: "one", name: "pullpass-a", uid: "uid-of-others" },
       },
     ]);
@@ -177,7 +177,7 @@ describe("createReplicator", () => {
 
   it.each([
     [
-      "did not opt in any more",
+      "is no longer opted in",
       (replicator: Replicator, namespaces: Map<string, Namespace>) => {
         namespaces.set("one", { ...namespace("one"), isOptedIn: false });
         replicator.onNamespaceChange("one");
@@ -190,7 +190,7 @@ describe("createReplicator", () => {
         replicator.onNamespaceChange("one");
       },
     ],
-    ["is another replica's to write", (replicator: Replicator) => void replicator.stop()],
+    ["is left to another replica", (replicator: Replicator) => void replicator.stop()],
   ])("does not count a namespace as blocked that %s", async (_title, change) => {
     const { replicator, namespaces } = replicate([namespace("one")], {
       writer: {
@@ -206,7 +206,7 @@ describe("createReplicator", () => {
     expect(replicator.blockedNamespaces).toBe(0);
   });
 
-  it("looks again where a copy is there that it did not know, or one it knew is gone", async () => {
+  it("reconciles again if an unknown copy exists, or a known one is gone", async () => {
     const outcomes: WriteOutcome[] = [{ kind: "exists", existing: existingFrom(OTHER) }, { kind: "gone" }];
     const seen: string[] = [];
     const write = (text: string, copy: Copy): Promise<WriteOutcome> => {
@@ -226,7 +226,7 @@ describe("createReplicator", () => {
     expect(seen).toEqual(["create", "update", "create"]);
   });
 
-  it("goes on with the other copies when one fails", async () => {
+  it("continues with the other copies if one fails", async () => {
     const fail = Promise.reject(new Error("made to fail"));
     const { copies, replicator, failures } = replicate([namespace("one")], {
       writer: {
@@ -245,7 +245,7 @@ describe("createReplicator", () => {
     expect([...copies.in("one").keys()]).toEqual(["pullpass-b"]);
   });
 
-  it("forgets nothing, and does not create, once the writer says that another replica leads", async () => {
+  it("forgets nothing and creates nothing after the writer reports that another replica leads", async () => {
     const notLeading = (): Promise<{ kind: "not-leading" }> => Promise.resolve({ kind: "not-leading" });
     const { replicator, copies, failures, reports } = replicate([namespace("one")], {
       writer: {
@@ -264,7 +264,7 @@ describe("createReplicator", () => {
     expect([failures, reports]).toEqual([[], []]);
   });
 
-  it("neither writes nor removes a source, whatever its labels say, and says why", async () => {
+  it("never writes or removes a source, whatever its labels are, and warns", async () => {
     const { replicator, copies, writes, warnings } = replicate([
       namespace("one"),
       namespace("two", { isOptedIn: false }),
@@ -297,7 +297,7 @@ describe("createReplicator", () => {
     ]);
   });
 
-  it("says of a namespace that what it asks for has no effect, if this replica leads", async () => {
+  it("warns of a namespace's label that has no effect, if this replica leads", async () => {
     const namespaces = [
       namespace("one", {
         isOptedIn: false,
@@ -318,12 +318,12 @@ describe("createReplicator", () => {
         'The label pullpass.dev/inject=true has no effect. To opt the namespace in, set it to "enabled".',
       namespace: "one",
     };
-    // The recorder of Events knows what it told before.
+    // The event recorder drops repeated warnings.
     expect(warnings).toEqual([warning, warning]);
     await replicator.stop();
   });
 
-  it("touches nothing in a namespace that is on its way out, and nothing of one that it does not know", async () => {
+  it("writes nothing in a namespace that is being deleted or unknown", async () => {
     const { replicator, writes } = replicate([namespace("one", { isTerminating: true })]);
     replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: ["default"] });
     replicator.start();
@@ -331,7 +331,7 @@ describe("createReplicator", () => {
     expect(await settle(replicator, writes)).toEqual([]);
   });
 
-  it("says that no namespace may have a registry's credentials", () => {
+  it("warns if no namespace may have a registry's credentials", () => {
     const selector = { matchLabels: { team: "a" } };
     const { replicator, warnings } = replicate([namespace("one")]);
     replicator.setDesiredState({
@@ -342,20 +342,20 @@ describe("createReplicator", () => {
     expect(warnings).toEqual([
       {
         reason: "CredentialsForNobody",
-        message: "No opted-in namespace has the labels that registry a asks for under namespaces.",
+        message: "No opted-in namespace has the labels that registry a requires under namespaces.",
       },
     ]);
   });
 });
 
 describe("createReplicator reports", () => {
-  const goal = (...sources: readonly Source[]) => ({ sources, attachedServiceAccounts: [] });
+  const desired = (...sources: readonly Source[]) => ({ sources, attachedServiceAccounts: [] });
   const NONE = { namespaces: 0, written: 0, removed: 0, serviceAccounts: 0, blocked: 0, failed: 0 };
 
   async function started(names: readonly Namespace[], change: Partial<ReplicatorOptions> = {}) {
     const setup = replicate(names, change);
     const { replicator, reports } = setup;
-    replicator.setDesiredState(goal(source("a"), source("b")));
+    replicator.setDesiredState(desired(source("a"), source("b")));
     replicator.start();
     await settle(replicator, []);
     const takeReports = async (): Promise<readonly ReplicationReport[]> => {
@@ -365,7 +365,7 @@ describe("createReplicator reports", () => {
     return { ...setup, takeReports };
   }
 
-  it("the start of a term once, whether there was something to do or not", async () => {
+  it("the start of a term once, even if there was nothing to do", async () => {
     const names = Array.from({ length: 20 }, (_, index) => namespace(`ns-${index.toString()}`));
     const { replicator, takeReports } = await started(names);
     expect(await takeReports()).toEqual([{ kind: "started", ...NONE, namespaces: 20, written: 40 }]);
@@ -374,7 +374,7 @@ describe("createReplicator reports", () => {
     expect(await takeReports()).toEqual([{ kind: "started", ...NONE }]);
   });
 
-  it("an opt-in, an opt-out and what was put right, each once, with the number of copies", async () => {
+  it("an opt-in, an opt-out and a correction, each once, with the number of copies", async () => {
     const { copies, replicator, namespaces, takeReports } = await started([
       namespace("one", { isOptedIn: false }),
     ]);
@@ -397,7 +397,7 @@ describe("createReplicator reports", () => {
     expect(await takeReports()).toEqual([{ kind: "corrected", namespace: "one", written: 1, removed: 1 }]);
   });
 
-  it("an opt-in once where the watch shows a copy before its write is answered", async () => {
+  it("an opt-in once if the watch delivers a copy before the response to its write", async () => {
     let answer: (() => void) | undefined;
     const { replicator, copies, namespaces, reports } = replicate([], {
       writer: {
@@ -411,11 +411,11 @@ describe("createReplicator reports", () => {
         remove: () => Promise.reject(new Error("not expected")),
       },
     });
-    replicator.setDesiredState(goal(source("a")));
+    replicator.setDesiredState(desired(source("a")));
     replicator.start();
     namespaces.set("one", namespace("one"));
     replicator.onNamespaceChange("one");
-    const [copy] = catalogCopies([source("a")], digest)(namespace("one")).copies;
+    const [copy] = prepareCopies([source("a")], digest)(namespace("one")).copies;
     copies.set("one", "pullpass-a", existingFrom(copy ?? OTHER));
     replicator.onCopyChange("one");
     answer?.();
@@ -423,21 +423,21 @@ describe("createReplicator reports", () => {
     expect(reports.slice(1)).toEqual([{ kind: "opted-in", namespace: "one", copies: 1 }]);
   });
 
-  it("a rotation of many namespaces once, at its end, with the registry", async () => {
+  it("a rotation in many namespaces once, at its end, with the registries", async () => {
     const names = Array.from({ length: 20 }, (_, index) => namespace(`ns-${index.toString()}`));
     const { replicator, takeReports } = await started(names);
     await takeReports();
-    replicator.setDesiredState(goal(source("a", {}, "rotated"), source("b")));
-    // A second change in the midst of the first is reported with it.
-    replicator.setDesiredState(goal(source("a", {}, "rotated")));
+    replicator.setDesiredState(desired(source("a", {}, "rotated"), source("b")));
+    // A second change during the first is reported with it.
+    replicator.setDesiredState(desired(source("a", {}, "rotated")));
     expect(await takeReports()).toEqual([
       { kind: "changed", registries: ["a", "b"], ...NONE, namespaces: 20, written: 20, removed: 20 },
     ]);
-    replicator.setDesiredState(goal(source("a", {}, "rotated")));
+    replicator.setDesiredState(desired(source("a", {}, "rotated")));
     expect(await takeReports()).toEqual([]);
   });
 
-  it("where it did not succeed, and a namespace that did later by itself", async () => {
+  it("failures, and a namespace that succeeded later on its own", async () => {
     let isBroken = true;
     const { takeReports } = await started([namespace("one"), namespace("two")], {
       writer: {
@@ -456,7 +456,7 @@ describe("createReplicator reports", () => {
     });
   });
 
-  it("the end of a change though a namespace goes meanwhile, and ServiceAccounts with it", async () => {
+  it("the end of a change even if a namespace is deleted meanwhile, and ServiceAccounts with it", async () => {
     const { replicator, namespaces, reports } = replicate([namespace("one"), namespace("two")], {
       concurrency: 1,
       accountClient: {
@@ -465,7 +465,7 @@ describe("createReplicator reports", () => {
         patch: () => Promise.resolve({ kind: "patched", version: 2 }),
       },
     });
-    replicator.setDesiredState({ ...goal(source("a")), attachedServiceAccounts: ["default"] });
+    replicator.setDesiredState({ ...desired(source("a")), attachedServiceAccounts: ["default"] });
     replicator.start();
     namespaces.delete("two");
     replicator.onNamespaceChange("two");
@@ -475,7 +475,7 @@ describe("createReplicator reports", () => {
 });
 
 describe("createReplicator, with ServiceAccounts", () => {
-  /** Accounts as the API server would keep them, by `namespace/name`. */
+  /** Accounts as the API server would store them, by `namespace/name`. */
   function accountsOf(initial: Readonly<Record<string, readonly string[]>>) {
     const stored = new Map<string, ServiceAccount>(
       Object.entries(initial).map(([key, names]) => [
@@ -511,7 +511,7 @@ describe("createReplicator, with ServiceAccounts", () => {
     expect(accounts.patches).toHaveLength(2);
   });
 
-  it("attaches to an account that comes later, and again when somebody changed it", async () => {
+  it("attaches to an account that is created later, and again after somebody changed it", async () => {
     const accounts = accountsOf({});
     const {
       replicator,
@@ -543,7 +543,7 @@ describe("createReplicator, with ServiceAccounts", () => {
     expect(accounts.patches).toHaveLength(2);
   });
 
-  it("reads an account again where somebody else was faster", async () => {
+  it("reads an account again if somebody else changed it first", async () => {
     const accounts = accountsOf({ "one/default": [] });
     const results = ["conflict", "conflict"] as const;
     let count = 0;

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Priority } from "../../src/replicator/ports.ts";
 import { createWorkQueue } from "../../src/replicator/work-queue.ts";
 
-/** A queue whose work ends when the test says so. */
+/** A queue in which a key is handled until the test ends it. */
 function heldQueue(concurrency = 1) {
-  const begun: string[] = [];
+  const started: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   const failures: { readonly key: string; readonly retryInMs: number }[] = [];
   const queue = createWorkQueue({
@@ -12,7 +12,7 @@ function heldQueue(concurrency = 1) {
     random: () => 1,
     onFailure: (key, _, retryInMs) => failures.push({ key, retryInMs }),
     handle: (key, priority) => {
-      begun.push(`${key} ${priority}`);
+      started.push(`${key} ${priority}`);
       return new Promise((resolve, reject) => {
         ends.set(key, (error) => {
           if (error === undefined) resolve();
@@ -25,63 +25,66 @@ function heldQueue(concurrency = 1) {
     ends.get(key)?.(error);
     await vi.advanceTimersByTimeAsync(0);
   };
-  return { queue, begun, failures, end };
+  return { queue, started, failures, end };
 }
 
 describe("createWorkQueue", () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
-  it("begins nothing before it is resumed, nor after a pause", async () => {
-    const { queue, begun, end } = heldQueue();
+  it("starts nothing before it is resumed, nor after a pause", async () => {
+    const { queue, started, end } = heldQueue();
     queue.add("a", "low");
-    expect(begun).toEqual([]);
+    expect(started).toEqual([]);
     queue.resume();
-    expect(begun).toEqual(["a low"]);
+    expect(started).toEqual(["a low"]);
     queue.add("b", "low");
     queue.pause();
     await end("a");
-    expect(begun).toEqual(["a low"]);
+    expect(started).toEqual(["a low"]);
     queue.resume();
-    expect(begun).toEqual(["a low", "b low"]);
+    expect(started).toEqual(["a low", "b low"]);
   });
 
-  it("holds a key once, and works on it again if it is added meanwhile", async () => {
-    const { queue, begun, end } = heldQueue(4);
+  it("holds a key once, and handles it again if it is added meanwhile", async () => {
+    const { queue, started, end } = heldQueue(4);
     queue.resume();
     queue.add("a", "low");
     queue.add("a", "low");
     queue.add("a", "high");
-    expect(begun).toEqual(["a low"]);
+    expect(started).toEqual(["a low"]);
     expect(queue.depth).toBe(1);
     await end("a");
-    expect(begun).toEqual(["a low", "a high"]);
+    expect(started).toEqual(["a low", "a high"]);
     await end("a");
     expect(queue.depth).toBe(0);
   });
 
-  it("does not make keys of high priority wait for low priority, and moves one up that becomes high", () => {
-    const { queue, begun } = heldQueue(1);
+  it("does not make keys of high priority wait for low priority, and moves up a key whose priority rises", () => {
+    const { queue, started } = heldQueue(1);
     queue.resume();
     for (const key of ["a", "b", "c"]) queue.add(key, "low");
     queue.add("c", "high");
-    expect(begun).toEqual(["a low", "c high"]);
+    expect(started).toEqual(["a low", "c high"]);
     queue.add("b", "high");
     queue.add("b", "low");
     expect(queue.depth).toBe(3);
   });
 
-  it.each<[Priority]>([["high"], ["low"]])("works on no more than it may at once (%s)", async (priority) => {
-    const { queue, begun, end } = heldQueue(2);
-    queue.resume();
-    for (const key of ["a", "b", "c"]) queue.add(key, priority);
-    expect(begun).toHaveLength(2);
-    await end("b");
-    expect(begun).toEqual([`a ${priority}`, `b ${priority}`, `c ${priority}`]);
-  });
+  it.each<[Priority]>([["high"], ["low"]])(
+    "handles no more keys at once than allowed (%s)",
+    async (priority) => {
+      const { queue, started, end } = heldQueue(2);
+      queue.resume();
+      for (const key of ["a", "b", "c"]) queue.add(key, priority);
+      expect(started).toHaveLength(2);
+      await end("b");
+      expect(started).toEqual([`a ${priority}`, `b ${priority}`, `c ${priority}`]);
+    },
+  );
 
-  it("tries a key again later and later, and from the beginning once it succeeded", async () => {
-    const { queue, begun, failures, end } = heldQueue();
+  it("retries a key with growing delays, and starts over after a success", async () => {
+    const { queue, started, failures, end } = heldQueue();
     queue.resume();
     queue.add("a", "low");
     for (const wait of [250, 500, 1000]) {
@@ -92,7 +95,7 @@ describe("createWorkQueue", () => {
     queue.add("a", "low");
     await end("a", new Error("made to fail"));
     expect(failures.map(({ retryInMs }) => retryInMs)).toEqual([250, 500, 1000, 250]);
-    expect(begun).toHaveLength(5);
+    expect(started).toHaveLength(5);
   });
 
   it("waits no longer than five minutes", async () => {
@@ -106,16 +109,16 @@ describe("createWorkQueue", () => {
     expect(failures.at(-1)?.retryInMs).toBe(5 * 60_000);
   });
 
-  it("takes a key that waits for its time at once when it is added, and forgets it when it is cleared", async () => {
-    const { queue, begun, end } = heldQueue();
+  it("handles a delayed key at once when it is added, and forgets it when the queue is cleared", async () => {
+    const { queue, started, end } = heldQueue();
     queue.resume();
     queue.addLater("a", 1000);
     queue.addLater("b", 1000);
     queue.add("a", "low");
-    expect(begun).toEqual(["a low"]);
+    expect(started).toEqual(["a low"]);
     await end("a");
     queue.clear();
     await vi.advanceTimersByTimeAsync(2000);
-    expect(begun).toEqual(["a low"]);
+    expect(started).toEqual(["a low"]);
   });
 });

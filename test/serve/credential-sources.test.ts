@@ -78,7 +78,7 @@ connections: [{ name: f, kind: registry, schema: { url: f.com }, secret: { name:
       "made-up of the environment",
       "made-up token",
       "made-up of c",
-      "kept-by-admin",
+      "managed-by-admin",
       "made-up",
     ]);
     expect(last.faults).toEqual([]);

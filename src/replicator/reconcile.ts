@@ -1,15 +1,16 @@
-/** Brings the copies of one namespace in order: carries out the plan, and notes how each write ended. */
+/** Reconciles the copies of one namespace, or the pull secrets of one ServiceAccount: executes a plan of the core. */
+import { planAttachment } from "../core/attachment.ts";
 import type { Namespace } from "../core/kubernetes.ts";
 import {
   LEAVE_REASONS,
   planReplication,
   type Copy,
+  type DesiredCopies,
   type ExistingCopy,
   type ReplicationAction,
-  type WantedCopies,
 } from "../core/replication.ts";
 import type { Store } from "../core/store.ts";
-import type { CopyWriter, Priority, Warn, WriteOutcome } from "./ports.ts";
+import type { CopyWriter, Priority, ServiceAccountClient, Warn, WriteOutcome } from "./ports.ts";
 import type { Tally } from "./progress.ts";
 
 export interface CopyReconciler {
@@ -21,21 +22,21 @@ export interface CopyReconciler {
 
 export interface CopiesResult extends Tally {
   /**
-   * What is left to do: nothing, look again at once, or look again some day because a Secret of others is in the way. With
-   * `failed` the first error; with `not-leading` it is left to another replica.
+   * What is left to do: nothing, reconcile again at once, or reconcile again later because a Secret that is not ours has the
+   * name of a copy. `failed` comes with the first error; `not-leading` leaves the rest to another replica.
    */
   readonly kind: "done" | "again" | "blocked" | "failed" | "not-leading";
   readonly error?: unknown;
 }
 
-/** The actions are independent of each other, so one that fails does not keep the others from being done. */
+/** The actions are independent of each other: if one fails, the others still take place. */
 export async function reconcileCopies(
   { copies, writer, warn, onWrite }: CopyReconciler,
   namespace: Namespace,
-  wanted: WantedCopies,
+  desired: DesiredCopies,
   priority: Priority,
 ): Promise<CopiesResult> {
-  const actions = planReplication(namespace, wanted, copies.in(namespace.name));
+  const actions = planReplication(namespace, desired, copies.in(namespace.name));
   const tally = { written: 0, removed: 0 };
   const results = await Promise.allSettled(actions.map((action) => act(action)));
   const failure = results.find((result) => result.status === "rejected");
@@ -48,17 +49,17 @@ export async function reconcileCopies(
   async function act(action: ReplicationAction): Promise<WriteOutcome["kind"] | undefined> {
     switch (action.kind) {
       case "create":
-        return note(action, action.copy, await writer.create(namespace.name, action.copy, priority));
+        return record(action, action.copy, await writer.create(namespace.name, action.copy, priority));
       case "update":
-        return note(
+        return record(
           action,
           action.copy,
           await writer.update(namespace.name, action.copy, action.uid, priority),
         );
       case "replace":
-        // Whoever leads by now finds the Secret missing, and creates it.
+        // Another leader finds the Secret missing, and creates it.
         if ((await remove(action.copy.name, action.uid)) === "not-leading") return "not-leading";
-        return note(action, action.copy, await writer.create(namespace.name, action.copy, priority));
+        return record(action, action.copy, await writer.create(namespace.name, action.copy, priority));
       case "remove": {
         const kind = await remove(action.name, action.uid);
         if (kind === "not-leading") return kind;
@@ -83,7 +84,7 @@ export async function reconcileCopies(
     return kind;
   }
 
-  function note(action: ReplicationAction, copy: Copy, outcome: WriteOutcome): WriteOutcome["kind"] {
+  function record(action: ReplicationAction, copy: Copy, outcome: WriteOutcome): WriteOutcome["kind"] {
     onWrite(action.kind, outcome.kind);
     switch (outcome.kind) {
       case "written":
@@ -99,7 +100,7 @@ export async function reconcileCopies(
       case "not-owned":
         warn({
           reason: "SecretNotOurs",
-          message: `Secret ${copy.name} was not made by Pullpass and is left alone; pods get it as it is. Once it is deleted, it is made from ${describe(copy)} within five minutes.`,
+          message: `Secret ${copy.name} was not created by Pullpass and is left alone; pods use it as it is. Within five minutes after it is deleted, Pullpass creates it from ${formatRegistries(copy)}.`,
           secret: { namespace: namespace.name, name: copy.name, uid: outcome.uid },
         });
         break;
@@ -111,6 +112,25 @@ export async function reconcileCopies(
   }
 }
 
-function describe({ registries }: Copy): string {
+function formatRegistries({ registries }: Copy): string {
   return `${registries.length === 1 ? "registry" : "registries"} ${registries.join(", ")}`;
+}
+
+/** `conflict`: somebody else changed the account first, and it has to be read again. */
+export type AccountResult =
+  | { readonly kind: "patched"; readonly version: number }
+  | { readonly kind: "unchanged" | "conflict" | "gone" | "not-leading" };
+
+/** Reads the account each time, because the watch delivers only metadata and every writer replaces the whole list. */
+export async function reconcileAccount(
+  client: ServiceAccountClient,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  desiredSecrets: readonly string[],
+  priority: Priority,
+): Promise<AccountResult> {
+  const current = await client.read(namespace, name, priority);
+  if (current === undefined) return { kind: "gone" };
+  const operations = planAttachment(current, desiredSecrets);
+  if (operations.length === 0) return { kind: "unchanged" };
+  return client.patch(namespace, name, operations, priority);
 }

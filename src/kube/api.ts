@@ -11,7 +11,8 @@ import {
   type RequestContext,
 } from "@kubernetes/client-node";
 import type { Priority } from "../replicator/ports.ts";
-import type { KubeRequest, Transport } from "./transport.ts";
+import type { KubeRequest } from "./http-request.ts";
+import type { Transport } from "./transport.ts";
 
 export interface KubeApis {
   readonly core: CoreV1Api;

@@ -2,12 +2,8 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { getString } from "../../src/core/kubernetes.ts";
 import { kubeconfigConnection } from "../../src/kube/connection.ts";
-import {
-  createTransport,
-  type KubeRequest,
-  type RequestInfo,
-  type Transport,
-} from "../../src/kube/transport.ts";
+import type { KubeRequest } from "../../src/kube/http-request.ts";
+import { createTransport, type RequestInfo, type Transport } from "../../src/kube/transport.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";

@@ -3,7 +3,7 @@ import { KubeApiError, KubeUnreachableError } from "../../src/kube/errors.ts";
 import { createEventRecorder } from "../../src/kube/event-recorder.ts";
 import { fakeApis } from "./fake-transport.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import type { KubeRequest } from "../../src/kube/transport.ts";
+import type { KubeRequest } from "../../src/kube/http-request.ts";
 import type { ClusterWarning } from "../../src/replicator/ports.ts";
 
 const MINUTE_MS = 60_000;

@@ -1,7 +1,8 @@
 /** A transport over answers that a test makes up: for what a real API server cannot be made to say. */
 import { isObject, type JsonObject } from "../../src/core/kubernetes.ts";
 import { createApis, type ApisFor } from "../../src/kube/api.ts";
-import type { KubeRequest, Transport } from "../../src/kube/transport.ts";
+import type { KubeRequest } from "../../src/kube/http-request.ts";
+import type { Transport } from "../../src/kube/transport.ts";
 
 /** Bodies are objects again, whoever sent them. */
 export function fakeTransport(

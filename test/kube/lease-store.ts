@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import type { ApisFor } from "../../src/kube/api.ts";
 import { KubeApiError } from "../../src/kube/errors.ts";
-import type { KubeRequest } from "../../src/kube/transport.ts";
+import type { KubeRequest } from "../../src/kube/http-request.ts";
 import { fakeApis } from "./fake-transport.ts";
 
 export interface LeaseStore {

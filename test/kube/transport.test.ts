@@ -1,11 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { KubeApiError, KubeNotSentError, KubeUnreachableError } from "../../src/kube/errors.ts";
-import {
-  createTransport,
-  type KubeRequest,
-  type Transport,
-  type TransportOptions,
-} from "../../src/kube/transport.ts";
+import type { KubeRequest } from "../../src/kube/http-request.ts";
+import { createTransport, type Transport, type TransportOptions } from "../../src/kube/transport.ts";
 import type { KubeAccess } from "../../src/kube/connection.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
 import { answer, refuse, startFakeApiServer, type FakeApiServer, type Script } from "./fake-api-server.ts";

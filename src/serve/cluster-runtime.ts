@@ -5,36 +5,16 @@ import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { messageOf } from "../core/error-message.ts";
-import type { Namespace } from "../core/kubernetes.ts";
-import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
-import { BUILD_SECRET_NAME, type ExistingCopy } from "../core/replication.ts";
-import type { Versioned } from "../core/store.ts";
-import { createApis, type ApisFor } from "../kube/api.ts";
-import type { KubeConnection } from "../kube/connection.ts";
-import { createEventRecorder, type EventRecorderOptions } from "../kube/event-recorder.ts";
-import type { Informer, InformerTimings } from "../kube/informer.ts";
-import {
-  createLeaderElection,
-  type LeaderElection,
-  type LeaderElectionHandlers,
-} from "../kube/leader-election.ts";
-import { leaseCollection, readLease } from "../kube/lease.ts";
-import { createRequestRate, type RateLimit } from "../kube/request-rate.ts";
-import { createCopyWriter, digest, readCopy } from "../kube/resources/copies.ts";
-import { readNamespace } from "../kube/resources/namespaces.ts";
+import { BUILD_SECRET_NAME } from "../core/replication.ts";
+import { createCopyWriter, digest } from "../kube/resources/copies.ts";
 import {
   createServiceAccountCache,
   createServiceAccountClient,
-  readServiceAccountMetadata,
   type ServiceAccountCache,
-  type ServiceAccountMetadata,
 } from "../kube/resources/service-accounts.ts";
-import { createStringPool, type StringPool } from "../kube/string-pool.ts";
-import { createTransport, type Transport } from "../kube/transport.ts";
 import { createReplicator, type Replicator } from "../replicator/controller.ts";
-import type { CopyWriter, ServiceAccountClient, Warn } from "../replicator/ports.ts";
+import type { CopyWriter, ServiceAccountClient } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
-import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import {
   clusterCertificates,
   type ClusterCertificateOptions,
@@ -48,26 +28,15 @@ import {
 } from "./credential-sources.ts";
 import { createInformers, type Informers, type ObjectWatch } from "./informers.ts";
 import { trackOptIns, type OptIns } from "./opt-ins.ts";
-
-export interface ClusterOptions {
-  readonly connection: KubeConnection;
-  /** The namespace of the Lease, and of Secrets that the configuration names without one. */
-  readonly namespace: string;
-  /** This replica, among all of them. */
-  readonly identity: string;
-  /** The pod that this is, if it is one: Events that are about no other object are about it. */
-  readonly pod: EventRecorderOptions["pod"];
-  /** Undefined: the API server's priority and fairness is trusted, as controllers do today. */
-  readonly requestLimit: RateLimit | undefined;
-  /** Namespaces that are worked on at once. */
-  readonly concurrency: number;
-  readonly informerTimings: Partial<InformerTimings>;
-}
-
-export interface ClusterTelemetry {
-  readonly logger: Logger;
-  readonly metrics: ClusterMetrics;
-}
+import {
+  accessCluster,
+  createKnownObjects,
+  lead,
+  type ClusterAccess,
+  type ClusterOptions,
+  type ClusterTelemetry,
+  type KnownObjects,
+} from "./cluster-access.ts";
 
 export interface ClusterRuntime {
   readonly ports: Pick<AdmissionPorts, "namespace" | "buildSecret" | "serviceAccount">;
@@ -207,94 +176,6 @@ export function connectCluster(
   };
 }
 
-interface ClusterAccess {
-  readonly namespace: string;
-  readonly transport: Transport;
-  readonly election: LeaderElection;
-  /** Their writes are sent only while this replica leads. */
-  readonly leaderApisFor: ApisFor;
-  readonly recordEvent: Warn;
-}
-
-function accessCluster(options: ClusterOptions, { logger, metrics }: ClusterTelemetry): ClusterAccess {
-  const { connection, requestLimit: limit, namespace, identity, pod } = options;
-  const transport = createTransport({
-    connection,
-    // Each namespace of both priorities has a few copies to write.
-    rate: createRequestRate({ ...(limit && { limit }), concurrency: options.concurrency * 4 }),
-    onRequest({ method, status }) {
-      metrics.countRequest(method, status);
-    },
-    onThrottled(throttle) {
-      metrics.countThrottled();
-      logger.warn(throttle, "the API server asks to wait");
-    },
-  });
-  const apisFor = createApis(transport);
-  const election = createLeaderElection({ apisFor, namespace, name: MANAGER, identity });
-  const recordEvent = createEventRecorder({
-    apisFor,
-    ...(pod !== undefined && { pod }),
-    log({ secret, ...warning }) {
-      logger.warn({ ...warning, ...(secret && { secret: describeSecret(secret) }) }, "replication");
-    },
-    onFailure(error) {
-      logger.warn({ error: messageOf(error) }, "failed to write an event");
-    },
-  });
-  return {
-    namespace,
-    transport,
-    election,
-    leaderApisFor: createApis(transport, election.guard),
-    recordEvent,
-  };
-}
-
-/** What is known of the whole cluster. */
-interface KnownObjects {
-  readonly namespaces: Informer<Namespace & Versioned>;
-  readonly copies: Informer<ExistingCopy>;
-  readonly accounts: Informer<ServiceAccountMetadata>;
-  readonly pool: StringPool;
-  readonly synced: Promise<unknown>;
-  unreadyReasons(): readonly string[];
-  start(): void;
-}
-
-function createKnownObjects(informers: Informers): KnownObjects {
-  const pool = createStringPool();
-  const namespaces = informers.create("namespaces", {
-    collection: { path: "/api/v1/namespaces", metadataOnly: true },
-    project: (object) => readNamespace(object, pool),
-  });
-  const copies = informers.create("copies", {
-    collection: { path: "/api/v1/secrets", query: { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` } },
-    project: (object) => readCopy(object, pool),
-    pool,
-  });
-  const accounts = informers.create("service accounts", {
-    collection: { path: "/api/v1/serviceaccounts", metadataOnly: true },
-    project: readServiceAccountMetadata,
-    pool,
-  });
-  const all = { namespaces, copies, "service accounts": accounts };
-  return {
-    namespaces,
-    copies,
-    accounts,
-    pool,
-    synced: Promise.all(Object.values(all).map(({ synced }) => synced)),
-    unreadyReasons: () =>
-      Object.entries(all).flatMap(([label, { isSynced }]) =>
-        isSynced ? [] : [`the ${label} of the cluster are not known yet`],
-      ),
-    start() {
-      for (const informer of Object.values(all)) informer.start();
-    },
-  };
-}
-
 function cacheEnforcingAccounts(
   { accounts }: KnownObjects,
   client: ServiceAccountClient,
@@ -365,43 +246,4 @@ function forgettingOptIns(writer: CopyWriter, optIns: OptIns): CopyWriter {
       return outcome;
     },
   };
-}
-
-/** The same fault counts as another one after so long. */
-const NEW_FAULT_MS = 60_000;
-
-/** Takes part in the election, hears by a watch when the Lease changes hands, and says how it goes. */
-function lead(
-  { transport, election, namespace }: ClusterAccess,
-  informers: Informers,
-  logger: Logger,
-  { onStarted, onStopped }: Pick<LeaderElectionHandlers, "onStarted" | "onStopped">,
-): void {
-  let last: { readonly message: string; readonly time: number } | undefined;
-  const { path } = leaseCollection(namespace, MANAGER);
-  informers.watchObject({ label: "lease", path, name: MANAGER }, (state) => {
-    election.observe(state === "missing" ? undefined : readLease(state).holder);
-  });
-  election.start({
-    onStarted(signal) {
-      if (last !== undefined) transport.reconnect();
-      last = undefined;
-      logger.info("leading: this replica writes");
-      onStarted(signal);
-    },
-    onStopped() {
-      logger.info("no longer leading");
-      onStopped();
-    },
-    onError(error) {
-      const message = messageOf(error);
-      const isKnown = last?.message === message && Date.now() - last.time < NEW_FAULT_MS;
-      last = { message, time: Date.now() };
-      // It is tried again every few seconds.
-      if (isKnown) return;
-      logger.warn({ error: message }, "failed to acquire or renew the lease; retrying");
-      // All connections may be as dead as that one, and nobody would say so for a minute.
-      transport.reconnect();
-    },
-  });
 }

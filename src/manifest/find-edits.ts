@@ -35,7 +35,7 @@ export function findEdits(change: Change): readonly TextEdit[] | undefined {
   const copies = copyAliases(change, anchors);
   const edits = new Map<string, TextEdit>();
   for (const addition of change.additions) {
-    const found = editFor(addition, change, anchors);
+    const found = editForAddition(addition, change, anchors);
     if (found === undefined) return undefined;
     if (found !== "at-anchor") edits.set(found.key, found.edit);
   }
@@ -92,7 +92,7 @@ function canStay(
 /** `key` is the same for additions that one edit makes. */
 type Found = { readonly key: string; readonly edit: TextEdit } | "at-anchor" | undefined;
 
-function editFor({ path, target, value }: Addition, change: Change, anchors: Anchors): Found {
+function editForAddition({ path, target, value }: Addition, change: Change, anchors: Anchors): Found {
   const { source, document } = change;
   const found = (at: readonly string[], edit: TextEdit | undefined): Found =>
     edit && { key: JSON.stringify(at), edit };

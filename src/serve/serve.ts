@@ -132,7 +132,7 @@ async function serveUntil(
   );
   let drainTimeoutMs = 0;
   started.defer(() => server.close(drainTimeoutMs));
-  const facts = { url: server.url, adminUrl: adminServer.url, ...describe(configuration) };
+  const facts = { url: server.url, adminUrl: adminServer.url, ...describeConfiguration(configuration) };
   logger.info({ ...facts, ...describeCluster(options) }, "starting");
 
   await waitForCluster(
@@ -157,7 +157,7 @@ async function serveUntil(
       cluster.setConfiguration(next);
       if (!isReplicated) warnOfLimitedRegistries(next, logger);
       metrics.countReload(true);
-      logger.info(describe(next), "configuration reloaded");
+      logger.info(describeConfiguration(next), "configuration reloaded");
     },
     onFailure(error) {
       metrics.countReload(false);
@@ -248,7 +248,7 @@ function clusterCertificateOptions(
   return { source, webhookName: tls.webhookName };
 }
 
-function describe(configuration: Configuration): { readonly registries: readonly string[] } {
+function describeConfiguration(configuration: Configuration): { readonly registries: readonly string[] } {
   return { registries: configuration.registries.map((registry) => registry.name) };
 }
 

@@ -33,7 +33,7 @@ function copyOf(password: string, registries: readonly string[] = ["team-a"]): C
 }
 
 await describeLevel("control-plane", "what Pullpass reads and writes", () => {
-  const intern = createStringPool();
+  const pool = createStringPool();
   let cluster: Cluster;
   let client: Transport;
 
@@ -50,7 +50,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
     return cluster.kubectl.json("get", "secret", name, `--namespace=${namespace}`, "--show-managed-fields");
   }
   async function uidOf(namespace: string): Promise<string> {
-    return readCopy(await secretOf(namespace), intern).uid;
+    return readCopy(await secretOf(namespace), pool).uid;
   }
   async function terminate(namespace: string): Promise<void> {
     const option = `--namespace=${namespace}`;
@@ -64,7 +64,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
   describe("the writer of copies", () => {
     let writer: CopyWriter;
     beforeAll(() => {
-      writer = createCopyWriter(createApis(client), intern);
+      writer = createCopyWriter(createApis(client), pool);
     });
 
     it("creates a pull secret with its marks, and reads it back as it was written", async () => {
@@ -94,7 +94,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
           managedFields: [{ manager: "pullpass", operation: "Update" }],
         },
       });
-      expect(readCopy(secret, intern)).toEqual("existing" in outcome ? outcome.existing : undefined);
+      expect(readCopy(secret, pool)).toEqual("existing" in outcome ? outcome.existing : undefined);
     });
 
     it("leaves one of ours that it did not know, and says how it is", async () => {
@@ -105,7 +105,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         kind: "exists",
         existing: { uid: await uidOf("known"), content: first.content },
       });
-      expect(readCopy(await secretOf("known"), intern).content).toBe(first.content);
+      expect(readCopy(await secretOf("known"), pool).content).toBe(first.content);
     });
 
     it("leaves a foreign one of that name", async () => {
@@ -139,7 +139,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       for (const password of ["second", "third"]) {
         const copy = copyOf(password, ["team-a", password]);
         expect(await writer.update("rotated", copy, uid, "low")).toMatchObject({ kind: "written" });
-        expect(readCopy(await secretOf("rotated"), intern)).toEqual({
+        expect(readCopy(await secretOf("rotated"), pool)).toEqual({
           uid,
           version: expect.any(Number) as number,
           content: copy.content,
@@ -160,7 +160,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       await cluster.kubectl.run([
         ...["patch", "secret", "pullpass-team-a", "--namespace=edited", `--patch=${patch}`],
       ]);
-      expect(readCopy(await secretOf("edited"), intern)).toMatchObject({ content: undefined });
+      expect(readCopy(await secretOf("edited"), pool)).toMatchObject({ content: undefined });
 
       expect(await writer.update("edited", copyOf("first"), uid, "low")).toMatchObject({
         kind: "written",
@@ -194,13 +194,13 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
         ...backup,
         metadata: { name, namespace: "restored", labels, annotations },
       });
-      const { uid, content, isWrittenByUs } = readCopy(await secretOf("restored"), intern);
+      const { uid, content, isWrittenByUs } = readCopy(await secretOf("restored"), pool);
       expect([content, isWrittenByUs]).toEqual([undefined, false]);
       expect(await writer.update("restored", copyOf("first"), uid, "low")).toMatchObject({
         kind: "written",
         existing: { content: copyOf("first").content, isWrittenByUs: true },
       });
-      expect(readCopy(await secretOf("restored"), intern).isWrittenByUs).toBe(true);
+      expect(readCopy(await secretOf("restored"), pool).isWrittenByUs).toBe(true);
     });
 
     it("neither changes nor makes another Secret when the one to update is gone", async () => {
@@ -208,7 +208,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       await writer.create("lost", copyOf("first"), "high");
       expect(await writer.update("lost", copyOf("second"), NO_SUCH_UID, "high")).toEqual({ kind: "gone" });
       const uid = await uidOf("lost");
-      expect(readCopy(await secretOf("lost"), intern).content).toBe(copyOf("first").content);
+      expect(readCopy(await secretOf("lost"), pool).content).toBe(copyOf("first").content);
       await cluster.kubectl.run(["delete", "secret", "pullpass-team-a", "--namespace=lost"]);
       expect(await writer.update("lost", copyOf("second"), uid, "high")).toEqual({ kind: "gone" });
       expect(await getSecret(createApis(client), "lost", "pullpass-team-a", "high")).toBeUndefined();
@@ -220,7 +220,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
       await writer.create("frozen", copyOf("first"), "high");
       const patch = '--patch={"immutable":true}';
       await cluster.kubectl.run(["patch", "secret", "pullpass-team-a", "--namespace=frozen", patch]);
-      const { uid, isUpdatable } = readCopy(await secretOf("frozen"), intern);
+      const { uid, isUpdatable } = readCopy(await secretOf("frozen"), pool);
       expect(isUpdatable).toBe(false);
       await expect(writer.update("frozen", copyOf("second"), uid, "high")).rejects.toMatchObject({
         name: "KubeApiError",
@@ -242,7 +242,7 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
 
   it("knows of a namespace whether it opted in, whether it is on its way, and which accounts it lists", async () => {
     const read = async (name: string) =>
-      readNamespace(await client.request({ method: "GET", path: `/api/v1/namespaces/${name}` }), intern);
+      readNamespace(await client.request({ method: "GET", path: `/api/v1/namespaces/${name}` }), pool);
     await createNamespace(cluster.kubectl, "team-a", { "pullpass.dev/inject": "enabled", team: "a" });
     const accounts = "pullpass.dev/service-accounts=builder, default,,../x";
     await cluster.kubectl.run(["annotate", "namespace", "team-a", accounts]);

@@ -70,7 +70,7 @@ export interface ServerOptions {
   readonly limits?: ServerLimits;
 }
 
-/** Starts a server. @throws the system's error if the address cannot be had. */
+/** Starts a server. @throws the system's error if it cannot listen on the address. */
 export async function startServer(
   listener: http.RequestListener,
   serverOptions: ServerOptions,

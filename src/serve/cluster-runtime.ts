@@ -89,8 +89,9 @@ export function connectCluster(
 
   const known = createKnownObjects(informers);
   const optIns = trackOptIns(known.namespaces);
-  const accountClient = createServiceAccountClient(access.leaderApisFor);
-  const enforcingAccounts = cacheEnforcingAccounts(known, accountClient, logger);
+  const accounts = createServiceAccountClient(access.leaderApisFor);
+  const enforcingAccounts = cacheEnforcingAccounts(known, accounts, logger);
+  const accountClient = informingCache(accounts, known, enforcingAccounts);
   stack.defer(() => {
     enforcingAccounts.close();
   });
@@ -189,6 +190,24 @@ function cacheEnforcingAccounts(
   });
   accounts.subscribe(cache.update);
   return cache;
+}
+
+/** Our own patch is in the store before the watch reports it, so that the informer does not report it to the cache. */
+function informingCache(
+  client: ServiceAccountClient,
+  { accounts }: KnownObjects,
+  cache: ServiceAccountCache,
+): ServiceAccountClient {
+  return {
+    ...client,
+    async patch(namespace, name, operations, priority) {
+      const result = await client.patch(namespace, name, operations, priority);
+      const account = accounts.store.get(namespace, name);
+      if (result.kind === "patched" && account !== undefined)
+        cache.update(namespace, name, { ...account, version: result.version });
+      return result;
+    },
+  };
 }
 
 interface ReplicatorParts {

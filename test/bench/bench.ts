@@ -16,9 +16,10 @@ import { benchBodies, type BenchBody } from "./bodies.ts";
 import { shippedEnvironment, shippedFlags } from "./shipped-flags.ts";
 import { findWrk, type LoadReport } from "./wrk.ts";
 
-const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
+/** Many and short: what else a machine does then disturbs all sides alike, and a ratio is the median of each round's. */
+const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 15);
 const WARM_UP_SECONDS = 5;
-const MEASURED_SECONDS = Number(process.env["BENCH_SECONDS"] ?? 3);
+const MEASURED_SECONDS = Number(process.env["BENCH_SECONDS"] ?? 1);
 const BODIES = benchBodies().slice(0, Number(process.env["BENCH_BODIES"] ?? Infinity));
 const SERVER_CORE = "0";
 const LOAD_CORE = "1";
@@ -109,16 +110,18 @@ function tableRow({ name, kibibytes }: BenchBody, connections: number, reports: 
   };
   const cellsOf = (figures: Readonly<Record<Side, number>>, digits: number): readonly string[] =>
     SIDES.map((side) => figures[side].toFixed(digits));
-  const rate = medians("requestsPerSecond");
-  const p99 = medians("p99");
+  const medianRatio = (figure: keyof MeasuredReport, other: Side): string =>
+    median(
+      reports.pullpass.map((report, round) => report[figure] / (reports[other][round]?.[figure] ?? NaN)),
+    ).toFixed(2);
   const cells = [
     `${name} (${kibibytes.toFixed(1)} KiB)`,
     connections.toString(),
-    ...cellsOf(rate, 0),
-    (rate.pullpass / rate.node).toFixed(2),
-    (rate.pullpass / rate.go).toFixed(2),
-    ...cellsOf(p99, 2),
-    (p99.pullpass / p99.node).toFixed(2),
+    ...cellsOf(medians("requestsPerSecond"), 0),
+    medianRatio("requestsPerSecond", "node"),
+    medianRatio("requestsPerSecond", "go"),
+    ...cellsOf(medians("p99"), 2),
+    medianRatio("p99", "node"),
     ...cellsOf(medians("cpuMicros"), 1),
   ];
   return `| ${cells.join(" | ")} |`;

@@ -2,8 +2,9 @@
 import type { Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
 import { indexRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
+import type { OfferedContent } from "../core/source-secret.ts";
 import type { KeyPath, SourceLocation } from "./diagnostics.ts";
-import type { BuilderEntry, PodTemplateEntry } from "./schema.ts";
+import type { BuilderEntry, PodTemplateEntry, RegistryEntry } from "./schema.ts";
 
 /** Where a password or a token comes from. */
 export type TextSource =
@@ -20,7 +21,9 @@ export type CredentialSource =
       readonly secret: TextSource;
     }
   | { readonly kind: "docker-config"; readonly path: string }
-  | { readonly kind: "secret"; readonly name: string; readonly namespace: string | undefined };
+  | { readonly kind: "secret"; readonly name: string; readonly namespace: string | undefined }
+  /** A ClusterRegistry's: a Secret in Pullpass's own namespace that is offered by its label. */
+  | ({ readonly kind: "offered-secret"; readonly name: string } & OfferedContent);
 
 export interface ConfiguredRegistry extends Registry {
   readonly displayName: string | undefined;
@@ -29,7 +32,7 @@ export interface ConfiguredRegistry extends Registry {
   /** The concrete hosts behind an address with `*`. */
   readonly hosts: readonly Address[];
   /** The list of the configuration that it is in. */
-  readonly list: "registries" | "privateRegistries" | "connections";
+  readonly list: "registries" | "privateRegistries" | "connections" | "objects";
   /** Where one of its fields is, or the entry itself. */
   readonly locate: (field: KeyPath) => SourceLocation;
 }
@@ -43,6 +46,24 @@ export const REGISTRY_DEFAULTS = {
   hosts: [],
   buildSource: undefined,
 } as const satisfies Partial<ConfiguredRegistry>;
+
+/**
+ * A registry by its entry, of the file or of an object. It puts something into the build secret of its namespaces unless it is for
+ * pulls alone. A host with `*` does not by itself: builders know none, and a pod would wait for a Secret that is never written.
+ */
+export function configuredRegistry(
+  entry: Omit<RegistryEntry, "auth">,
+  origin: Pick<ConfiguredRegistry, "source" | "list" | "locate">,
+): ConfiguredRegistry {
+  const { name, displayName, address, namespaces, hosts = [], use = REGISTRY_DEFAULTS.use } = entry;
+  const hasCredentials = origin.source !== undefined && (!address.isWildcard || hosts.length > 0);
+  return {
+    ...{ name, displayName, address, namespaces, hosts, use },
+    secretName: entry.secretName ?? `pullpass-${name}`,
+    buildSource: hasCredentials && use.includes("build") ? { kind: "build-secret" } : undefined,
+    ...origin,
+  };
+}
 
 export interface Configuration {
   readonly registries: readonly ConfiguredRegistry[];

@@ -43,6 +43,7 @@ export function readCredentials(
   switch (source?.kind) {
     case undefined:
     case "secret":
+    case "offered-secret":
       return [];
     case "password":
     case "token": {

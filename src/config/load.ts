@@ -5,7 +5,7 @@ import { Sensitive } from "../core/credential.ts";
 import { asArray, isObject } from "../core/kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import {
-  REGISTRY_DEFAULTS,
+  configuredRegistry,
   type Configuration,
   type ConfiguredRegistry,
   type CredentialSource,
@@ -20,13 +20,7 @@ import {
   type LocatedValue,
 } from "./diagnostics.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
-import {
-  documentSchema,
-  registrySchema,
-  type AuthEntry,
-  type RegistryEntry,
-  type SourceEntry,
-} from "./schema.ts";
+import { documentSchema, registrySchema, type AuthEntry, type SourceEntry } from "./schema.ts";
 import { parseYamlFile } from "./yaml-document.ts";
 
 export interface ConfigurationFile {
@@ -85,31 +79,12 @@ function entriesOf({ value, locate }: LocatedValue, list: string): readonly Loca
 function readRegistry(entry: LocatedValue): RegistryResult {
   const { data, error } = registrySchema.safeParse(entry.value);
   if (error !== undefined) return { diagnostics: schemaDiagnostics(error, entry) };
-  const { auth, secretName = `pullpass-${data.name}`, use = ["pull", "build"], hosts = [], ...others } = data;
   const directory = path.dirname(entry.locate([]).file);
+  const source = data.auth === undefined ? undefined : credentialSource(data.auth, directory);
   return {
-    registry: {
-      ...REGISTRY_DEFAULTS,
-      ...others,
-      secretName,
-      use,
-      hosts,
-      source: auth === undefined ? undefined : credentialSource(auth, directory),
-      buildSource: buildSource(data),
-      list: "registries",
-      locate: entry.locate,
-    },
+    registry: configuredRegistry(data, { source, list: "registries", locate: entry.locate }),
     diagnostics: [],
   };
-}
-
-/**
- * Whether the registry puts something into the build secret of its namespaces. A host with `*` does not by itself: builders know
- * none, and a pod would wait for a Secret that is never written.
- */
-function buildSource({ auth, use, address, hosts = [] }: RegistryEntry): ConfiguredRegistry["buildSource"] {
-  const hasCredentials = auth !== undefined && (!address.isWildcard || hosts.length > 0);
-  return hasCredentials && use?.includes("build") !== false ? { kind: "build-secret" } : undefined;
 }
 
 function credentialSource(auth: AuthEntry, directory: string): CredentialSource {

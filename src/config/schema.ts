@@ -3,6 +3,7 @@
  * polyaxon.ts, because their forms are not ours to choose.
  */
 import * as z from "zod";
+import type { Address } from "../core/address.ts";
 import { isMountable } from "../core/builds/build-container.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { missingUsername } from "../core/vendor-tokens.ts";
@@ -74,6 +75,14 @@ const auth = z.discriminatedUnion("type", [basicAuth, tokenAuth, dockerConfigAut
     isObject(input) ? "must be one of BasicAuth, Token, DockerConfig and Secret" : undefined,
 });
 
+/**
+ * A rule of a ClusterRegistry's CRD, in CEL, beside the check of the schema that says the same: the schema also reads objects that
+ * are older than the rule.
+ */
+function celRule(rule: string, message: string): Readonly<Record<string, unknown>> {
+  return { "x-kubernetes-validations": [{ rule, message }] };
+}
+
 /** `metav1.LabelSelector`. */
 const labelSelector = strictObject({
   matchLabels: z
@@ -89,47 +98,108 @@ const labelSelector = strictObject({
         .enum(["In", "NotIn", "Exists", "DoesNotExist"], "must be In, NotIn, Exists or DoesNotExist")
         .describe("How the label is compared: In, NotIn, Exists or DoesNotExist."),
       values: list(labelValue).optional().describe("The values for In and NotIn."),
-    }).refine(
-      ({ operator, values = [] }) => operator.endsWith("In") === values.length > 0,
-      "must have values with In and NotIn, and none with Exists and DoesNotExist",
-    ),
+    })
+      .refine(
+        ({ operator, values = [] }) => operator.endsWith("In") === values.length > 0,
+        "must have values with In and NotIn, and none with Exists and DoesNotExist",
+      )
+      .meta(
+        celRule(
+          "self.operator.endsWith('In') == (has(self.values) && size(self.values) > 0)",
+          "must have values with In and NotIn, and none with Exists and DoesNotExist",
+        ),
+      ),
     64,
   )
     .optional()
     .describe("Requirements that the labels of the namespace must all meet."),
 });
 
-/** One registry. The schema of a ClusterRegistry is made from it, and `kubectl explain` shows its descriptions. */
-export const registrySchema = strictObject({
-  name: dnsLabel.describe("A unique name. Annotations, logs and metrics show it."),
+const registryAddress = address.meta({
+  minLength: 1,
+  ...celRule("!self.contains('@')", "credentials do not belong into an address"),
+});
+
+/** What a registry of the file and a ClusterRegistry have in common; `kubectl explain` shows the descriptions. */
+const registryFields = {
   displayName: bounded(256).optional().describe("A name for people."),
-  address: address.describe(
+  address: registryAddress.describe(
     "`host[:port][/path]`, what images are matched against. Each label of the host may hold `*`. A scheme, `/v1/`, `/v2/` and a last slash are removed.",
   ),
-  auth: auth
-    .optional()
-    .describe(
-      "Where the credentials come from. Without it an admin keeps the Secret in the namespaces, and Pullpass only adds its name to pods.",
-    ),
   namespaces: labelSelector
     .optional()
     .describe("Which opted-in namespaces may have the credentials. Default: all of them."),
   use: list(z.enum(["pull", "build"], "must be pull or build"), 16)
     .min(1, "must name pull, build or both")
-    .meta({ maxItems: 16 })
+    .meta({ minItems: 1, maxItems: 16 })
     .optional()
     .describe("What the credentials are for: pulls by kubelet, builds in pods. Default: both."),
   secretName: secretName
     .optional()
     .describe("The pull secret that pods name. Default: `pullpass-` and the registry's name."),
-  hosts: list(address)
+  hosts: list(registryAddress)
     .optional()
     .describe("The concrete hosts behind an address with `*`, for builders, which cannot use `*`."),
-}).superRefine(({ address, auth }, context) => {
+};
+
+/** A token without a user name, where the registry wants the account's. */
+function requireAccountName(
+  {
+    address,
+    auth,
+  }: {
+    readonly address: Address;
+    readonly auth?: { type: string; username?: string | undefined } | undefined;
+  },
+  context: z.core.$RefinementCtx,
+): void {
   if (auth?.type !== "Token" || auth.username !== undefined) return;
   const message = missingUsername(address.host);
   if (message !== undefined) context.addIssue({ code: "custom", message, path: ["auth", "username"] });
-});
+}
+
+/** An entry of `registries`. */
+export const registrySchema = strictObject({
+  name: dnsLabel.describe("A unique name. Annotations, logs and metrics show it."),
+  ...registryFields,
+  auth: auth
+    .optional()
+    .describe(
+      "Where the credentials come from. Without it an admin keeps the Secret in the namespaces, and Pullpass only adds its name to pods.",
+    ),
+}).superRefine(requireAccountName);
+
+const objectAuth = strictObject({
+  type: z
+    .enum(["BasicAuth", "Token", "DockerConfig"], "must be one of BasicAuth, Token and DockerConfig")
+    .describe(
+      "What the Secret holds. BasicAuth: the keys `username` and `password`. Token: the key `token`. DockerConfig: the key `.dockerconfigjson` or `config.json`, of which only the entries for the address are used.",
+    ),
+  secretRef: strictObject({
+    name: secretName.describe("The name of the Secret."),
+  }).describe(
+    'A Secret in the namespace that Pullpass runs in. It must have the label `pullpass.dev/registry-credentials: "true"`.',
+  ),
+  username: username
+    .max(256, "is too long: at most 256 characters")
+    .optional()
+    .describe("For a Token alone: the user name. Default: what the vendor expects for the host."),
+})
+  .refine(({ type, username }) => type === "Token" || username === undefined, {
+    message: "belongs to type Token alone",
+    path: ["username"],
+  })
+  .meta(celRule("!has(self.username) || self.type == 'Token'", "username belongs to type Token alone"));
+
+/** The `spec` of a ClusterRegistry: an entry of `registries` whose credentials are only ever references. */
+export const registryObjectSchema = strictObject({
+  ...registryFields,
+  auth: objectAuth
+    .optional()
+    .describe(
+      "Where the credentials come from. Without it an admin keeps the Secret in the namespaces, and Pullpass only adds its name to pods.",
+    ),
+}).superRefine(requireAccountName);
 
 /** A container image that builds images, and where it reads `config.json`. */
 const builder = strictObject({
@@ -206,6 +276,7 @@ export const privateRegistrySchema = strictObject({
 }).refine((value) => exactlyOne(value.user, value.username), "must have one of user and username");
 
 export type RegistryEntry = z.output<typeof registrySchema>;
+export type RegistryObjectEntry = z.output<typeof registryObjectSchema>;
 export type AuthEntry = z.output<typeof auth>;
 export type SourceEntry = z.output<typeof source>;
 export type BuilderEntry = z.output<typeof builder>;

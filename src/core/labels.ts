@@ -33,6 +33,13 @@ export const MANAGER = "pullpass";
  */
 export const CERTIFICATES_LABEL = "pullpass.dev/certificates";
 export const SELF_MANAGED = "self-managed";
+/**
+ * On a Secret in Pullpass's own namespace, with the value `true`: a ClusterRegistry may refer to it. Whoever may create
+ * ClusterRegistries may not thereby read every Secret of that namespace.
+ */
+export const CREDENTIALS_LABEL = "pullpass.dev/registry-credentials";
+/** On a ClusterRegistry: when somebody asked for a login, in RFC 3339. */
+export const CHECK_REQUESTED_ANNOTATION = "pullpass.dev/check-requested-at";
 /** Written on a copy: they keep Argo CD from removing what no repository holds. */
 export const GITOPS_ANNOTATIONS: Readonly<Record<string, string>> = {
   "argocd.argoproj.io/compare-options": "IgnoreExtraneous",

@@ -10,6 +10,7 @@ import {
 } from "./credential.ts";
 import { type DockerConfigFormat, selectCredentials } from "./docker-config.ts";
 import { getString } from "./kubernetes.ts";
+import { usernameForToken } from "./vendor-tokens.ts";
 
 /** Thrown by {@link credentialsInSecret}; says what of the Secret is wrong, and never what it holds. */
 export class UnusableSecretError extends Error {
@@ -51,11 +52,70 @@ export function credentialsInSecret(secret: SourceSecret, address: Address): rea
     const known = [...DOCUMENTS.keys(), BASIC_AUTH].join(", ");
     throw new UnusableSecretError(`the type of the Secret is none of ${known}`);
   }
+  return credentialsInDocument(secret, key, format, address);
+}
+
+function credentialsInDocument(
+  secret: SourceSecret,
+  key: string,
+  format: DockerConfigFormat,
+  address: Address,
+): readonly AddressedCredential[] {
   const document = decodeUtf8(readBytes(secret, key));
   if (document === undefined) throw new UnusableSecretError(`its key ${key} is not UTF-8`);
   const selection = selectCredentials(document, format, address);
   if (selection.kind === "unusable") throw new UnusableSecretError(`its key ${key}${selection.reason}`);
   return selection.credentials;
+}
+
+/** What a ClusterRegistry says that its Secret holds. The user name is a Token's, where the vendor's default is wrong. */
+export interface OfferedContent {
+  readonly type: "BasicAuth" | "Token" | "DockerConfig";
+  readonly username: string | undefined;
+}
+
+/*
+ * type         | types of the Secret                     | key
+ * BasicAuth    | kubernetes.io/basic-auth, Opaque        | username, password
+ * Token        | Opaque                                  | token
+ * DockerConfig | kubernetes.io/dockerconfigjson, Opaque  | .dockerconfigjson, config.json: the first that is there
+ */
+const OFFERED_TYPES: Readonly<Record<OfferedContent["type"], readonly string[]>> = {
+  BasicAuth: [BASIC_AUTH, "Opaque"],
+  Token: ["Opaque"],
+  DockerConfig: ["kubernetes.io/dockerconfigjson", "Opaque"],
+};
+const OFFERED_DOCUMENTS = [".dockerconfigjson", "config.json"];
+
+/**
+ * The credentials for an address in the Secret that a ClusterRegistry refers to; at least one.
+ *
+ * @throws UnusableSecretError if the Secret is of another type, lacks a key, or holds what cannot be used.
+ */
+export function credentialsInOffer(
+  secret: SourceSecret,
+  { type, username }: OfferedContent,
+  address: Address,
+): readonly AddressedCredential[] {
+  const types = OFFERED_TYPES[type];
+  if (!types.includes(getString(secret, "type") ?? "")) {
+    throw new UnusableSecretError(`the type of the Secret is not ${types.join(" or ")}`);
+  }
+  switch (type) {
+    case "BasicAuth":
+      return [basicAuth(secret, address)];
+    case "Token": {
+      const password = readKey(secret, "token", readCredentialText);
+      return [{ address, username: username ?? usernameForToken(address.host, password), password }];
+    }
+    case "DockerConfig": {
+      const key = OFFERED_DOCUMENTS.find((candidate) => getString(secret.data, candidate) !== undefined);
+      if (key === undefined) {
+        throw new UnusableSecretError(`the Secret has no key ${OFFERED_DOCUMENTS.join(" or ")}`);
+      }
+      return credentialsInDocument(secret, key, "dockerconfigjson", address);
+    }
+  }
 }
 
 function basicAuth(secret: SourceSecret, address: Address): AddressedCredential {

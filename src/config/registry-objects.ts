@@ -1,0 +1,129 @@
+/** ClusterRegistries beside the registries of the file: what each says, and which of them are used. */
+import { getString, isObject, type JsonObject } from "../core/kubernetes.ts";
+import { BUILD_SECRET_NAME } from "../core/replication.ts";
+import type { RegistryFault } from "../core/registry-status.ts";
+import { configuredRegistry, type Configuration, type ConfiguredRegistry } from "./configuration.ts";
+import { formatKeyPath, schemaDiagnostics, type LocatedValue } from "./diagnostics.ts";
+import { isDnsLabel } from "./fields.ts";
+import { REGISTRY_KIND } from "./registry-crd.ts";
+import { registryObjectSchema, type RegistryObjectEntry } from "./schema.ts";
+
+/** A ClusterRegistry as far as it says something about a registry. */
+export interface RegistryObject {
+  readonly name: string;
+  /** Of its creation, as the API server writes it. */
+  readonly createdAt: string;
+  readonly spec: unknown;
+}
+
+/** The registries of the file and of the objects, as one list. */
+export interface JoinedRegistries {
+  /** The file's first, in their order; then those of the objects, the oldest first. */
+  readonly registries: readonly ConfiguredRegistry[];
+  /** Why objects are not used, by their names. */
+  readonly faults: ReadonlyMap<string, RegistryFault>;
+}
+
+/*
+ * The first row that holds decides.
+ *
+ * the object                                              | it is         | as
+ * has the name of a registry of the file                  | not used      | NameTakenByFile
+ * has a spec that the schema refuses                      | not used      | InvalidSpec
+ * would write a Secret that another registry writes, or   | not used      | InvalidSpec
+ *   the build secret                                      |               |
+ * anything else                                           | used          |
+ */
+export function joinRegistryObjects(
+  { registries: fromFile }: Pick<Configuration, "registries">,
+  objects: Iterable<RegistryObject>,
+): JoinedRegistries {
+  const registries = [...fromFile];
+  const faults = new Map<string, RegistryFault>();
+  const inFile = new Set(fromFile.map(({ name }) => name));
+  const writers = new Map(fromFile.filter(writesCopies).map((registry) => [registry.secretName, registry]));
+  for (const object of [...objects].toSorted(byAge)) {
+    if (inFile.has(object.name)) {
+      faults.set(object.name, {
+        reason: "NameTakenByFile",
+        message: `the configuration file has a registry ${object.name}, which is used instead`,
+      });
+      continue;
+    }
+    const result = readRegistryObject(object);
+    if (result.kind === "invalid") {
+      faults.set(object.name, { reason: "InvalidSpec", message: result.message });
+      continue;
+    }
+    const { registry } = result;
+    const conflict = secretConflict(registry, writers);
+    if (conflict !== undefined) {
+      faults.set(object.name, { reason: "InvalidSpec", message: `secretName: ${conflict}` });
+      continue;
+    }
+    registries.push(registry);
+    if (writesCopies(registry)) writers.set(registry.secretName, registry);
+  }
+  return { registries, faults };
+}
+
+function byAge(a: RegistryObject, b: RegistryObject): number {
+  const [left, right] = [`${a.createdAt} ${a.name}`, `${b.createdAt} ${b.name}`];
+  return left < right ? -1 : Number(left > right);
+}
+
+function writesCopies({ source }: ConfiguredRegistry): boolean {
+  return source !== undefined;
+}
+
+function secretConflict(
+  registry: ConfiguredRegistry,
+  writers: ReadonlyMap<string, ConfiguredRegistry>,
+): string | undefined {
+  const { secretName } = registry;
+  if (secretName === BUILD_SECRET_NAME) return `Secret ${secretName} is for builders; choose another name`;
+  const writer = writesCopies(registry) ? writers.get(secretName) : undefined;
+  return writer && `registry ${writer.name} writes Secret ${secretName} already`;
+}
+
+export type RegistryObjectResult =
+  | { readonly kind: "registry"; readonly registry: ConfiguredRegistry }
+  /** `message` names every field that is wrong, and repeats no value. */
+  | { readonly kind: "invalid"; readonly message: string };
+
+export function readRegistryObject({ name, spec }: RegistryObject): RegistryObjectResult {
+  const file = `${REGISTRY_KIND} ${name}`;
+  const located: LocatedValue = {
+    value: spec,
+    locate: (path) => ({ file, line: undefined, path }),
+  };
+  if (!isDnsLabel(name)) return { kind: "invalid", message: "the name is not a DNS label" };
+  const { data, error } = registryObjectSchema.safeParse(spec);
+  if (error !== undefined) {
+    const messages = schemaDiagnostics(error, located).map(({ location, message }) =>
+      location.path.length === 0 ? message : `${formatKeyPath(location.path)}: ${message}`,
+    );
+    return { kind: "invalid", message: messages.join("; ") };
+  }
+  const source = data.auth === undefined ? undefined : offeredSecret(data.auth);
+  const registry = configuredRegistry({ name, ...data }, { source, list: "objects", locate: located.locate });
+  return { kind: "registry", registry };
+}
+
+function offeredSecret({
+  type,
+  secretRef,
+  username,
+}: NonNullable<RegistryObjectEntry["auth"]>): ConfiguredRegistry["source"] {
+  return { kind: "offered-secret", name: secretRef.name, type, username };
+}
+
+/** Reads a ClusterRegistry as the API server sends it. */
+export function asRegistryObject({ metadata, spec }: JsonObject): RegistryObject {
+  const meta = isObject(metadata) ? metadata : {};
+  return {
+    name: getString(meta, "name") ?? "",
+    createdAt: getString(meta, "creationTimestamp") ?? "",
+    spec,
+  };
+}

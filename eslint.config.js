@@ -25,7 +25,7 @@ const ARROWS = {
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
   registry: ["core"],
-  serve: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http"],
+  serve: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http", "registry"],
   cli: [
     "core",
     "config",

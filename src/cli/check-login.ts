@@ -1,9 +1,9 @@
 /** `pullpass check --login`: decides what to ask of which registry, asks, and says what the answer was. */
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
-import { addressCovers, parseAddress, splitRepository, type Address } from "../core/address.ts";
+import type { Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
-import { repositoryName, type ImageReference } from "../core/image-reference.ts";
+import type { ImageReference } from "../core/image-reference.ts";
 import { indexRegistries, selectRegistries, type Registry } from "../core/registry.ts";
 import {
   checkLogin,
@@ -12,6 +12,7 @@ import {
   type LoginReport,
   type PullOutcome,
 } from "../registry/login.ts";
+import { passOver, planLogins, type LoginStep } from "../registry/plan-logins.ts";
 
 /**
  * Reads from a Secret in the cluster the credentials for an address. A namespace that is undefined is the one that Pullpass
@@ -86,17 +87,6 @@ async function takeStep({ name, address }: ConfiguredRegistry, step: LoginStep):
   return loginLine(`${name}: ${step.address.text}`, report);
 }
 
-/** One host that is asked, or the reason why a registry is not. */
-export type LoginStep =
-  | {
-      readonly kind: "ask";
-      /** The registry's own address, or a concrete one where that has a `*`. */
-      readonly address: Address;
-      readonly credential: AddressedCredential;
-      readonly images: readonly ImageReference[];
-    }
-  | { readonly kind: "pass-over"; readonly reason: string; readonly isFailure: boolean };
-
 /** The images of `--pull`, by the registries whose secrets a pod would get for them. */
 export interface PullRequests {
   readonly byRegistry: ReadonlyMap<Registry, readonly ImageReference[]>;
@@ -122,68 +112,6 @@ export function planPulls(texts: readonly string[], { registries }: Configuratio
     }
   }
   return { byRegistry, faults };
-}
-
-/**
- * The steps for one registry, at least one.
- *
- * the registry's address | the credential's address | asked
- * without *              |                          | the registry's address
- * with *                 | without *                | the credential's address
- * with *                 | with *                   | each of `hosts`, and each image's host, that it covers
- */
-export function planLogins(
-  registry: ConfiguredRegistry,
-  credentials: readonly AddressedCredential[],
-  images: readonly ImageReference[],
-): readonly LoginStep[] {
-  const steps = credentials.flatMap((credential) =>
-    addressesToAsk(registry, credential, images).map((address) => ({
-      kind: "ask" as const,
-      address,
-      credential,
-      images: images.filter((image) => serves(credential, address, image)),
-    })),
-  );
-  if (steps.length === 0) return [passOver("the address has a *, and hosts lists none")];
-  const left = images.filter((image) => !steps.some((step) => step.images.includes(image)));
-  return [
-    ...steps,
-    ...left.map((image) => passOver(`its source has nothing for ${repositoryName(image)}`, true)),
-  ];
-}
-
-function passOver(reason: string, isFailure = false): LoginStep {
-  return { kind: "pass-over", reason, isFailure };
-}
-
-function addressesToAsk(
-  { address, hosts }: ConfiguredRegistry,
-  credential: AddressedCredential,
-  images: readonly ImageReference[],
-): readonly Address[] {
-  if (!address.isWildcard) return [address];
-  if (!credential.address.isWildcard) return [credential.address];
-  const listed = hosts.filter((host) => !host.isWildcard && coversHostOf(credential.address, host));
-  const more = images
-    .filter((image) => covers(credential.address, repositoryName(image)))
-    .map((image) => parseAddress(image.domain));
-  const known = new Set(listed.map((host) => host.authority));
-  const added = more.filter(({ authority }) => !known.has(authority) && known.add(authority));
-  return [...listed, ...added];
-}
-
-function serves(credential: AddressedCredential, asked: Address, image: ImageReference): boolean {
-  return asked.authority === image.domain && covers(credential.address, repositoryName(image));
-}
-
-function covers(address: Address, repository: string): boolean {
-  return addressCovers(address, splitRepository(repository));
-}
-
-/** Paths do not matter: `hosts` of `*.example.com/team-a` are hosts. */
-function coversHostOf(address: Address, host: Address): boolean {
-  return covers({ ...address, path: "" }, `${host.authority}/`);
 }
 
 const FAILURES: Readonly<Record<Failure["kind"], string>> = {

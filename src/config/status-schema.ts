@@ -1,5 +1,6 @@
 /** The `status` of a ClusterRegistry, as Pullpass writes it. Nothing in it is secret, and no hash of anything secret. */
 import * as z from "zod";
+import type { RegistryStatus } from "../core/registry-status.ts";
 
 const time = z.string().max(64).meta({ format: "date-time" });
 const count = z.int().min(0);
@@ -42,5 +43,7 @@ export const registryStatusSchema = z.object({
     .describe("The state of the registry; Ready sums it up."),
 });
 
-export type RegistryStatus = Readonly<z.output<typeof registryStatusSchema>>;
-export type Condition = Readonly<z.output<typeof condition>>;
+/** Undefined if it is not one, or of another release. */
+export function readRegistryStatus(value: unknown): Partial<RegistryStatus> | undefined {
+  return registryStatusSchema.safeParse(value).data as Partial<RegistryStatus> | undefined;
+}

@@ -85,14 +85,27 @@ export interface DesiredCopies {
   readonly copies: readonly Copy[];
   /** The names of copies to leave as they are, because their credentials cannot be read now. */
   readonly retained: ReadonlySet<string>;
+  /** Copies that no known registry has, and that are left as they are, because not all registries are known. */
+  readonly unlisted: UnlistedCopies;
   /** The names of the Secrets in this namespace that are sources. */
   readonly sources: ReadonlySet<string>;
+  /** The registries that the namespace may have, by name, and the name of the pull secret of each. */
+  readonly registries: ReadonlyMap<string, string>;
   /** The pull secrets to attach to ServiceAccounts, including those that an admin manages, in configuration order. */
   readonly pullSecretNames: readonly string[];
 }
 
+/** The names of copies whose registries cannot be read now. */
+export type UnlistedCopies = Pick<ReadonlySet<string>, "has" | "size">;
+
+/** Nobody knows which registries there are besides those that are known. */
+export const ALL_UNLISTED: UnlistedCopies = { has: () => true, size: Infinity };
+
 const NO_NAMES: ReadonlySet<string> = new Set();
-const NO_COPIES: DesiredCopies = { copies: [], retained: NO_NAMES, sources: NO_NAMES, pullSecretNames: [] };
+const NO_COPIES: DesiredCopies = {
+  ...{ copies: [], retained: NO_NAMES, unlisted: NO_NAMES, sources: NO_NAMES },
+  ...{ registries: new Map<string, string>(), pullSecretNames: [] },
+};
 
 /**
  * The Secret that merges all credentials that builds in a namespace may use. The dot keeps it apart from the default names
@@ -103,7 +116,11 @@ export const BUILD_SECRET_NAME = "pullpass.build";
 export type DesiredCopiesFor = (namespace: Namespace) => DesiredCopies;
 
 /** Prepares the copies of all sources: each document is written once, not once per namespace. */
-export function prepareCopies(sources: readonly Source[], digest: Digest): DesiredCopiesFor {
+export function prepareCopies(
+  sources: readonly Source[],
+  digest: Digest,
+  unlisted: UnlistedCopies = NO_NAMES,
+): DesiredCopiesFor {
   const prepared = sources.map((source) => prepareSource(source, digest));
   const sourceNames = namesByNamespace(sources);
   // Namespaces that may have the same registries share their copies.
@@ -123,7 +140,7 @@ export function prepareCopies(sources: readonly Source[], digest: Digest): Desir
       .join();
     const cached = cache.get(key);
     if (cached !== undefined) return cached;
-    const desired = combine(permitted, digest);
+    const desired = { ...combine(permitted, unlisted.size > 0, digest), unlisted };
     cache.set(key, desired);
     return desired;
   }
@@ -171,7 +188,11 @@ function isPullSecretItself({ secret, registry }: Source, namespace: string): bo
   return secret?.namespace === namespace && secret.name === registry.secretName;
 }
 
-function combine(permitted: readonly PreparedSource[], digest: Digest): DesiredCopies {
+function combine(
+  permitted: readonly PreparedSource[],
+  isIncomplete: boolean,
+  digest: Digest,
+): Omit<DesiredCopies, "unlisted"> {
   const copies: Copy[] = [];
   const retained = new Set<string>();
   const pullSecretNames = new Set<string>();
@@ -183,11 +204,14 @@ function combine(permitted: readonly PreparedSource[], digest: Digest): DesiredC
     else if (source.credentials === "unreadable") retained.add(secretName);
   }
   const build = combineForBuilds(permitted.map(({ source }) => source));
-  if (build.isRetained) retained.add(BUILD_SECRET_NAME);
+  if (build.isRetained || isIncomplete) retained.add(BUILD_SECRET_NAME);
   if (build.document !== EMPTY_DOCUMENT) {
     copies.push(writeCopy(BUILD_SECRET_NAME, build.document, build.registries, digest));
   }
-  return { ...NO_COPIES, copies, retained, pullSecretNames: [...pullSecretNames] };
+  const registries = new Map(
+    permitted.map(({ source: { registry } }) => [registry.name, registry.secretName]),
+  );
+  return { ...NO_COPIES, copies, retained, registries, pullSecretNames: [...pullSecretNames] };
 }
 
 /*
@@ -224,6 +248,7 @@ function combineForBuilds(permitted: readonly Source[]): {
  * no     | yes     | no       | yes      |       | no         | yes       | update
  * no     | yes     | no       | yes      |       | no         | no        | replace
  * no     |         | yes      | yes      |       |            |           | none
+ * no     | no      | unlisted | yes      |       |            |           | none
  * no     | no      | no       | yes      | yes   |            |           | remove
  * no     | no      | no       | yes      | no    |            |           | none: a clone of a copy, maybe meant as a source
  *
@@ -231,7 +256,7 @@ function combineForBuilds(permitted: readonly Source[]): {
  */
 export function planReplication(
   namespace: Namespace,
-  { copies, retained, sources }: DesiredCopies,
+  { copies, retained, unlisted, sources }: DesiredCopies,
   existing: ReadonlyMap<string, ExistingCopy>,
 ): readonly ReplicationAction[] {
   if (namespace.isTerminating) return [];
@@ -248,7 +273,9 @@ export function planReplication(
   for (const [name, { uid, isWrittenByUs }] of existing) {
     if (copies.some((copy) => copy.name === name)) continue;
     if (sources.has(name)) actions.push({ kind: "leave", name, reason: "SourceHasOurLabel" });
-    else if (isWrittenByUs && !retained.has(name)) actions.push({ kind: "remove", name, uid });
+    else if (isWrittenByUs && !retained.has(name) && !unlisted.has(name)) {
+      actions.push({ kind: "remove", name, uid });
+    }
   }
   return actions;
 }

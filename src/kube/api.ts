@@ -4,6 +4,7 @@ import {
   CoordinationV1Api,
   CoreV1Api,
   createConfiguration,
+  CustomObjectsApi,
   ResponseContext,
   ServerConfiguration,
   wrapHttpLibrary,
@@ -18,6 +19,7 @@ export interface KubeApis {
   readonly core: CoreV1Api;
   readonly coordination: CoordinationV1Api;
   readonly admissionRegistration: AdmissionregistrationV1Api;
+  readonly customObjects: CustomObjectsApi;
 }
 
 /** The APIs whose requests have that priority; without one they do not wait for the client's rate. */
@@ -38,6 +40,7 @@ export function createApis(transport: Pick<Transport, "send">, guard?: WriteGuar
       core: new CoreV1Api(configuration),
       coordination: new CoordinationV1Api(configuration),
       admissionRegistration: new AdmissionregistrationV1Api(configuration),
+      customObjects: new CustomObjectsApi(configuration),
     };
   };
   const byPriority = { high: create("high"), low: create("low"), none: create() };

@@ -26,6 +26,11 @@ export interface LoginQuestion {
 /** Why a question has no good answer; `reason` never holds a credential. */
 export type Failure = { readonly kind: RegistryError["kind"]; readonly reason: string };
 
+/** Whether the certificate, or another part of TLS, is why a registry was not reached; the reason then begins so. */
+export function isTlsFailure({ kind, reason }: Failure): boolean {
+  return kind === "not-reached" && reason.startsWith("TLS: ");
+}
+
 export type LoginOutcome =
   { readonly kind: "works"; readonly flow: Flow } | { readonly kind: "asks-for-none" } | Failure;
 

@@ -2,6 +2,7 @@
  * The replicator: changes become keys, and each key is reconciled. A key is `namespace`, for its copies, or
  * `namespace/account`, for the pull secrets of a ServiceAccount.
  */
+import { setImmediate } from "node:timers/promises";
 import { describeProblem } from "../core/labels.ts";
 import type { Namespace } from "../core/kubernetes.ts";
 import { isPermittedIn } from "../core/registry.ts";
@@ -13,7 +14,9 @@ import {
   type ReplicationAction,
   type Source,
 } from "../core/replication.ts";
+import type { CopyCounts } from "../core/registry-status.ts";
 import type { Store } from "../core/store.ts";
+import { createCopyTally } from "./count-copies.ts";
 import { attachedDigest, prepareState, type DesiredState, type PreparedState } from "./desired-state.ts";
 import type {
   AccountMetadata,
@@ -60,6 +63,8 @@ export interface Replicator {
   start(): void;
   /** Starts nothing new. Resolves when what was started has ended. */
   stop(): Promise<void>;
+  /** How the copies of each registry fare now, by its name. Takes turns with other work. */
+  readonly countCopies: () => Promise<ReadonlyMap<string, CopyCounts>>;
   /** The number of keys that wait or are being handled. */
   readonly depth: number;
   /** The number of namespaces in which a Secret that is not ours has the name of a copy. */
@@ -69,6 +74,9 @@ export interface Replicator {
 type Enqueue = (key: string, priority: Priority) => void;
 
 const NO_WRITES = { written: 0, removed: 0 };
+const NO_NAMES: ReadonlySet<string> = new Set();
+/** A millisecond's work. */
+const COUNTED_AT_ONCE = 500;
 
 /** The watch delivers only Secrets with our label, so it does not report when a Secret that blocks a copy is deleted. */
 const BLOCKED_RECHECK_MS = 5 * 60_000;
@@ -77,7 +85,10 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
   const { namespaces, copies, accounts, warn, onWrite } = options;
   const queue = createWorkQueue({ ...options, handle });
   const progress = createProgress(options.onReport);
-  const blocked = new Set<string>();
+  /** Namespaces where a Secret that is not ours has the name of a copy, and those names. */
+  const blocked = new Map<string, ReadonlySet<string>>();
+  /** Namespaces whose last attempt failed. */
+  const failing = new Set<string>();
   /** Undefined until the configuration is known. */
   let desired: PreparedState | undefined;
   let isStarted = false;
@@ -92,6 +103,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       const namespace = namespaces.get(name);
       if (namespace === undefined) {
         blocked.delete(name);
+        failing.delete(name);
         progress.forget(name);
         return;
       }
@@ -123,7 +135,25 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       queue.clear();
       // The next leader finds them itself.
       blocked.clear();
+      failing.clear();
       return queue.idle();
+    },
+    async countCopies() {
+      const tally = createCopyTally();
+      let looked = 0;
+      for (const namespace of namespaces.values()) {
+        if (desired === undefined) break;
+        const { name } = namespace;
+        tally.add(namespace, {
+          desired: desired.copiesFor(namespace),
+          existing: copies.in(name),
+          refused: blocked.get(name) ?? NO_NAMES,
+          isFailing: failing.has(name),
+        });
+        // Reviews are answered in between.
+        if (++looked % COUNTED_AT_ONCE === 0) await setImmediate();
+      }
+      return tally.counts;
     },
     get depth() {
       return queue.depth;
@@ -158,6 +188,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       return;
     }
     blocked.delete(name);
+    failing.delete(name);
     // The worker that is handling it reports it.
     if (!queue.has(name)) progress.end(namespace, "done", NO_WRITES, existing.size);
   }
@@ -188,10 +219,14 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     else if (kind === "again" || queue.isHandledAgain(name)) progress.add(name, result);
     else progress.end(namespace, kind, result, copies.in(name).size);
 
-    if (kind === "failed") throw result.error;
+    if (kind === "failed") {
+      if (namespaces.has(name)) failing.add(name);
+      throw result.error;
+    }
+    failing.delete(name);
     if (kind === "again") queue.add(name, priority);
     if (kind === "blocked" && namespaces.has(name)) {
-      blocked.add(name);
+      blocked.set(name, result.refused);
       queue.addLater(name, BLOCKED_RECHECK_MS);
     } else {
       blocked.delete(name);

@@ -1,6 +1,12 @@
 /** What the configuration asks for, and which ServiceAccounts differ from it. */
 import type { Namespace } from "../core/kubernetes.ts";
-import { prepareCopies, type DesiredCopiesFor, type Digest, type Source } from "../core/replication.ts";
+import {
+  prepareCopies,
+  type DesiredCopiesFor,
+  type Digest,
+  type Source,
+  type UnlistedCopies,
+} from "../core/replication.ts";
 import type { AccountMetadata } from "./ports.ts";
 
 export interface DesiredState {
@@ -8,6 +14,8 @@ export interface DesiredState {
   readonly sources: readonly Source[];
   /** The ServiceAccounts in every opted-in namespace that get the pull secrets. */
   readonly attachedServiceAccounts: readonly string[];
+  /** Where registries are missing from `sources` that may have copies. */
+  readonly unlisted?: UnlistedCopies;
 }
 
 /** The state, prepared for questions about one namespace after another. */
@@ -22,7 +30,7 @@ export interface PreparedState extends DesiredState {
 }
 
 export function prepareState(state: DesiredState, digest: Digest): PreparedState {
-  const copiesFor = prepareCopies(state.sources, digest);
+  const copiesFor = prepareCopies(state.sources, digest, state.unlisted);
 
   const isAttached = ({ isOptedIn, serviceAccounts }: Namespace, account: string): boolean =>
     isOptedIn && (state.attachedServiceAccounts.includes(account) || serviceAccounts.includes(account));

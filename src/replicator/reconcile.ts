@@ -27,6 +27,8 @@ export interface CopiesResult extends Tally {
    */
   readonly kind: "done" | "again" | "blocked" | "failed" | "not-leading";
   readonly error?: unknown;
+  /** The names of copies that a Secret that is not ours has. */
+  readonly refused: ReadonlySet<string>;
 }
 
 /** The actions are independent of each other: if one fails, the others still take place. */
@@ -37,7 +39,8 @@ export async function reconcileCopies(
   priority: Priority,
 ): Promise<CopiesResult> {
   const actions = planReplication(namespace, desired, copies.in(namespace.name));
-  const tally = { written: 0, removed: 0 };
+  const refused = new Set<string>();
+  const tally = { written: 0, removed: 0, refused };
   const results = await Promise.allSettled(actions.map((action) => act(action)));
   const failure = results.find((result) => result.status === "rejected");
   if (failure !== undefined) return { kind: "failed", error: failure.reason, ...tally };
@@ -98,6 +101,7 @@ export async function reconcileCopies(
         copies.remove(namespace.name, copy.name);
         break;
       case "not-owned":
+        refused.add(copy.name);
         warn({
           reason: "SecretNotOurs",
           message: `Secret ${copy.name} was not created by Pullpass and is left alone; pods use it as it is. Within five minutes after it is deleted, Pullpass creates it from ${formatRegistries(copy)}.`,

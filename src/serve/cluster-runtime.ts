@@ -12,6 +12,9 @@ import {
   createServiceAccountClient,
   type ServiceAccountCache,
 } from "../kube/resources/service-accounts.ts";
+import { joinRegistries } from "./joined-registries.ts";
+import { logInTo } from "./registry-login.ts";
+import { createRegistryStatusWriter } from "./registry-status.ts";
 import { createReplicator, type Replicator } from "../replicator/controller.ts";
 import type { CopyWriter, ServiceAccountClient } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
@@ -46,6 +49,7 @@ export interface ClusterRuntime {
   unreadyReasons(): readonly string[];
   /** Resolves once there is none. */
   readonly known: Promise<unknown>;
+  /** Its registries are joined with those of the cluster, and given to `onRegistries`. */
   setConfiguration(configuration: Configuration): void;
   /** Hands leadership over and stops writing. What the webhook knows stays. */
   stop(): Promise<void>;
@@ -59,6 +63,7 @@ export function connectCluster(
   options: ClusterOptions,
   environment: Environment,
   telemetry: ClusterTelemetry,
+  onRegistries: (configuration: Configuration) => void,
   tls?: ClusterCertificateOptions,
 ): ClusterRuntime {
   const { logger, metrics } = telemetry;
@@ -101,18 +106,44 @@ export function connectCluster(
     isLeading: access.election.isLeading,
     isPod: options.pod !== undefined,
   });
-  let attachedServiceAccounts: readonly string[] = [];
+  const registries = joinRegistries({
+    informers,
+    namespace,
+    logger,
+    onJoined(joined) {
+      onRegistries(joined);
+      sources.setConfiguration(joined);
+    },
+    onStatusChange: () => {
+      status.schedule();
+    },
+  });
+  stack.defer(() => {
+    registries.close();
+  });
   const sources = createCredentialSources({
     environment,
     ownNamespace: namespace,
     watchSecret,
+    offers: registries.objects,
     onChange(next, nextFaults) {
       faults.report(nextFaults, next);
-      replicator.setDesiredState({ sources: next, attachedServiceAccounts });
+      const { attachedServiceAccounts, unlisted } = registries;
+      replicator.setDesiredState({ sources: next, attachedServiceAccounts, unlisted });
+      status.schedule();
     },
   });
   stack.defer(() => {
     sources.close();
+  });
+  const status = createRegistryStatusWriter({
+    apisFor: access.leaderApisFor,
+    objects: registries.objects,
+    joined: () => registries.joined,
+    faults: faults.current,
+    countCopies: replicator.countCopies,
+    login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
+    logger,
   });
   const certificates = clusterCertificates(tls, {
     apisFor: access.leaderApisFor,
@@ -139,12 +170,14 @@ export function connectCluster(
 
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */
   async function startElection(): Promise<void> {
-    await Promise.all([known.synced, sources.settled()]);
+    await Promise.all([known.synced, registries.objects.asked]);
+    await sources.settled();
     if (stack.disposed) return;
     lead(access, informers, logger, {
       onStarted(signal) {
         certificates?.lead?.(signal);
         replicator.start();
+        status.start(signal);
         faults.warn();
       },
       onStopped() {
@@ -166,11 +199,14 @@ export function connectCluster(
       serviceAccount: enforcingAccounts.get,
     },
     certificates,
-    known: Promise.all([known.synced, certificates?.trusted]),
-    unreadyReasons: () => [...known.unreadyReasons(), ...(certificates?.unreadyReasons() ?? [])],
+    known: Promise.all([known.synced, registries.objects.asked, certificates?.trusted]),
+    unreadyReasons: () => [
+      ...known.unreadyReasons(),
+      ...registries.unreadyReasons(),
+      ...(certificates?.unreadyReasons() ?? []),
+    ],
     setConfiguration(configuration) {
-      attachedServiceAccounts = configuration.attachedServiceAccounts;
-      sources.setConfiguration(configuration);
+      registries.setConfiguration(configuration);
       electionStarted ??= startElection();
     },
     stop: () => stack.disposeAsync(),

@@ -8,11 +8,15 @@ import {
   type Environment,
 } from "../config/credentials.ts";
 import { watchFiles, type FileWatch } from "../config/files.ts";
+import type { AddressedCredential } from "../core/credential.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
+import { CREDENTIALS_LABEL } from "../core/labels.ts";
+import type { CredentialsReason } from "../core/registry-status.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ObjectWatch } from "./informers.ts";
+import type { RegistryObjects } from "./registry-objects.ts";
 import type { Source } from "../core/replication.ts";
-import { credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
+import { credentialsInOffer, credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
 
 export interface SecretName {
   readonly namespace: string;
@@ -25,6 +29,7 @@ type SecretState = JsonObject | "missing" | "unknown";
 /** Why a registry's credentials cannot be read; nothing secret. */
 export interface SourceFault {
   readonly registry: string;
+  readonly reason: CredentialsReason;
   readonly message: string;
   /** The Secret that is the source, if one is. */
   readonly secret: SecretName | undefined;
@@ -38,13 +43,17 @@ export interface CredentialSourcesOptions {
     secret: SecretName,
     onChange: (state: JsonObject | "missing") => void,
   ) => ObjectWatch;
+  /** The Secrets that ClusterRegistries may refer to. */
+  readonly offers?: Pick<RegistryObjects, "offeredSecret" | "missingFields">;
   /** All registries in configuration order, at every change of one of them; the faults are those of the moment. */
   readonly onChange: (sources: readonly Source[], faults: readonly SourceFault[]) => void;
 }
 
 export interface CredentialSources {
-  /** Watches what the configuration names, and stops watching what it no longer names. */
-  setConfiguration(configuration: Configuration): void;
+  /** Watches what the registries name, and stops watching what they no longer name. */
+  setConfiguration(configuration: Pick<Configuration, "registries">): void;
+  /** All registries with their credentials, as they were given to `onChange` last. */
+  readonly current: () => readonly Source[];
   /** Resolves once every Secret that the configuration names now was asked for. */
   settled(): Promise<void>;
   close(): void;
@@ -60,48 +69,58 @@ export function createCredentialSources({
   environment,
   ownNamespace,
   watchSecret,
+  offers = { offeredSecret: () => "unknown", missingFields: [] },
   onChange,
 }: CredentialSourcesOptions): CredentialSources {
   const secrets = new Map<string, WatchedSecret>();
   let registries: readonly ConfiguredRegistry[] = [];
+  let sources: readonly Source[] = [];
+  let files: readonly string[] = [];
   let fileWatch: FileWatch | undefined;
 
   const publish = (): void => {
     const faults: SourceFault[] = [];
-    const sources = registries.map((registry): Source => {
+    sources = registries.map((registry): Source => {
       const secret = secretOf(registry);
       const common = { registry, secret };
       if (registry.source === undefined) return { ...common, credentials: "managed-by-admin" };
       try {
-        const credentials =
-          secret === undefined ? readCredentials(registry, environment) : readSecret(registry, secret);
-        return { ...common, credentials };
+        return { ...common, credentials: read(registry, secret) };
       } catch (error) {
-        const isExpected = error instanceof UnusableCredentialsError || error instanceof UnusableSecretError;
-        if (!isExpected) throw error;
-        const isAsked = secret === undefined || secrets.get(describeSecret(secret))?.isAsked === true;
-        if (isAsked) faults.push({ registry: registry.name, message: error.message, secret });
+        if (!(error instanceof UnusableCredentialsError)) throw error;
+        const { message } = error;
+        const reason = error instanceof MissingSecretError ? "SecretNotFound" : "KeyMissing";
+        if (!(error instanceof UnknownSecretError))
+          faults.push({ registry: registry.name, reason, message, secret });
         return { ...common, credentials: "unreadable" };
       }
     });
     onChange(sources, faults);
   };
 
-  const secretOf = ({ source }: ConfiguredRegistry): SecretName | undefined =>
-    source?.kind === "secret"
-      ? { namespace: source.namespace ?? ownNamespace, name: source.name }
-      : undefined;
+  const secretOf = ({ source }: ConfiguredRegistry): SecretName | undefined => {
+    if (source?.kind === "offered-secret") return { namespace: ownNamespace, name: source.name };
+    if (source?.kind !== "secret") return undefined;
+    return { namespace: source.namespace ?? ownNamespace, name: source.name };
+  };
 
-  const readSecret = (
+  const read = (
     registry: ConfiguredRegistry,
-    secret: SecretName,
-  ): Exclude<Source["credentials"], string> => {
+    secret: SecretName | undefined,
+  ): readonly AddressedCredential[] => {
+    const { source, address } = registry;
+    if (secret === undefined) return readCredentials(registry, environment);
     const name = describeSecret(secret);
-    const state = secrets.get(name)?.state ?? "unknown";
-    if (state === "missing") throw new UnusableCredentialsError(`Secret ${name} does not exist`);
-    if (state === "unknown") throw new UnusableCredentialsError(`Secret ${name} cannot be read`);
     try {
-      return credentialsInSecret(state, registry.address);
+      if (source?.kind !== "offered-secret") {
+        const { state = "unknown", isAsked = false } = secrets.get(name) ?? {};
+        return credentialsInSecret(secretIn(state, name, isAsked), address);
+      }
+      if (offers.missingFields.length > 0) {
+        throw new UnusableCredentialsError(`the CRD in the cluster lacks ${offers.missingFields.join(", ")}`);
+      }
+      const offered = secretIn(offers.offeredSecret(source.name), name, false, NOT_OFFERED);
+      return credentialsInOffer(offered, source, address);
     } catch (error) {
       if (!(error instanceof UnusableSecretError)) throw error;
       throw new UnusableCredentialsError(`Secret ${name}: ${error.message}`, { cause: error });
@@ -132,7 +151,8 @@ export function createCredentialSources({
       registries = configuration.registries.filter(({ list }) => list !== "connections");
       const needed = new Map(
         registries.flatMap((registry) => {
-          const secret = secretOf(registry);
+          // Offered Secrets are watched together.
+          const secret = registry.source?.kind === "secret" ? secretOf(registry) : undefined;
           return secret === undefined ? [] : [[describeSecret(secret), secret] as const];
         }),
       );
@@ -142,10 +162,15 @@ export function createCredentialSources({
         secrets.delete(name);
       }
       for (const [name, secret] of needed) if (!secrets.has(name)) secrets.set(name, watch(secret));
-      fileWatch?.close();
-      fileWatch = watchFiles(credentialFiles(registries), publish);
+      const nextFiles = credentialFiles(registries);
+      if (fileWatch === undefined || nextFiles.join("\n") !== files.join("\n")) {
+        files = nextFiles;
+        fileWatch?.close();
+        fileWatch = watchFiles(files, publish);
+      }
       publish();
     },
+    current: () => sources,
     async settled() {
       await Promise.all([...secrets.values()].map(({ watch: { asked } }) => asked));
     },
@@ -156,6 +181,25 @@ export function createCredentialSources({
   };
 }
 
+const NOT_OFFERED = `does not exist, or does not have the label ${CREDENTIALS_LABEL}=true`;
+
+class MissingSecretError extends UnusableCredentialsError {}
+
+/** Nobody has asked for it yet, which is no fault. */
+class UnknownSecretError extends UnusableCredentialsError {}
+
+function secretIn<T extends object>(
+  state: T | "missing" | "unknown",
+  name: string,
+  isAsked: boolean,
+  missing = "does not exist",
+): T {
+  if (state === "missing") throw new MissingSecretError(`Secret ${name} ${missing}`);
+  if (state !== "unknown") return state;
+  const Fault = isAsked ? UnusableCredentialsError : UnknownSecretError;
+  throw new Fault(`Secret ${name} cannot be read`);
+}
+
 export function describeSecret({ namespace, name }: SecretName): string {
   return `${namespace}/${name}`;
 }
@@ -163,6 +207,7 @@ export function describeSecret({ namespace, name }: SecretName): string {
 export interface FaultReport {
   /** The registries whose credentials cannot be read now. */
   registries(): ReadonlySet<string>;
+  readonly current: () => readonly SourceFault[];
   /** Takes the current faults. Every replica logs each new one, and each source that can be read again. */
   report(faults: readonly SourceFault[], sources: readonly Source[]): void;
   /** Writes Events, as the replica that starts to write does, too. */
@@ -193,6 +238,7 @@ export function createFaultReport(
   };
   return {
     registries: () => registries,
+    current: () => current,
     report(faults, sources) {
       const before = new Set(current.map(describeFault));
       current = faults;

@@ -45,6 +45,8 @@ export interface Informers {
     object: WatchedObject,
     onChange: (state: JsonObject | "missing") => void,
   ) => ObjectWatch;
+  /** Closes the informer with that label and forgets it. */
+  stop(label: string): void;
   /** Seconds since each informer last heard something; one that never did counts from its creation. */
   agesSeconds(): ReadonlyMap<string, number>;
   close(): void;
@@ -88,8 +90,14 @@ export function createInformers({ transport, timings, onRestart, logger }: Infor
     }
   }, SILENCE_CHECK_MS).unref();
 
+  const stop = (label: string): void => {
+    running.get(label)?.close();
+    running.delete(label);
+  };
+
   return {
     create,
+    stop,
     watchObject({ label, path, name }, onChange) {
       const informer = create(label, {
         collection: { path, query: { fieldSelector: `metadata.name=${name}` } },
@@ -105,8 +113,7 @@ export function createInformers({ transport, timings, onRestart, logger }: Infor
       return {
         asked: informer.asked,
         close() {
-          informer.close();
-          running.delete(label);
+          stop(label);
         },
       };
     },

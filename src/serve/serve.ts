@@ -143,7 +143,10 @@ async function serveUntil(
     },
     stop.aborted,
   );
-  const connected = await connect(options, { logger, metrics: metrics.forCluster() }, local);
+  const onRegistries = (next: Configuration): void => {
+    registries = indexConfiguration(next, isReplicated);
+  };
+  const connected = await connect(options, { logger, metrics: metrics.forCluster() }, onRegistries, local);
   cluster = connected;
   // Another replica goes on writing at once; reviews are answered to the end.
   started.defer(() =>
@@ -153,7 +156,6 @@ async function serveUntil(
   cluster.setConfiguration(configuration);
   const configurationWatch = watchConfiguration(options.configPaths, {
     onReload(next) {
-      registries = indexConfiguration(next, isReplicated);
       cluster.setConfiguration(next);
       if (!isReplicated) warnOfLimitedRegistries(next, logger);
       metrics.countReload(true);
@@ -226,12 +228,13 @@ async function waitForCluster(
 async function connect(
   { cluster, environment, tls }: ServeOptions,
   telemetry: ClusterTelemetry,
+  onRegistries: (configuration: Configuration) => void,
   local: CertificateSource | undefined,
 ): Promise<ClusterRuntime> {
-  if (cluster === undefined) return STANDALONE;
+  if (cluster === undefined) return { ...STANDALONE, setConfiguration: onRegistries };
   // Loaded only here: without a cluster nothing of it is needed.
   const { connectCluster } = await import("./cluster-runtime.ts");
-  return connectCluster(cluster, environment, telemetry, clusterCertificateOptions(tls, local));
+  return connectCluster(cluster, environment, telemetry, onRegistries, clusterCertificateOptions(tls, local));
 }
 
 function isSelfManaged(tls: CertificateOptions): tls is SelfManagedOptions {

@@ -1,17 +1,11 @@
 /** What `check --login` says of registries that answer, in plain HTTP on loopback. */
 import { describe, expect, it } from "vitest";
-import {
-  checkLogins,
-  inParallel,
-  planLogins,
-  planPulls,
-  type LoginSources,
-  type LoginStep,
-} from "../../src/cli/check-login.ts";
+import { checkLogins, inParallel, planPulls, type LoginSources } from "../../src/cli/check-login.ts";
 import type { ConfiguredRegistry } from "../../src/config/configuration.ts";
 import { UnusableCredentialsError } from "../../src/config/credentials.ts";
 import { parseAddress } from "../../src/core/address.ts";
 import { parseImageReference } from "../../src/core/image-reference.ts";
+import { planLogins, type LoginStep } from "../../src/registry/plan-logins.ts";
 import { loadText } from "../config/load-text.ts";
 import { makeRegistry } from "../core/make-registry.ts";
 import { startOddServer, type Received, type Reply } from "../registry/odd-server.ts";

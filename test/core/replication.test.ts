@@ -180,7 +180,9 @@ describe("planReplication", () => {
   ): DesiredCopies => ({
     copies,
     retained: new Set(retained),
+    unlisted: new Set(),
     sources: new Set(sources),
+    registries: new Map(),
     pullSecretNames: [],
   });
   const { name } = copy;

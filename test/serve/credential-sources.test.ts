@@ -96,7 +96,12 @@ connections: [{ name: f, kind: registry, schema: { url: f.com }, secret: { name:
     change?.("missing");
     expect(passwords()).toEqual(["unreadable"]);
     expect(last.faults).toEqual([
-      { registry: "a", message: "Secret n/s does not exist", secret: { namespace: "n", name: "s" } },
+      {
+        registry: "a",
+        reason: "SecretNotFound",
+        message: "Secret n/s does not exist",
+        secret: { namespace: "n", name: "s" },
+      },
     ]);
     change?.({ type: "kubernetes.io/tls" });
     expect(last.faults[0]?.message).toContain("Secret n/s: the type of the Secret is none of ");

@@ -12,6 +12,7 @@ const source = (name: string, credentials: Source["credentials"] = []): Source =
 });
 const fault = (registry: string, message = "Secret does not exist"): SourceFault => ({
   registry,
+  reason: "KeyMissing",
   message,
   secret: undefined,
 });

@@ -1,0 +1,273 @@
+/** Writes the status of ClusterRegistries: the leader alone, and only what changed. */
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { REGISTRY_API } from "../config/registry-crd.ts";
+import { readRegistryStatus } from "../config/status-schema.ts";
+import type { JoinedRegistries } from "../config/registry-objects.ts";
+import { messageOf } from "../core/error-message.ts";
+import { CHECK_REQUESTED_ANNOTATION, CREDENTIALS_LABEL } from "../core/labels.ts";
+import {
+  registryStatus,
+  type CopyCounts,
+  type CredentialsState,
+  type LoginResult,
+  type RegistryFacts,
+  type RegistryStatus,
+} from "../core/registry-status.ts";
+import type { ApisFor } from "../kube/api.ts";
+import { writeRegistryStatus, type ClusterRegistry } from "../kube/resources/cluster-registries.ts";
+import { getSecret } from "../kube/resources/copies.ts";
+import { describeSecret, type SecretName, type SourceFault } from "./credential-sources.ts";
+import type { RegistryObjects } from "./registry-objects.ts";
+
+export interface RegistryStatusOptions {
+  /** Its writes are sent only while this replica leads. */
+  readonly apisFor: ApisFor;
+  readonly objects: Pick<RegistryObjects, "list" | "put" | "missingFields" | "offeredSecret">;
+  readonly joined: () => JoinedRegistries;
+  readonly faults: () => readonly SourceFault[];
+  readonly countCopies: () => Promise<ReadonlyMap<string, CopyCounts>>;
+  /** Logs in with the registry's credentials. Does not throw. */
+  readonly login: (registry: string) => Promise<Omit<LoginResult, "at">>;
+  readonly logger: Logger;
+  readonly timings?: Partial<StatusTimings>;
+}
+
+export interface StatusTimings {
+  /** From a change to its status, so that several changes make one. */
+  readonly delayMs: number;
+  /** Between two writes to one object that differ in nothing but counts: 10,000 namespaces that are filled in five minutes are ten of them. */
+  readonly countsIntervalMs: number;
+  /** After a failure, and between two looks at a Secret that is not offered. */
+  readonly retryMs: number;
+}
+
+const DEFAULT_TIMINGS: StatusTimings = { delayMs: 200, countsIntervalMs: 30_000, retryMs: 10_000 };
+/** Of the time: counting copies of 10,000 namespaces takes 50 ms. */
+const MAX_SHARE_OF_COUNTING = 0.1;
+
+export interface RegistryStatusWriter {
+  /** Something that a status says may be different. */
+  readonly schedule: () => void;
+  /** This replica leads until `signal`. */
+  start(signal: AbortSignal): void;
+}
+
+const NOBODY: CopyCounts = { selected: 0, synced: 0, refused: 0, failing: 0 };
+
+export function createRegistryStatusWriter(options: RegistryStatusOptions): RegistryStatusWriter {
+  const { apisFor, objects, joined, faults, countCopies, logger } = options;
+  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+  const logins = createLoginRequests(options.login, schedule);
+  /** By uid. */
+  const writtenAt = new Map<string, number>();
+  /** Secrets that are not offered, and whether they exist. */
+  const unoffered = new Map<string, { readonly exists: boolean; readonly at: number }>();
+  let leading: AbortSignal | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let dueAt = Infinity;
+  let notBefore = 0;
+  let isRunning = false;
+
+  function schedule(): void {
+    scheduleIn(timings.delayMs);
+  }
+
+  /** The soonest of all that were asked for counts. */
+  function scheduleIn(delayMs: number): void {
+    const at = Math.max(Date.now() + delayMs, notBefore);
+    if (leading === undefined || leading.aborted || at >= dueAt) return;
+    clearTimeout(timer);
+    dueAt = at;
+    timer = setTimeout(() => void run(), at - Date.now()).unref();
+  }
+
+  async function run(): Promise<void> {
+    dueAt = Infinity;
+    if (leading === undefined || leading.aborted) return;
+    if (isRunning) {
+      schedule();
+      return;
+    }
+    isRunning = true;
+    try {
+      await writeAll(leading);
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "failed to write the status of a ClusterRegistry; retrying");
+      scheduleIn(timings.retryMs);
+    } finally {
+      isRunning = false;
+    }
+  }
+
+  async function writeAll(signal: AbortSignal): Promise<void> {
+    const list = objects.list();
+    if (list.length === 0) return;
+    const startedAt = performance.now();
+    const counts = await countCopies();
+    notBefore = Date.now() + (performance.now() - startedAt) / MAX_SHARE_OF_COUNTING;
+    const uids = new Set(list.map(({ uid }) => uid));
+    for (const uid of writtenAt.keys()) if (!uids.has(uid)) writtenAt.delete(uid);
+    logins.forgetOthers(uids);
+    for (const object of list) {
+      if (signal.aborted) return;
+      await write(object, await factsOf(object, counts));
+    }
+  }
+
+  async function write(object: ClusterRegistry, facts: RegistryFacts): Promise<void> {
+    const now = Date.now();
+    const previous = readRegistryStatus(object.status);
+    const next = registryStatus(facts, previous, formatTime(now));
+    if (isDeepStrictEqual(next, object.status)) return;
+    const waitMs = (writtenAt.get(object.uid) ?? -Infinity) + timings.countsIntervalMs - now;
+    if (
+      waitMs > 0 &&
+      previous !== undefined &&
+      isDeepStrictEqual(withoutCounts(next), withoutCounts(previous))
+    ) {
+      scheduleIn(waitMs);
+      return;
+    }
+    const result = await writeRegistryStatus(apisFor, REGISTRY_API, object, next);
+    if (result.kind !== "written") return;
+    writtenAt.set(object.uid, now);
+    objects.put(result.object);
+  }
+
+  async function factsOf(
+    object: ClusterRegistry,
+    counts: ReadonlyMap<string, CopyCounts>,
+  ): Promise<RegistryFacts> {
+    const { name, generation } = object;
+    const { registries, faults: objectFaults } = joined();
+    const registry = registries.find((candidate) => candidate.list === "objects" && candidate.name === name);
+    const lacks = objects.missingFields.join(", ");
+    const tooOld = {
+      reason: "SchemaTooOld",
+      message: `the CRD in the cluster lacks ${lacks}; upgrade it`,
+    } as const;
+    return {
+      generation,
+      fault: objectFaults.get(name) ?? (lacks === "" ? undefined : tooOld),
+      used: registry && {
+        address: registry.address.text,
+        secretName: registry.secretName,
+        credentials:
+          registry.source?.kind === "offered-secret"
+            ? await credentialsOf(name, registry.source.name)
+            : { kind: "managed-by-admin" },
+        counts: counts.get(name) ?? NOBODY,
+      },
+      login: logins.resultOf(object),
+    };
+  }
+
+  async function credentialsOf(registry: string, secretName: string): Promise<CredentialsState> {
+    const fault = faults().find((candidate) => candidate.registry === registry);
+    const offered = objects.offeredSecret(secretName);
+    if (fault?.secret === undefined) {
+      return { kind: "read", changedAt: typeof offered === "object" ? offered.changedAt : undefined };
+    }
+    const { reason, message, secret } = fault;
+    if (reason !== "SecretNotFound") return { kind: "unreadable", reason, message };
+    const described = describeSecret(secret);
+    return (await exists(secret))
+      ? {
+          kind: "unreadable",
+          reason: "SecretNotOffered",
+          message: `Secret ${described} does not have the label ${CREDENTIALS_LABEL}=true`,
+        }
+      : { kind: "unreadable", reason, message: `Secret ${described} does not exist` };
+  }
+
+  async function exists(secret: SecretName): Promise<boolean> {
+    const key = describeSecret(secret);
+    const known = unoffered.get(key);
+    scheduleIn(timings.retryMs);
+    if (known !== undefined && Date.now() - known.at < timings.retryMs) return known.exists;
+    const found = (await getSecret(apisFor, secret.namespace, secret.name, "low")) !== undefined;
+    unoffered.delete(key);
+    unoffered.set(key, { exists: found, at: Date.now() });
+    const oldest = unoffered.keys().next();
+    if (unoffered.size > MAX_UNOFFERED && oldest.done !== true) unoffered.delete(oldest.value);
+    return found;
+  }
+
+  return {
+    schedule,
+    start(signal) {
+      leading = signal;
+      schedule();
+    },
+  };
+}
+
+const MAX_UNOFFERED = 1024;
+
+/** What is to be seen at once: not the numbers, which are in messages, too. */
+function withoutCounts({ namespaces: _, conditions = [], ...rest }: Partial<RegistryStatus>): unknown {
+  return { ...rest, conditions: conditions.map(({ message: _message, ...condition }) => condition) };
+}
+
+/** RFC 3339, in seconds, as Kubernetes writes times. */
+function formatTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+/** Registries lock accounts that log in too often. */
+const LOGIN_INTERVAL_MS = 10_000;
+
+interface LoginRequests {
+  /** Of the login that somebody asked for, once it is over; undefined before, and where nobody asked. */
+  resultOf(object: ClusterRegistry): LoginResult | undefined;
+  /** Objects with another uid do not exist any more. */
+  forgetOthers(uids: ReadonlySet<string>): void;
+}
+
+/** Logs in once for each request, one registry after the other. `onResult` is called after each. */
+function createLoginRequests(login: RegistryStatusOptions["login"], onResult: () => void): LoginRequests {
+  const requests = new Map<
+    string,
+    { readonly requestedAt: string; result: LoginResult | undefined; at: number }
+  >();
+  let last: Promise<unknown> = Promise.resolve();
+
+  const start = ({ name, uid }: ClusterRegistry, requestedAt: string): void => {
+    const request = { requestedAt, result: requests.get(uid)?.result, at: Date.now() };
+    requests.set(uid, request);
+    last = last.then(async () => {
+      const outcome = await login(name);
+      request.result = { ...outcome, at: outcome.reason === "NotAsked" ? undefined : formatTime(Date.now()) };
+      onResult();
+    });
+  };
+
+  return {
+    resultOf(object) {
+      const { uid, checkRequestedAt, status } = object;
+      if (checkRequestedAt === undefined) return undefined;
+      const time = Date.parse(checkRequestedAt);
+      if (Number.isNaN(time)) {
+        return {
+          reason: "NotAsked",
+          message: `${CHECK_REQUESTED_ANNOTATION} is not a time in RFC 3339`,
+          at: undefined,
+        };
+      }
+      const known = requests.get(uid);
+      if (known?.requestedAt === checkRequestedAt) return known.result;
+      // Another replica has answered it.
+      const lastLoginAt = readRegistryStatus(status)?.credentials?.lastLoginAt;
+      if (known === undefined && lastLoginAt !== undefined && Date.parse(lastLoginAt) >= time)
+        return undefined;
+      const waitMs = (known?.at ?? -Infinity) + LOGIN_INTERVAL_MS - Date.now();
+      if (waitMs > 0) setTimeout(onResult, waitMs).unref();
+      else start(object, checkRequestedAt);
+      return known?.result;
+    },
+    forgetOthers(uids) {
+      for (const uid of requests.keys()) if (!uids.has(uid)) requests.delete(uid);
+    },
+  };
+}

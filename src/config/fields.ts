@@ -5,7 +5,7 @@ import { readCredentialText, readUsername, type CredentialText } from "../core/c
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 export const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-const LABEL_KEY = /^(?:[a-z0-9.-]{1,253}\/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;
+export const LABEL_KEY = /^(?:[a-z0-9.-]{1,253}\/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/;
 
 const knownKeys = new Set<string>();
@@ -93,7 +93,7 @@ export const filePath = bounded(4096)
   )
   .describe("A file. A path that is not absolute starts at the directory of the configuration file.");
 
-const LABEL_KEY_RULE =
+export const LABEL_KEY_RULE =
   "must be a label key: at most 63 letters, digits, -, _ and ., after an optional prefix and /";
 export const labelKey = z
   .string()

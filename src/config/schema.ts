@@ -14,6 +14,8 @@ import {
   dnsLabel,
   DNS_SUBDOMAIN,
   filePath,
+  LABEL_KEY,
+  LABEL_KEY_RULE,
   labelKey,
   labelValue,
   list,
@@ -76,11 +78,13 @@ const auth = z.discriminatedUnion("type", [basicAuth, tokenAuth, dockerConfigAut
 });
 
 /**
- * A rule of a ClusterRegistry's CRD, in CEL, beside the check of the schema that says the same: the schema also reads objects that
- * are older than the rule.
+ * Rules of a ClusterRegistry's CRD, in CEL, beside the checks of the schema that say the same: the schema also reads objects that are
+ * older than a rule.
  */
-function celRule(rule: string, message: string): Readonly<Record<string, unknown>> {
-  return { "x-kubernetes-validations": [{ rule, message }] };
+function celRules(
+  ...rules: readonly (readonly [rule: string, message: string])[]
+): Readonly<Record<string, unknown>> {
+  return { "x-kubernetes-validations": rules.map(([rule, message]) => ({ rule, message })) };
 }
 
 /** `metav1.LabelSelector`. */
@@ -88,7 +92,10 @@ const labelSelector = strictObject({
   matchLabels: z
     .record(labelKey, labelValue)
     .refine((labels) => Object.keys(labels).length <= 64, "has too many entries: at most 64")
-    .meta({ maxProperties: 64 })
+    .meta({
+      maxProperties: 64,
+      ...celRules([`self.all(key, key.matches(r'${LABEL_KEY.source}'))`, LABEL_KEY_RULE]),
+    })
     .optional()
     .describe("Labels that the namespace must have, with these values."),
   matchExpressions: list(
@@ -104,10 +111,10 @@ const labelSelector = strictObject({
         "must have values with In and NotIn, and none with Exists and DoesNotExist",
       )
       .meta(
-        celRule(
+        celRules([
           "self.operator.endsWith('In') == (has(self.values) && size(self.values) > 0)",
           "must have values with In and NotIn, and none with Exists and DoesNotExist",
-        ),
+        ]),
       ),
     64,
   )
@@ -117,7 +124,10 @@ const labelSelector = strictObject({
 
 const registryAddress = address.meta({
   minLength: 1,
-  ...celRule("!self.contains('@')", "credentials do not belong into an address"),
+  ...celRules(
+    ["!self.contains('@')", "credentials do not belong into an address"],
+    [String.raw`!self.matches(r'[\s?#]')`, "an address holds no white space, no ? and no #"],
+  ),
 });
 
 /** What a registry of the file and a ClusterRegistry have in common; `kubectl explain` shows the descriptions. */
@@ -182,6 +192,7 @@ const objectAuth = strictObject({
   ),
   username: username
     .max(256, "is too long: at most 256 characters")
+    .meta({ minLength: 1, ...celRules(["!self.contains(':')", "a user name has no colon"]) })
     .optional()
     .describe("For a Token alone: the user name. Default: what the vendor expects for the host."),
 })
@@ -189,7 +200,7 @@ const objectAuth = strictObject({
     message: "belongs to type Token alone",
     path: ["username"],
   })
-  .meta(celRule("!has(self.username) || self.type == 'Token'", "username belongs to type Token alone"));
+  .meta(celRules(["!has(self.username) || self.type == 'Token'", "username belongs to type Token alone"]));
 
 /** The `spec` of a ClusterRegistry: an entry of `registries` whose credentials are only ever references. */
 export const registryObjectSchema = strictObject({

@@ -4,7 +4,7 @@ import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
-import { CommandError } from "./harness/run-command.ts";
+import { refusal } from "./harness/run-command.ts";
 import { waitUntil } from "../wait-until.ts";
 import { awaitWebhooks } from "./harness/webhook-configuration.ts";
 
@@ -199,14 +199,3 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
     await kubectl.create(pod);
   });
 });
-
-/** What the API server refused a request with; undefined if it did not. */
-async function refusal(request: () => Promise<unknown>): Promise<string | undefined> {
-  try {
-    await request();
-    return undefined;
-  } catch (error) {
-    if (error instanceof CommandError) return error.stderr;
-    throw error;
-  }
-}

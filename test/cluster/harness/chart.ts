@@ -1,7 +1,8 @@
-// npm run render: writes deploy/install.yaml and deploy/service-accounts.yaml from the chart.
+// npm run render: writes the CRD into the chart, and deploy/install.yaml and deploy/service-accounts.yaml from the chart.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseAllDocuments } from "yaml";
+import { parseAllDocuments, stringify } from "yaml";
+import { registryCrd, REGISTRY_CRD_NAME } from "../../../src/config/registry-crd.ts";
 import { buildGoTool } from "./build-go-tool.ts";
 import { reportToStandardError, type Cluster } from "./cluster.ts";
 import type { KubernetesObject } from "./kubectl.ts";
@@ -50,9 +51,15 @@ export async function installManifest(...manifests: readonly string[]): Promise<
     .map((document) => document.toJS() as KubernetesObject);
 }
 
-/** Pullpass's ServiceAccount and all that it may do. */
+/** Pullpass's ServiceAccount and all that it may do: the roles that are bound. The others are for people. */
 export async function rightsOf(...manifests: readonly string[]): Promise<readonly KubernetesObject[]> {
-  return (await installManifest(...manifests)).filter(({ kind = "" }) => RIGHTS.includes(kind));
+  const objects = (await installManifest(...manifests)).filter(({ kind = "" }) => RIGHTS.includes(kind));
+  const bound = new Set(objects.map(boundRole));
+  return objects.filter(({ kind = "", metadata }) => !kind.endsWith("Role") || bound.has(metadata?.name));
+}
+
+function boundRole({ roleRef }: { readonly roleRef?: { readonly name: string } }): string | undefined {
+  return roleRef?.name;
 }
 
 /** Every release of Kubernetes that the chart supports has policies; helm knows of them only by a flag. */
@@ -75,9 +82,32 @@ const ATTACHMENT_HEAD = `# Lets Pullpass add pull secrets to ServiceAccounts, re
 #   kubectl apply --server-side --filename deploy/service-accounts.yaml
 `;
 
+/** The CRD as a template of the chart. */
+export const CRD_TEMPLATE = join(CHART_DIRECTORY, "templates", "cluster-registry-crd.yaml");
+
+/** What the template has to be. */
+export function renderCrdTemplate(): string {
+  const spec = stringify({ spec: registryCrd()["spec"] }, { lineWidth: 120 });
+  return `{{- /* Made from src/config/registry-crd.ts by npm run render; do not edit. */}}
+{{- if .Values.crds.enabled }}
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: ${REGISTRY_CRD_NAME}
+  labels:
+    {{- include "pullpass.labels" . | nindent 4 }}
+  {{- if .Values.crds.keep }}
+  annotations:
+    # With the CRD Helm would delete every ClusterRegistry.
+    helm.sh/resource-policy: keep
+  {{- end }}
+${spec.replaceAll("{{", '{{ "{{" }}')}{{- end }}
+`;
+}
+
 /** What `deploy/install.yaml` has to be. The configuration is left to whoever applies it, so that no apply undoes it. */
 export async function renderManifest(helm: Helm): Promise<string> {
-  return INSTALL_HEAD + (await render(helm, "--set=configSecret=pullpass-config"));
+  return INSTALL_HEAD + (await render(helm, "--set=configSecret=pullpass-config,crds.keep=false"));
 }
 
 /** What `deploy/service-accounts.yaml` has to be. */
@@ -104,6 +134,7 @@ async function render(helm: Helm, ...flags: readonly string[]): Promise<string> 
 // npm run render
 if (import.meta.main) {
   const helm = await createHelm();
+  await writeFile(CRD_TEMPLATE, renderCrdTemplate());
   await writeFile(INSTALL_MANIFEST, await renderManifest(helm));
   await writeFile(ATTACHMENT_MANIFEST, await renderAttachment(helm));
 }

@@ -84,3 +84,14 @@ export async function runCommand(
   }
   return { stdout, stderr };
 }
+
+/** What the API server refused a request of kubectl with; undefined if it did not. */
+export async function refusal(request: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await request();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CommandError) return error.stderr;
+    throw error;
+  }
+}

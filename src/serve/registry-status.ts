@@ -42,7 +42,7 @@ export interface StatusTimings {
   readonly retryMs: number;
 }
 
-const DEFAULT_TIMINGS: StatusTimings = { delayMs: 200, countsIntervalMs: 30_000, retryMs: 10_000 };
+const DEFAULT_TIMINGS: StatusTimings = { delayMs: 200, countsIntervalMs: 30_000, retryMs: 5_000 };
 /** Of the time: counting copies of 10,000 namespaces takes 50 ms. */
 const MAX_SHARE_OF_COUNTING = 0.1;
 

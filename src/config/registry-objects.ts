@@ -49,7 +49,7 @@ export function joinRegistryObjects(
     if (result.kind === "invalid") return result.message;
     const { registry } = result;
     const conflict = secretConflict(registry, writers);
-    if (conflict !== undefined) return `secretName: ${conflict}`;
+    if (conflict !== undefined) return `spec.secretName: ${conflict}`;
     registries.push(registry);
     if (writesCopies(registry)) writers.set(registry.secretName, registry);
     return undefined;
@@ -97,13 +97,13 @@ export function readRegistryObject({ name, spec }: RegistryObject): RegistryObje
   const file = `${REGISTRY_KIND} ${name}`;
   const located: LocatedValue = {
     value: spec,
-    locate: (path) => ({ file, line: undefined, path }),
+    locate: (path) => ({ file, line: undefined, path: ["spec", ...path] }),
   };
   if (!isDnsLabel(name)) return { kind: "invalid", message: "the name is not a DNS label" };
   const { data, error } = registryObjectSchema.safeParse(spec);
   if (error !== undefined) {
-    const messages = schemaDiagnostics(error, located).map(({ location, message }) =>
-      location.path.length === 0 ? message : `${formatKeyPath(location.path)}: ${message}`,
+    const messages = schemaDiagnostics(error, located).map(
+      ({ location, message }) => `${formatKeyPath(location.path)}: ${message}`,
     );
     return { kind: "invalid", message: messages.join("; ") };
   }

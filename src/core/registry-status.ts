@@ -229,7 +229,9 @@ function credentialTimes(
 /** The API server refuses longer ones. */
 const MAX_MESSAGE_LENGTH = 1024;
 
+/** The path of a field at its beginning keeps its case. */
 function sentence(text: string): string {
-  const start = text.slice(0, 1).toUpperCase() + text.slice(1, MAX_MESSAGE_LENGTH - 1);
+  const capitalised = /^[a-z]+ /.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;
+  const start = capitalised.slice(0, MAX_MESSAGE_LENGTH - 1);
   return start.endsWith(".") ? start : `${start}.`;
 }

@@ -168,7 +168,7 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
     await reason("first", "Ready", "Ready");
     await cluster.kubectl.apply(registry("first", { address: "first.example.com:port" }));
     const { message } = await reason("first", "Ready", "InvalidSpec");
-    expect(message).toMatch(/^Address: /);
+    expect(message).toMatch(/^spec\.address: /);
     await waitForCopies(client, "app", good);
     // Nor does a replica that never saw the good one take the copies away.
     await replica.stop();
@@ -188,7 +188,7 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
     );
     await reason("file", "Ready", "NameTakenByFile");
     const { message } = await reason("second", "Ready", "InvalidSpec");
-    expect(message).toBe("SecretName: registry first writes Secret pullpass-first already.");
+    expect(message).toBe("spec.secretName: registry first writes Secret pullpass-first already.");
     await waitForCopies(client, "app", { ...FILE_COPY, ...copyOf("first", "made-up-3") });
     // One address may have two registries, as during a migration.
     await cluster.kubectl.apply(registry("second", { address: "first.example.com" }));

@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/core/address.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { credentialsInSecret, UnusableSecretError } from "../../src/core/source-secret.ts";
+import {
+  credentialsInOffer,
+  credentialsInSecret,
+  UnusableSecretError,
+  type OfferedContent,
+} from "../../src/core/source-secret.ts";
 import { anyCredential } from "./any-address.ts";
 
 const DOCKERCFG = { "a.com": { username: "u", password: "made-up" } };
@@ -127,5 +132,57 @@ describe("credentialsInSecret", () => {
         expect(credentialsInSecret(object, address)).toEqual([{ address, username, password }]);
       }),
     );
+  });
+});
+
+describe("credentialsInOffer", () => {
+  const readOffer = (
+    type: OfferedContent["type"],
+    object: JsonObject,
+    { username, address = "a.com" }: { readonly username?: string; readonly address?: string } = {},
+  ): readonly string[] =>
+    credentialsInOffer(object, { type, username }, parseAddress(address)).map(
+      (each) => `${each.address.text} ${each.username} ${each.password}`,
+    );
+
+  it.each<[OfferedContent["type"], string, Readonly<Record<string, unknown>>]>([
+    ["BasicAuth", "kubernetes.io/basic-auth", { username: "u", password: "made-up" }],
+    ["BasicAuth", "Opaque", { username: "u", password: "made-up\n" }],
+    ["DockerConfig", "kubernetes.io/dockerconfigjson", { ".dockerconfigjson": DOCUMENT }],
+    ["DockerConfig", "Opaque", { "config.json": DOCUMENT }],
+    ["DockerConfig", "Opaque", { ".dockerconfigjson": DOCUMENT, "config.json": "{}" }],
+  ])("reads %s from type %s", (type, secretType, values) => {
+    expect(readOffer(type, secret(secretType, values))).toEqual(["a.com u made-up"]);
+  });
+
+  it("takes the user name of a token from the object, or from the host", () => {
+    const object = secret("Opaque", { token: "made-up" });
+    expect(readOffer("Token", object, { username: "me" })).toEqual(["a.com me made-up"]);
+    expect(readOffer("Token", object, { address: "eu.gcr.io" })).toEqual([
+      "eu.gcr.io oauth2accesstoken made-up",
+    ]);
+    expect(readOffer("Token", object)).toEqual(["a.com token made-up"]);
+  });
+
+  it.each<[OfferedContent["type"], unknown, Readonly<Record<string, unknown>>, string]>([
+    [
+      "BasicAuth",
+      "kubernetes.io/tls",
+      {},
+      "the type of the Secret is not kubernetes.io/basic-auth or Opaque",
+    ],
+    ["BasicAuth", undefined, {}, "the type of the Secret is not kubernetes.io/basic-auth or Opaque"],
+    [
+      "Token",
+      "kubernetes.io/service-account-token",
+      { token: "made-up" },
+      "the type of the Secret is not Opaque",
+    ],
+    ["BasicAuth", "Opaque", { username: "u" }, "the Secret has no key password"],
+    ["Token", "Opaque", { token: "" }, "its key token is empty"],
+    ["DockerConfig", "Opaque", {}, "the Secret has no key .dockerconfigjson or config.json"],
+    ["DockerConfig", "Opaque", { "config.json": "{" }, "its key config.json: the document is not JSON"],
+  ])("refuses %s from type %s with %o", (type, secretType, values, message) => {
+    expect(() => readOffer(type, secret(secretType, values))).toThrow(new UnusableSecretError(message));
   });
 });

@@ -1,0 +1,161 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { JoinedRegistries } from "../../src/config/registry-objects.ts";
+import { joinRegistryObjects } from "../../src/config/registry-objects.ts";
+import type { JsonObject } from "../../src/core/kubernetes.ts";
+import type { CopyCounts } from "../../src/core/registry-status.ts";
+import type { ApisFor } from "../../src/kube/api.ts";
+import { readClusterRegistry, type ClusterRegistry } from "../../src/kube/resources/cluster-registries.ts";
+import { createRegistryStatusWriter } from "../../src/serve/registry-status.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.parse("2026-11-26T12:00:00Z") });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const ALL: CopyCounts = { selected: 10_000, synced: 10_000, refused: 0, failing: 0 };
+
+/** Twenty objects, whose copies fare as `counts` says, and what was written of each. */
+function start({
+  names = ["a"],
+  annotations = {},
+}: { names?: readonly string[]; annotations?: object } = {}) {
+  let version = 0;
+  const stored = new Map<string, JsonObject>();
+  const put = (name: string, more: object = {}): void => {
+    const metadata = {
+      ...{ name, uid: `uid-${name}`, generation: 1, creationTimestamp: "2026-11-26T11:00:00Z", annotations },
+      resourceVersion: String(++version),
+    };
+    const spec = { address: `${name}.example.com`, auth: { type: "BasicAuth", secretRef: { name: "s" } } };
+    stored.set(name, { metadata, spec, ...more });
+  };
+  for (const name of names) put(name);
+  const list = (): readonly ClusterRegistry[] => [...stored.values()].map(readClusterRegistry);
+  const state = { counts: ALL, writes: [] as string[], failure: undefined as Error | undefined };
+  const customObjects = {
+    patchClusterCustomObjectStatus({ name, body }: { name: string; body: readonly { value: unknown }[] }) {
+      if (state.failure !== undefined) return Promise.reject(state.failure);
+      state.writes.push(name);
+      put(name, { status: body[1]?.value });
+      return Promise.resolve(stored.get(name));
+    },
+  };
+  const joined = (): JoinedRegistries => joinRegistryObjects({ registries: [] }, list());
+  const login = vi.fn(() => Promise.resolve({ reason: "Succeeded" as const, message: "the login works" }));
+  const leading = new AbortController();
+  const logger = { warn: vi.fn() };
+  const writer = createRegistryStatusWriter({
+    apisFor: (() => ({ customObjects })) as unknown as ApisFor,
+    objects: { list, put: () => undefined, missingFields: [], offeredSecret: () => "missing" },
+    joined,
+    faults: () => [],
+    countCopies: () => Promise.resolve(new Map(joined().registries.map(({ name }) => [name, state.counts]))),
+    login,
+    logger: logger as never,
+  });
+  writer.start(leading.signal);
+  const statusOf = (name: string) => stored.get(name)?.["status"];
+  return { writer, state, login, leading, logger, statusOf, put };
+}
+
+describe("the status of ClusterRegistries", () => {
+  it("is written once, and not again for the same", async () => {
+    const { writer, state } = start({ names: ["a", "b"] });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(state.writes).toEqual(["a", "b"]);
+    for (let second = 0; second < 60; second++) {
+      writer.schedule();
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(state.writes).toHaveLength(2);
+  });
+
+  it("makes no storm while 10,000 namespaces are filled in five minutes", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `r${index.toString()}`);
+    const { writer, state, statusOf } = start({ names });
+    for (let synced = 0; synced <= 10_000; synced += 10) {
+      state.counts = { ...ALL, synced };
+      writer.schedule();
+      await vi.advanceTimersByTimeAsync(300);
+    }
+    await vi.advanceTimersByTimeAsync(1000);
+    // The first and the last, and one each half minute.
+    expect(state.writes.length).toBeLessThanOrEqual(20 * (2 + 10));
+    expect(statusOf("r19")).toMatchObject({ namespaces: { selected: 10_000, synced: 10_000 } });
+  });
+
+  it("is written at once where a condition changes", async () => {
+    const { writer, state, statusOf } = start();
+    await vi.advanceTimersByTimeAsync(300);
+    state.counts = { ...ALL, synced: 9999, refused: 1 };
+    writer.schedule();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(state.writes).toHaveLength(2);
+    expect(statusOf("a")).toMatchObject({ namespaces: { refused: 1 } });
+  });
+
+  it("is tried again after a failure", async () => {
+    const { state, logger } = start();
+    state.failure = new Error("no answer");
+    await vi.advanceTimersByTimeAsync(300);
+    expect(logger.warn).toHaveBeenCalledOnce();
+    state.failure = undefined;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(state.writes).toEqual(["a"]);
+  });
+
+  it("is left to the next leader", async () => {
+    const { leading, state } = start();
+    leading.abort();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(state.writes).toEqual([]);
+  });
+});
+
+describe("a login that somebody asks for", () => {
+  const ask = (at: string) => ({ annotations: { "pullpass.dev/check-requested-at": at } });
+
+  it("is tried once", async () => {
+    const { writer, login, statusOf } = start(ask("2026-11-26T11:59:00Z"));
+    await vi.advanceTimersByTimeAsync(1000);
+    writer.schedule();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(login).toHaveBeenCalledOnce();
+    expect(statusOf("a")).toMatchObject({ credentials: { lastLoginAt: "2026-11-26T12:00:00Z" } });
+  });
+
+  it("is not tried again by the next leader", async () => {
+    const first = start(ask("2026-11-26T11:59:00Z"));
+    await vi.advanceTimersByTimeAsync(1000);
+    const second = start(ask("2026-11-26T11:59:00Z"));
+    second.put("a", { status: first.statusOf("a") });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(second.login).not.toHaveBeenCalled();
+  });
+
+  it("is not tried for what is not a time", async () => {
+    const { login, statusOf } = start(ask("now"));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(login).not.toHaveBeenCalled();
+    expect(statusOf("a")).toMatchObject({
+      conditions: expect.arrayContaining([
+        expect.objectContaining({ type: "LoginSucceeded", status: "Unknown", reason: "NotAsked" }),
+      ]) as unknown,
+    });
+  });
+
+  it("waits ten seconds after the last one", async () => {
+    const options = ask("2026-11-26T11:59:00Z");
+    const { writer, login, put } = start(options);
+    await vi.advanceTimersByTimeAsync(1000);
+    options.annotations["pullpass.dev/check-requested-at"] = "2026-11-26T12:00:01Z";
+    put("a");
+    writer.schedule();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(login).toHaveBeenCalledOnce();
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(login).toHaveBeenCalledTimes(2);
+  });
+});

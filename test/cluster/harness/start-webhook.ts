@@ -22,6 +22,7 @@ export interface WebhookOptions {
   /** As in Polyaxon's catalogue. */
   readonly connections?: readonly object[];
   readonly serviceAccounts?: { readonly attach: readonly string[] };
+  readonly env?: NodeJS.ProcessEnv;
   /** Needs a cluster with a node. */
   readonly isPod?: boolean;
   readonly failurePolicy?: "Ignore" | "Fail";
@@ -76,6 +77,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
     certificate: await writeCertificate(authority),
     isStandalone: IS_STANDALONE,
     isPod: options.isPod ?? false,
+    env: options.env ?? {},
     flags: [`--shutdown-delay=${String(shutdownDelaySeconds)}`],
   });
 

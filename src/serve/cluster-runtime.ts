@@ -100,7 +100,12 @@ export function connectCluster(
   stack.defer(() => {
     enforcingAccounts.close();
   });
-  const replicator = wireReplicator(options, telemetry, { access, known, optIns, accountClient });
+  const replicator = wireReplicator(options, telemetry, {
+    ...{ access, known, optIns, accountClient },
+    onWrite() {
+      status.schedule();
+    },
+  });
 
   const faults = createFaultReport(logger, access.recordEvent, {
     isLeading: access.election.isLeading,
@@ -145,6 +150,7 @@ export function connectCluster(
     login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
     logger,
   });
+  for (const informer of [known.namespaces, known.copies]) informer.subscribe(status.schedule);
   const certificates = clusterCertificates(tls, {
     apisFor: access.leaderApisFor,
     namespace,
@@ -251,12 +257,13 @@ interface ReplicatorParts {
   readonly known: KnownObjects;
   readonly optIns: OptIns;
   readonly accountClient: ServiceAccountClient;
+  readonly onWrite: () => void;
 }
 
 function wireReplicator(
   options: ClusterOptions,
   { logger, metrics }: ClusterTelemetry,
-  { access, known, optIns, accountClient }: ReplicatorParts,
+  { access, known, optIns, accountClient, onWrite }: ReplicatorParts,
 ): Replicator {
   const { namespaces, copies, accounts, pool } = known;
   const replicator = createReplicator({
@@ -269,7 +276,10 @@ function wireReplicator(
     digest,
     concurrency: options.concurrency,
     random: Math.random,
-    onWrite: metrics.countWrite,
+    onWrite(action, outcome) {
+      metrics.countWrite(action, outcome);
+      onWrite();
+    },
     onFailure(key, error, retryInMs) {
       metrics.countFailure();
       const facts = { key, error: messageOf(error), retryInMs: Math.round(retryInMs) };

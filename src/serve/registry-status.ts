@@ -36,13 +36,20 @@ export interface RegistryStatusOptions {
 export interface StatusTimings {
   /** From a change to its status, so that several changes make one. */
   readonly delayMs: number;
-  /** Between two writes to one object that differ in nothing but counts: 10,000 namespaces that are filled in five minutes are ten of them. */
-  readonly countsIntervalMs: number;
+  /**
+   * The least and the longest time between two writes to one object that differ in nothing but counts. It doubles while they come
+   * one after the other: 10,000 namespaces that are filled in five minutes are ten writes.
+   */
+  readonly minCountsIntervalMs: number;
+  readonly maxCountsIntervalMs: number;
   /** After a failure, and between two looks at a Secret that is not offered. */
   readonly retryMs: number;
 }
 
-const DEFAULT_TIMINGS: StatusTimings = { delayMs: 200, countsIntervalMs: 30_000, retryMs: 5_000 };
+const DEFAULT_TIMINGS: StatusTimings = {
+  ...{ delayMs: 200, minCountsIntervalMs: 1_000, maxCountsIntervalMs: 60_000 },
+  retryMs: 5_000,
+};
 /** Of the time: counting copies of 10,000 namespaces takes 50 ms. */
 const MAX_SHARE_OF_COUNTING = 0.1;
 
@@ -59,8 +66,8 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
   const { apisFor, objects, joined, faults, countCopies, logger } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
   const logins = createLoginRequests(options.login, schedule);
-  /** By uid. */
-  const writtenAt = new Map<string, number>();
+  /** By uid: the last write, and when the next one may come that is about counts alone. */
+  const writes = new Map<string, { readonly at: number; readonly intervalMs: number }>();
   /** Secrets that are not offered, and whether they exist. */
   const unoffered = new Map<string, { readonly exists: boolean; readonly at: number }>();
   let leading: AbortSignal | undefined;
@@ -107,7 +114,7 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     const counts = await countCopies();
     notBefore = Date.now() + (performance.now() - startedAt) / MAX_SHARE_OF_COUNTING;
     const uids = new Set(list.map(({ uid }) => uid));
-    for (const uid of writtenAt.keys()) if (!uids.has(uid)) writtenAt.delete(uid);
+    for (const uid of writes.keys()) if (!uids.has(uid)) writes.delete(uid);
     logins.forgetOthers(uids);
     for (const object of list) {
       if (signal.aborted) return;
@@ -120,18 +127,19 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     const previous = readRegistryStatus(object.status);
     const next = registryStatus(facts, previous, formatTime(now));
     if (isDeepStrictEqual(next, object.status)) return;
-    const waitMs = (writtenAt.get(object.uid) ?? -Infinity) + timings.countsIntervalMs - now;
-    if (
-      waitMs > 0 &&
-      previous !== undefined &&
-      isDeepStrictEqual(withoutCounts(next), withoutCounts(previous))
-    ) {
-      scheduleIn(waitMs);
+    const { minCountsIntervalMs, maxCountsIntervalMs } = timings;
+    const { at, intervalMs } = writes.get(object.uid) ?? { at: -Infinity, intervalMs: minCountsIntervalMs };
+    const isAboutCounts =
+      previous !== undefined && isDeepStrictEqual(withoutCounts(next), withoutCounts(previous));
+    if (isAboutCounts && now < at + intervalMs) {
+      scheduleIn(at + intervalMs - now);
       return;
     }
     const result = await writeRegistryStatus(apisFor, REGISTRY_API, object, next);
     if (result.kind !== "written") return;
-    writtenAt.set(object.uid, now);
+    const isOneOfMany = isAboutCounts && now < at + 2 * intervalMs;
+    const doubled = Math.min(2 * intervalMs, maxCountsIntervalMs);
+    writes.set(object.uid, { at: now, intervalMs: isOneOfMany ? doubled : minCountsIntervalMs });
     objects.put(result.object);
   }
 

@@ -1,12 +1,15 @@
 // npm run demo:cluster [-- --keep]: from nothing to a pod with a private image, on a real cluster on this machine.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { stringify } from "yaml";
+import { registryCrd } from "../../src/config/registry-crd.ts";
 import { clusterAvailability } from "./harness/availability.ts";
 import { KEEPER_FILE } from "./harness/by-hand.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
 import { podWith, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
 import type { Registry } from "./harness/registries.ts";
+import { clusterRegistry, offeredLogin } from "./harness/registry-objects.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { waitUntil } from "../wait-until.ts";
 
@@ -84,18 +87,15 @@ async function tell(narrator: Narrator, cluster: NodeCluster): Promise<RunningWe
   const image = await registry.push(`${REPOSITORY}:v1`, REGISTRY_USER);
   await createNamespace(kubectl, NAMESPACE);
 
-  narrator.step("Start Pullpass with that registry in its configuration, and register its webhook");
-  const address = `${registry.host}/team-a`;
-  const auth = { type: "BasicAuth", ...REGISTRY_USER };
-  const webhook = await startWebhook(cluster, { registries: [{ name: "team-a", address, auth }] });
-  narrator.output(
-    [
-      "registries:",
-      "  - name: team-a",
-      `    address: ${address}`,
-      `    auth: { type: BasicAuth, username: ${REGISTRY_USER.username}, password: ... }`,
-    ].join("\n"),
-  );
+  narrator.step("Start Pullpass, and register its webhook");
+  await kubectl.apply(registryCrd());
+  const webhook = await startWebhook(cluster, { registries: [] });
+
+  narrator.step("The cluster's admin adds that registry, and its credentials in Pullpass's own namespace");
+  const registryObject = clusterRegistry("team-a", { address: `${registry.host}/team-a` });
+  narrator.output(stringify(registryObject));
+  await kubectl.apply(offeredLogin("team-a", REGISTRY_USER));
+  await kubectl.apply(registryObject);
 
   narrator.step("Before: the namespace has no label and no Secret, and the manifest names none");
   await show(`create deployment app --image=${image}`);
@@ -113,6 +113,7 @@ async function tell(narrator: Narrator, cluster: NodeCluster): Promise<RunningWe
   const pod = await waitForPod(cluster, ({ status }) => status?.phase === "Running");
 
   narrator.step("After");
+  await show("get creg");
   await show("get pods");
   const field = "{.spec.imagePullSecrets}";
   await show(`get pod ${pod.metadata.name} --output=jsonpath=${field}`);

@@ -6,11 +6,13 @@ import { spawnSync } from "node:child_process";
 import { loadavg } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { registryCrd } from "../../src/config/registry-crd.ts";
+import { clusterRegistry, offeredLogin } from "../cluster/harness/registry-objects.ts";
 import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
 import { waitUntil } from "../wait-until.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { awaitFirstWrite, awaitLeadership, awaitWrites } from "./await-writes.ts";
-import { countSecretWrites } from "./count-writes.ts";
+import { countSecretWrites, countWrites } from "./count-writes.ts";
 import { countObjects, createBenchClient, createNamespaces, timeOptIn } from "./opt-in.ts";
 import { describeMemory, describeTimes, printRow, seconds } from "./print-row.ts";
 import { shippedFlags } from "./shipped-flags.ts";
@@ -22,9 +24,10 @@ const SOME = Number(process.env["BENCH_NAMESPACES_BEFORE"] ?? 1_000);
 const OPT_INS = Number(process.env["BENCH_OPT_INS"] ?? 200);
 const REQUESTS_PER_SECOND = Number(process.env["BENCH_QPS"] ?? 300);
 const SETTLE_MS = Number(process.env["BENCH_SETTLE_SECONDS"] ?? 60) * 1000;
-/** Which parts run: `fill`, `soon`, `many`. */
-const PARTS = (process.env["BENCH_PARTS"] ?? "fill,soon,many").split(",");
+/** Which parts run: `fill`, `soon`, `many`, `objects`. */
+const PARTS = (process.env["BENCH_PARTS"] ?? "fill,soon,many,objects").split(",");
 const REGISTRIES = 5;
+const OBJECTS = 20;
 /** Each registry's, and the one for builds. */
 const COPIES = REGISTRIES + 1;
 
@@ -41,6 +44,7 @@ async function main(): Promise<void> {
   if (PARTS.includes("fill")) await inCluster(measureFill, 1);
   if (PARTS.includes("soon")) await inCluster(measureOptIns);
   if (PARTS.includes("many")) await inCluster(measureMany);
+  if (PARTS.includes("objects")) await inCluster(measureObjects, 0);
 }
 
 interface Bench {
@@ -161,6 +165,50 @@ async function measureMany({ cluster, client, start, rotate }: Bench): Promise<v
   await sleep(SETTLE_MS);
   printRow(`memory, ${seconds(SETTLE_MS)} later`, "128 MiB", describeMemory(pod));
   await pod.stop();
+}
+
+/** ClusterRegistries beside many namespaces, with the default rate: how often their status is written. */
+async function measureObjects({ cluster, client, start }: Bench): Promise<void> {
+  const { kubectl } = cluster;
+  await kubectl.apply(registryCrd());
+  await kubectl.run(["wait", "--for=condition=Established", "crd/clusterregistries.pullpass.dev"]);
+  await createNamespaces(client, names("many", MANY), true);
+  await settle(client);
+  const objects = names("registry", OBJECTS);
+  await kubectl.apply(
+    ...objects.flatMap((name) => [
+      offeredLogin(name, { username: "user", password: "made-up" }),
+      clusterRegistry(name, { address: `${name}.example.com`, use: ["pull"] }),
+    ]),
+  );
+  const before = await countWrites(cluster, "clusterregistries");
+  const startedAt = performance.now();
+  const pod = await start([]);
+  await waitUntil("all registries to be ready", () => areSynced(kubectl, MANY), {
+    timeoutMs: 1_800_000,
+    intervalMs: 2000,
+  });
+  const title = `${MANY.toString()} namespaces x ${OBJECTS.toString()} ClusterRegistries`;
+  printRow(`${title}: until all are Synced`, "", seconds(performance.now() - startedAt));
+  printRow("copies written", (MANY * OBJECTS).toString(), await pod.metric("pullpass_copies"));
+  const written = await countWrites(cluster, "clusterregistries");
+  printRow("writes of a status", "", `${(written - before).toString()} of ${OBJECTS.toString()} objects`);
+  printRow("memory then", "", describeMemory(pod));
+  await pod.stop();
+  const again = await start([]);
+  await awaitLeadership(again);
+  await sleep(SETTLE_MS);
+  printRow("restart: writes of a status", "0", (await countWrites(cluster, "clusterregistries")) - written);
+  await again.stop();
+}
+
+async function areSynced(kubectl: Cluster["kubectl"], count: number): Promise<boolean> {
+  const path = "{range .items[*]}{.status.namespaces.synced} {end}";
+  const { stdout } = await kubectl.run(["get", "clusterregistries", `--output=jsonpath=${path}`]);
+  return stdout
+    .trim()
+    .split(" ")
+    .every((synced) => synced === count.toString());
 }
 
 function fastFlags(): readonly string[] {

@@ -58,7 +58,7 @@ export function joinRegistryObjects(
     const { registry } = result;
     const conflict = secretConflict(registry, writers);
     if (conflict !== undefined) {
-      faults.set(object.name, { reason: "InvalidSpec", message: `secretName: ${conflict}` });
+      faults.set(object.name, { reason: "InvalidSpec", message: `spec.secretName: ${conflict}` });
       continue;
     }
     registries.push(registry);
@@ -95,13 +95,13 @@ export function readRegistryObject({ name, spec }: RegistryObject): RegistryObje
   const file = `${REGISTRY_KIND} ${name}`;
   const located: LocatedValue = {
     value: spec,
-    locate: (path) => ({ file, line: undefined, path }),
+    locate: (path) => ({ file, line: undefined, path: ["spec", ...path] }),
   };
   if (!isDnsLabel(name)) return { kind: "invalid", message: "the name is not a DNS label" };
   const { data, error } = registryObjectSchema.safeParse(spec);
   if (error !== undefined) {
-    const messages = schemaDiagnostics(error, located).map(({ location, message }) =>
-      location.path.length === 0 ? message : `${formatKeyPath(location.path)}: ${message}`,
+    const messages = schemaDiagnostics(error, located).map(
+      ({ location, message }) => `${formatKeyPath(location.path)}: ${message}`,
     );
     return { kind: "invalid", message: messages.join("; ") };
   }

@@ -18,9 +18,6 @@ import type { ProgramIo } from "./program-io.ts";
 import { readAllCredentials, type RegistryCredentials, type SecretFlags } from "./registries-source.ts";
 import { failWith, OUTPUT_OPTION, requireOutput, writeSecret } from "./secret-output.ts";
 
-/** kubectl reads YAML 1.1, in which `yes` is a boolean; strings are quoted where they would not be strings in it or in 1.2. */
-const YAML = { version: "1.1", compat: "core", lineWidth: 0 } as const;
-
 interface ExportFlags extends SecretFlags {
   readonly config: readonly string[];
   readonly output?: string;
@@ -48,8 +45,7 @@ export function registriesExportCommand(command: Command, io: ProgramIo): Comman
       const { name: namespace } = ownNamespace(flags, io.environment, { namespace: undefined });
       const read = await readAllCredentials(configuration.registries, flags, io);
       const { documents, faults } = exportRegistries(read, namespace);
-      const text = documents.map((document) => stringify(document, YAML)).join("---\n");
-      writeSecret(text, output, io);
+      writeSecret(writeYaml(documents), output, io);
       io.writeError(
         findNotes(configuration)
           .map((note) => `warning: ${note}\n`)
@@ -59,13 +55,19 @@ export function registriesExportCommand(command: Command, io: ProgramIo): Comman
     });
 }
 
+/** kubectl reads YAML 1.1, in which `yes` is a boolean; strings are quoted where they would not be strings in it or in 1.2. */
+export function writeYaml(documents: readonly JsonObject[]): string {
+  const options = { version: "1.1", compat: "core", lineWidth: 0 } as const;
+  return documents.map((document) => stringify(document, options)).join("---\n");
+}
+
 /** What objects of the cluster say otherwise, or not at all. */
 function findNotes({ registries, ...settings }: Configuration): readonly string[] {
   const { builders, attachedServiceAccounts, podTemplates } = settings;
   const left = Object.entries({ builders, serviceAccounts: attachedServiceAccounts, podTemplates })
     .filter(([, entries]) => entries.length > 0)
     .map(([key]) => key);
-  const note = `${left.join(" and ")}: not a registry; leave it in the configuration`;
+  const note = `${left.join(", ")}: not registries, and not exported; keep the configuration for them`;
   return [...(left.length === 0 ? [] : [note]), ...orderNotes(registries)];
 }
 
@@ -80,7 +82,7 @@ function orderNotes(registries: readonly ConfiguredRegistry[]): readonly string[
   return [...byAuthority].flatMap(([authority, names]) =>
     names.join() === names.toSorted().join()
       ? []
-      : `${names.join(" and ")}: in this order for ${authority}, while ClusterRegistries are in the order of their age, and by name if they are equally old`,
+      : `${names.join(", ")}: the configuration has them in this order for ${authority}; ClusterRegistries are ordered by age, and then by name`,
   );
 }
 

@@ -13,7 +13,7 @@ export interface ClusterOfObjects {
   readonly server: FakeApiServer;
   readonly directory: string;
   /** Runs the program in the directory, with the cluster as that of its kubeconfig unless `isKnown` is false. */
-  run(args: readonly string[], options?: RunOptions): Promise<ProgramResult>;
+  readonly run: (args: readonly string[], options?: RunOptions) => Promise<ProgramResult>;
 }
 
 interface RunOptions {

@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/core/address.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { credentialsInSecret, UnusableSecretError } from "../../src/core/source-secret.ts";
+import {
+  credentialsInOffer,
+  credentialsInSecret,
+  UnusableSecretError,
+  type OfferedContent,
+} from "../../src/core/source-secret.ts";
 import { anyCredential } from "./any-address.ts";
 
 const DOCKERCFG = { "a.com": { username: "u", password: "made-up" } };
@@ -127,5 +132,54 @@ describe("credentialsInSecret", () => {
         expect(credentialsInSecret(object, address)).toEqual([{ address, username, password }]);
       }),
     );
+  });
+});
+
+describe("credentialsInOffer", () => {
+  const offer = (type: OfferedContent["type"], object: JsonObject, username?: string, address = "gcr.io") =>
+    credentialsInOffer(object, { type, username }, parseAddress(address)).map(
+      (each) => `${each.address.text} ${each.username} ${each.password}`,
+    );
+  const config = { auths: { "gcr.io": { username: "u", password: "made-up" }, "a.com": DOCKERCFG["a.com"] } };
+
+  it.each<[OfferedContent["type"], string, object, username: string | undefined, found: string]>([
+    ["BasicAuth", "kubernetes.io/basic-auth", { username: "u", password: "made-up" }, undefined, "u made-up"],
+    ["BasicAuth", "Opaque", { username: "u", password: "made-up", more: "" }, undefined, "u made-up"],
+    ["Token", "Opaque", { token: "made-up\n" }, undefined, "oauth2accesstoken made-up"],
+    ["Token", "Opaque", { token: "made-up", username: "not-read" }, "robot", "robot made-up"],
+    [
+      "DockerConfig",
+      "kubernetes.io/dockerconfigjson",
+      { ".dockerconfigjson": config },
+      undefined,
+      "u made-up",
+    ],
+    ["DockerConfig", "Opaque", { "config.json": config }, undefined, "u made-up"],
+    [
+      "DockerConfig",
+      "Opaque",
+      { ".dockerconfigjson": config, "config.json": "not read" },
+      undefined,
+      "u made-up",
+    ],
+  ])("reads %s of type %s with %j", (type, secretType, values, username, found) => {
+    expect(offer(type, secret(secretType, { ...values }), username)).toEqual([`gcr.io ${found}`]);
+  });
+
+  it.each<[OfferedContent["type"], string | undefined, object, message: string]>([
+    ["BasicAuth", undefined, {}, "the type of the Secret is not kubernetes.io/basic-auth or Opaque"],
+    ["Token", "kubernetes.io/basic-auth", { token: "made-up" }, "the type of the Secret is not Opaque"],
+    ["Token", "Opaque", { password: "made-up" }, "the Secret has no key token"],
+    ["Token", "Opaque", { token: "" }, "its key token is empty"],
+    [
+      "DockerConfig",
+      "Opaque",
+      { token: "made-up" },
+      "the Secret has no key .dockerconfigjson or config.json",
+    ],
+    ["DockerConfig", "Opaque", { "config.json": DOCUMENT }, "its key config.json has no entry for gcr.io"],
+  ])("%s of type %s with %j: %s", (type, secretType, values, message) => {
+    const attempt = (): unknown => offer(type, secret(secretType, { ...values }));
+    expect(attempt).toThrow(new UnusableSecretError(message));
   });
 });

@@ -2,6 +2,7 @@
 /** The process: its arguments, its environment, its streams and its exit status, and nothing else. */
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
+import { isatty } from "node:tty";
 import { CommanderError } from "commander";
 import { ReportedError, UsageError, type ProgramIo } from "./cli/program-io.ts";
 import { buildProgram } from "./cli/program.ts";
@@ -16,6 +17,7 @@ const io: ProgramIo = {
   version,
   environment: process.env,
   readStdin: () => buffer(process.stdin),
+  isTerminal: isatty(1),
   writeOut: (output) => void process.stdout.write(output),
   writeError: (output) => void process.stderr.write(output),
 };

@@ -13,18 +13,7 @@ import {
   type PullOutcome,
 } from "../registry/login.ts";
 import { passOver, planLogins, type LoginStep } from "../registry/plan-logins.ts";
-
-/**
- * Reads from a Secret in the cluster the credentials for an address. A namespace that is undefined is the one that Pullpass
- * runs in.
- *
- * @throws UnusableCredentialsError if it is not there or holds nothing for the address; the message is printed.
- */
-export type ReadSecretSource = (
-  name: string,
-  namespace: string | undefined,
-  address: Address,
-) => Promise<readonly AddressedCredential[]>;
+import { isSecretSource, type ReadSecretSource } from "./registries-source.ts";
 
 export interface LoginSources {
   readonly environment: Environment;
@@ -65,16 +54,16 @@ async function planRegistry(
   const { source, address, secretName } = registry;
   if (source === undefined) return [passOver(`an admin keeps Secret ${secretName} in the namespaces`)];
   try {
-    if (source.kind !== "secret") return planLogins(registry, readCredentials(registry, environment), images);
-    const { name, namespace } = source;
+    if (!isSecretSource(source)) return planLogins(registry, readCredentials(registry, environment), images);
     if (readSecretSource !== undefined)
-      return planLogins(registry, await readSecretSource(name, namespace, address), images);
-    const secret = namespace === undefined ? name : `${namespace}/${name}`;
+      return planLogins(registry, await readSecretSource(source, address), images);
+    const namespace = source.kind === "secret" ? source.namespace : undefined;
+    const secret = namespace === undefined ? source.name : `${namespace}/${source.name}`;
     return [passOver(`its credentials are in Secret ${secret}`)];
   } catch (error) {
     if (!(error instanceof UnusableCredentialsError)) throw error;
     // The check itself has printed what is wrong with a file or a variable.
-    return [passOver(source.kind === "secret" ? error.message : "its credentials cannot be read", true)];
+    return [passOver(isSecretSource(source) ? error.message : "its credentials cannot be read", true)];
   }
 }
 

@@ -8,17 +8,21 @@ import {
   InvalidConfigurationError,
   type Diagnostic,
 } from "../config/diagnostics.ts";
-import { readConfiguration } from "../config/read.ts";
+import { REGISTRY_KIND } from "../config/registry-crd.ts";
 import { findCredentialWarnings, findWarnings } from "../config/warnings.ts";
-import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
-import type { SecretSources } from "./secret-sources.ts";
+import { NoApiServerError, ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
+import {
+  readRegistriesAndFaults,
+  withSecrets,
+  type Faults,
+  type ReadSecretSource,
+  type RegistryFlags,
+  type SecretFlags,
+} from "./registries-source.ts";
 
-interface CheckFlags {
-  readonly config?: readonly string[];
+interface CheckFlags extends RegistryFlags, SecretFlags {
   readonly login?: true;
   readonly pull?: readonly string[];
-  readonly kubeconfig?: string;
-  readonly namespace?: string;
 }
 
 /** Adds the arguments, the flags and the action. `--config` is there already, because other commands have it, too. */
@@ -31,22 +35,23 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
       "--pull <image...>",
       "with --login: ask also whether the image may be pulled, of the registry that covers it",
     )
+    .option("--from-cluster", "check the ClusterRegistries of the cluster, too, beside those of the files")
     .option(
       "--kubeconfig <file>",
-      "with --login: the cluster that Secrets are read from; default: as for serve",
+      "with --from-cluster or --login: the cluster that registries and Secrets are read from; default: as for serve",
     )
     .option(
       "--namespace <name>",
       "with --login: where Secrets are that are named without a namespace; default: as for serve",
     )
     .action(async (files: readonly string[], flags: CheckFlags) => {
-      const { config = [], login = false, pull = [] } = flags;
+      const { config = [], login = false, pull = [], fromCluster } = flags;
       const configPaths = [...config, ...files];
-      if (configPaths.length === 0)
-        command.error("error: missing argument 'file', or option '--config <file>'");
+      if (configPaths.length === 0 && fromCluster !== true)
+        command.error("error: missing argument 'file', or option '--config <file>' or '--from-cluster'");
       if (!login && pull.length > 0) throw new UsageError("--pull asks a registry: add --login");
-      const configuration = readForCheck(configPaths, io);
-      const { lines, errorCount } = checkConfiguration(configuration, io.environment);
+      const { configuration, faults } = await readForCheck({ ...flags, config: configPaths }, io);
+      const { lines, errorCount } = checkConfiguration(configuration, io.environment, faults);
       writeLines(lines, io);
       const hasFailedLogin = login && (await askRegistries(configuration, flags, io));
       if (errorCount > 0) throw new ReportedError(2);
@@ -54,9 +59,12 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
     });
 }
 
-function readForCheck(configPaths: readonly string[], io: ProgramIo): Configuration {
+async function readForCheck(
+  flags: RegistryFlags,
+  io: ProgramIo,
+): Promise<{ readonly configuration: Configuration; readonly faults: Faults }> {
   try {
-    return readConfiguration(configPaths);
+    return await readRegistriesAndFaults(flags, io);
   } catch (error) {
     if (!(error instanceof InvalidConfigurationError)) throw error;
     io.writeOut(error.message.replaceAll(/^/gm, "error: ") + "\n");
@@ -69,10 +77,22 @@ export interface CheckReport {
   readonly errorCount: number;
 }
 
+const NO_FAULTS: Faults = new Map();
+
 /** Checks what a valid configuration refers to: credentials are read and thrown away. */
-export function checkConfiguration(configuration: Configuration, environment: Environment): CheckReport {
+export function checkConfiguration(
+  configuration: Configuration,
+  environment: Environment,
+  faults = NO_FAULTS,
+): CheckReport {
   const results = configuration.registries.map((registry) => checkCredentials(registry, environment));
-  const errors = results.flatMap((result) => result.error ?? []);
+  const errors = [
+    ...results.flatMap((result) => result.error ?? []),
+    ...Array.from(faults, ([name, { message }]) => ({
+      location: { file: `${REGISTRY_KIND} ${name}`, line: undefined, path: [] },
+      message,
+    })),
+  ];
   const warnings = [...findWarnings(configuration), ...results.flatMap((result) => result.warnings)];
   const files = new Set(configuration.registries.map(({ locate }) => locate([]).file));
   const summary = [
@@ -107,45 +127,24 @@ function count(number: number, one: string, many = `${one}s`): string {
 /** Prints what the registries answer, and returns whether a login failed. */
 async function askRegistries(
   configuration: Configuration,
-  { pull = [], kubeconfig, namespace }: CheckFlags,
+  flags: CheckFlags,
   io: ProgramIo,
 ): Promise<boolean> {
   // Loaded only here: the other commands need no network.
   const { checkLogins, planPulls } = await import("./check-login.ts");
-  const pulls = planPulls(pull, configuration);
+  const pulls = planPulls(flags.pull ?? [], configuration);
   if (pulls.faults.length > 0) throw new UsageError(pulls.faults.join("\n"));
-  const { environment } = io;
-  const secrets = configuration.registries.some(({ source }) => source?.kind === "secret")
-    ? await openSecretSources(kubeconfig, namespace, environment)
-    : undefined;
-  try {
-    const lines = await checkLogins(configuration, pulls, { environment, readSecretSource: secrets?.read });
-    writeLines(
-      lines.map(({ text }) => text),
-      io,
-    );
-    return lines.some(({ isFailure }) => isFailure);
-  } finally {
-    secrets?.close();
-  }
-}
-
-/** Undefined if nothing says how a cluster is reached. @throws UsageError if `--kubeconfig` does, and cannot be used. */
-async function openSecretSources(
-  kubeconfig: string | undefined,
-  namespace: string | undefined,
-  environment: Environment,
-): Promise<SecretSources | undefined> {
-  const { connect, NoApiServerError, ownNamespace } = await import("./connect.ts");
-  const { readSecretSources } = await import("./secret-sources.ts");
-  try {
-    const connection = connect(kubeconfig, environment);
-    const { name } = ownNamespace({ kubeconfig, namespace }, environment, connection);
-    return readSecretSources(connection, name);
-  } catch (error) {
-    if (error instanceof NoApiServerError && kubeconfig === undefined) return undefined;
+  const ask = (readSecretSource?: ReadSecretSource): ReturnType<typeof checkLogins> =>
+    checkLogins(configuration, pulls, { environment: io.environment, readSecretSource });
+  const lines = await withSecrets(configuration.registries, flags, io, ask).catch((error: unknown) => {
+    if (error instanceof NoApiServerError && flags.kubeconfig === undefined) return ask();
     throw error;
-  }
+  });
+  writeLines(
+    lines.map(({ text }) => text),
+    io,
+  );
+  return lines.some(({ isFailure }) => isFailure);
 }
 
 function writeLines(lines: readonly string[], io: ProgramIo): void {

@@ -10,12 +10,7 @@ import {
 } from "../kube/connection.ts";
 import { createRequestRate } from "../kube/request-rate.ts";
 import { createTransport, type Transport } from "../kube/transport.ts";
-import { UsageError } from "./program-io.ts";
-
-/** Thrown where nothing says how the API server is reached, or what says so cannot be used. */
-export class NoApiServerError extends UsageError {
-  override readonly name = "NoApiServerError";
-}
+import { NoApiServerError } from "./program-io.ts";
 
 /*
  * The first row that holds decides.

@@ -1,22 +1,21 @@
 /** `pullpass explain`: which registry an image needs, or what pods get, and why. */
 import type { Command } from "commander";
-import { indexConfiguration } from "../config/configuration.ts";
+import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
 import { coversOnAnotherPort, splitRepository } from "../core/address.ts";
 import { repositoryName, type ImageReference } from "../core/image-reference.ts";
 import { selectRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
+import { KubeApiError } from "../kube/errors.ts";
 import { mayHoldPodTemplate, parseManifests, requireReadable } from "../manifest/parse-manifests.ts";
 import { indexPodTemplateKinds, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
 import { explainPods, surroundingsIn, type ClusterAccess } from "./explain-pods.ts";
 import { readLines, readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
+import { readRegistries, requireRegistries, type RegistryFlags } from "./registries-source.ts";
 
-interface ExplainFlags {
-  readonly config: readonly string[];
+interface ExplainFlags extends RegistryFlags {
   readonly json?: true;
   readonly pod?: readonly string[];
   readonly namespace?: string;
-  readonly fromCluster?: true;
-  readonly kubeconfig?: string;
 }
 
 /** Adds the arguments, the flags and the action, without `--config`. */
@@ -31,13 +30,20 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
       (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
     )
     .option("-n, --namespace <name>", "with --pod: read the pod from this namespace of the cluster")
-    .option("--from-cluster", "with --pod: read namespaces and service accounts from the cluster")
-    .option("--kubeconfig <file>", "with --pod: the same, from this cluster; default: as for serve")
+    .option(
+      "--from-cluster",
+      "read ClusterRegistries from the cluster, beside those of --config; with --pod namespaces and service accounts, too",
+    )
+    .option(
+      "--kubeconfig <file>",
+      "with --from-cluster: this cluster; with --pod: read namespaces and service accounts from it; default: as for serve",
+    )
     .action(async (images: readonly string[], flags: ExplainFlags) => {
       const error = usageErrorIn(images, flags);
       if (error !== undefined) command.error(`error: ${error}`);
-      const { config, json, pod, namespace, kubeconfig } = flags;
-      const configuration = readConfiguration(config);
+      requireRegistries(command, flags);
+      const { json, pod, namespace, kubeconfig } = flags;
+      const configuration = await readForExplain(flags, io);
       const index = indexConfiguration(configuration, true);
       if (pod === undefined) {
         const explanations = await explainArguments(images, index, io);
@@ -57,15 +63,29 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
     });
 }
 
+/** Without the right to list ClusterRegistries, pods are explained by the file alone. */
+async function readForExplain(flags: ExplainFlags, io: ProgramIo): Promise<Configuration> {
+  const { config, pod } = flags;
+  try {
+    return await readRegistries(flags, io);
+  } catch (error) {
+    if (pod === undefined || config === undefined || !(error instanceof KubeApiError)) throw error;
+    io.writeError(`warning: the ClusterRegistries of the cluster are not considered: ${error.message}\n`);
+    return readConfiguration(config);
+  }
+}
+
 function usesCluster({ namespace, kubeconfig, fromCluster }: ExplainFlags): boolean {
   return namespace !== undefined || kubeconfig !== undefined || fromCluster === true;
 }
 
 function usageErrorIn(images: readonly string[], flags: ExplainFlags): string | undefined {
-  const { json, pod, namespace } = flags;
+  const { json, pod, namespace, fromCluster, kubeconfig } = flags;
   if (pod === undefined) {
     if (images.length === 0) return "missing required argument 'image'";
-    return usesCluster(flags) ? "--namespace, --from-cluster and --kubeconfig need --pod" : undefined;
+    if (namespace !== undefined) return "--namespace needs --pod";
+    const isUnused = kubeconfig !== undefined && fromCluster !== true;
+    return isUnused ? "--kubeconfig needs --from-cluster or --pod" : undefined;
   }
   if (images.length > 0 || json === true) return "--pod takes no images and has no --json";
   const wrong = namespace === undefined ? undefined : [...pod, namespace].find(isNoObjectName);

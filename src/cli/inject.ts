@@ -2,7 +2,6 @@
 import type { Command } from "commander";
 import jsonpatch, { type AddOperation } from "fast-json-patch";
 import { indexConfiguration } from "../config/configuration.ts";
-import { readConfiguration } from "../config/read.ts";
 import { BUILD_SKIP_REASONS, type BuildFinding, type Decision, SKIP_REASONS } from "../core/decision.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
@@ -29,6 +28,11 @@ import {
 } from "../manifest/pod-templates.ts";
 import { joinFiles } from "../manifest/split-documents.ts";
 import { readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
+import { readRegistries, requireRegistries, type RegistryFlags } from "./registries-source.ts";
+
+interface InjectFlags extends RegistryFlags {
+  readonly filename?: readonly string[];
+}
 
 export function injectCommand(command: Command, io: ProgramIo): void {
   command
@@ -38,26 +42,24 @@ export function injectCommand(command: Command, io: ProgramIo): void {
       "manifests, YAML or JSON; again for more; - is standard input, the default",
       (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
     )
-    .action(
-      async ({
-        config,
-        filename = ["-"],
-      }: {
-        readonly config: readonly string[];
-        readonly filename?: readonly string[];
-      }) => {
-        const configuration = readConfiguration(config);
-        const index = indexConfiguration(configuration, true);
-        const kinds = indexPodTemplateKinds(configuration.podTemplates);
-        const files = await Promise.all(filename.map((name) => readManifests(name, io)));
-        const injected = injectFiles(files, index, kinds);
-        const [encoding = "utf-8", ...others] = new Set(files.map((file) => file.encoding));
-        const output = joinFiles(injected.map((file) => file.text));
-        io.writeOut(encodeManifests(output, others.length === 0 ? encoding : "utf-8"));
-        io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
-        if (injected.some((file) => file.hasErrors)) throw new ReportedError(1);
-      },
-    );
+    .option("--from-cluster", "read ClusterRegistries from the cluster, beside those of --config")
+    .option("--kubeconfig <file>", "with --from-cluster: this cluster; default: as for serve")
+    .action(async (flags: InjectFlags) => {
+      requireRegistries(command, flags);
+      const { filename = ["-"], kubeconfig, fromCluster } = flags;
+      if (kubeconfig !== undefined && fromCluster !== true)
+        command.error("error: --kubeconfig needs --from-cluster");
+      const configuration = await readRegistries(flags, io);
+      const index = indexConfiguration(configuration, true);
+      const kinds = indexPodTemplateKinds(configuration.podTemplates);
+      const files = await Promise.all(filename.map((name) => readManifests(name, io)));
+      const injected = injectFiles(files, index, kinds);
+      const [encoding = "utf-8", ...others] = new Set(files.map((file) => file.encoding));
+      const output = joinFiles(injected.map((file) => file.text));
+      io.writeOut(encodeManifests(output, others.length === 0 ? encoding : "utf-8"));
+      io.writeError(injected.flatMap((file) => file.report.map((line) => `${line}\n`)).join(""));
+      if (injected.some((file) => file.hasErrors)) throw new ReportedError(1);
+    });
 }
 
 export interface InjectedFile {

@@ -11,6 +11,8 @@ export interface ProgramIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** All of standard input. */
   readonly readStdin: () => Promise<Buffer>;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean;
   writeOut(output: string | Uint8Array): void;
   writeError(text: string): void;
 }
@@ -29,6 +31,11 @@ export class ReportedError extends Error {
 /** Thrown for arguments that do not fit together. */
 export class UsageError extends Error {
   override readonly name: string = "UsageError";
+}
+
+/** Thrown where nothing says how the API server is reached, or what says so cannot be used. */
+export class NoApiServerError extends UsageError {
+  override readonly name = "NoApiServerError";
 }
 
 const STANDARD_INPUT = "(standard input)";

@@ -5,6 +5,9 @@ import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
 import { purgeCommand } from "./purge.ts";
+import { registriesCommand } from "./registries.ts";
+import { registriesDockerConfigCommand } from "./registries-docker-config.ts";
+import { registriesExportCommand } from "./registries-export.ts";
 import { serveCommand } from "./serve.ts";
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
@@ -16,21 +19,25 @@ export function buildProgram(io: ProgramIo): Command {
     .configureOutput({ writeOut: io.writeOut.bind(io), writeErr: io.writeError.bind(io) })
     .showHelpAfterError("(pullpass --help shows the commands, pullpass COMMAND --help the flags)");
 
-  serveCommand(withConfig(program.command("serve")), io.environment);
+  serveCommand(program.command("serve").requiredOption(...CONFIG_OPTION), io.environment);
 
-  injectCommand(withConfig(program.command("inject")), io);
+  injectCommand(program.command("inject").option(...CONFIG_OPTION), io);
 
-  explainCommand(withConfig(program.command("explain")), io);
+  explainCommand(program.command("explain").option(...CONFIG_OPTION), io);
 
   checkCommand(program.command("check").option(...CONFIG_OPTION), io);
+
+  const registries = program
+    .command("registries")
+    .description("the registries and their state; without a command it lists them");
+  const list = registries.command("list", { isDefault: true });
+  registriesCommand(list.option(...CONFIG_OPTION), io);
+  registriesExportCommand(registries.command("export").requiredOption(...CONFIG_OPTION), io);
+  registriesDockerConfigCommand(registries.command("docker-config").option(...CONFIG_OPTION), io);
 
   purgeCommand(program.command("purge"), io);
 
   return program;
-}
-
-function withConfig(command: Command): Command {
-  return command.requiredOption(...CONFIG_OPTION);
 }
 
 const CONFIG_OPTION = [

@@ -1,44 +1,37 @@
-/** Reads credentials from the Secrets of a cluster, once, for `check --login`. */
+/** Reads credentials from the Secrets of a cluster, once. */
 import { UnusableCredentialsError } from "../config/credentials.ts";
-import { credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
+import { CREDENTIALS_LABEL } from "../core/labels.ts";
+import { credentialsInOffer, credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
 import { createApis } from "../kube/api.ts";
 import { KubeApiError, KubeUnreachableError } from "../kube/errors.ts";
-import type { KubeConnection } from "../kube/connection.ts";
-import { createRequestRate } from "../kube/request-rate.ts";
 import { getSecret } from "../kube/resources/copies.ts";
-import { createTransport } from "../kube/transport.ts";
-import type { ReadSecretSource } from "./check-login.ts";
+import { readMetadata } from "../kube/resources/metadata.ts";
+import type { Transport } from "../kube/transport.ts";
+import type { ReadSecretSource } from "./registries-source.ts";
 
-export interface SecretSources {
-  readonly read: ReadSecretSource;
-  close(): void;
-}
-
-/** A person waits, and asks for a few Secrets. */
-const RATE = { concurrency: 8 };
-
-/** `ownNamespace` is where Secrets are that the configuration names without a namespace. */
-export function readSecretSources(connection: KubeConnection, ownNamespace: string): SecretSources {
-  const transport = createTransport({ connection, rate: createRequestRate(RATE) });
+/** `ownNamespace` is where Secrets are that are named without a namespace. */
+export function secretReader(transport: Transport, ownNamespace: string): ReadSecretSource {
   const apisFor = createApis(transport);
-  return {
-    async read(name, namespace = ownNamespace, address) {
-      const secretName = `Secret ${namespace}/${name}`;
-      try {
-        const secret = await getSecret(apisFor, namespace, name, "high");
-        if (secret === undefined) throw new UnusableCredentialsError(`${secretName} does not exist`);
-        return credentialsInSecret(secret, address);
-      } catch (error) {
-        const isExpected =
-          error instanceof UnusableSecretError ||
-          error instanceof KubeApiError ||
-          error instanceof KubeUnreachableError;
-        if (!isExpected) throw error;
-        throw new UnusableCredentialsError(`${secretName}: ${error.message}`, { cause: error });
+  return async (source, address) => {
+    const namespace = (source.kind === "secret" ? source.namespace : undefined) ?? ownNamespace;
+    const secretName = `Secret ${namespace}/${source.name}`;
+    try {
+      const secret = await getSecret(apisFor, namespace, source.name, "high");
+      if (secret === undefined) throw new UnusableCredentialsError(`${secretName} does not exist`);
+      if (source.kind === "secret") return credentialsInSecret(secret, address);
+      if (readMetadata(secret).labels[CREDENTIALS_LABEL] !== "true") {
+        throw new UnusableCredentialsError(
+          `${secretName} is not offered: it does not have the label ${CREDENTIALS_LABEL}=true`,
+        );
       }
-    },
-    close() {
-      transport.close();
-    },
+      return credentialsInOffer(secret, source, address);
+    } catch (error) {
+      const isExpected =
+        error instanceof UnusableSecretError ||
+        error instanceof KubeApiError ||
+        error instanceof KubeUnreachableError;
+      if (!isExpected) throw error;
+      throw new UnusableCredentialsError(`${secretName}: ${error.message}`, { cause: error });
+    }
   };
 }

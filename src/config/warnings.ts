@@ -68,7 +68,7 @@ function registryWarnings(registry: ConfiguredRegistry): readonly Diagnostic[] {
 
 /** The entries of Polyaxon's lists have other fields; their warnings are about the entry. */
 function locateField({ list, locate }: ConfiguredRegistry, field: KeyPath): Diagnostic["location"] {
-  return locate(list === "registries" ? field : []);
+  return locate(list === "registries" || list === "objects" ? field : []);
 }
 
 /** `${NAME}` as shells and Compose expand it, and `$(NAME)` as Kubernetes does in a container's args. */

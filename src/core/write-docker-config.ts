@@ -47,8 +47,16 @@ export function writePullDocument(
   registry: ReplicatedRegistry,
   credentials: readonly AddressedCredential[],
 ): string {
-  const globs = credentials.filter(({ address }) => address.isWildcard);
-  const claims = [...globs.map((credential) => claim(credential)), ...claimsOf({ registry, credentials })];
+  return writeNodeDocument([{ registry, credentials }]);
+}
+
+/**
+ * The documents of the registries' own copies in one, for a kubelet's own `config.json`. Of two registries that claim one key the
+ * more specific address has it, and of equal ones the first.
+ */
+export function writeNodeDocument(sources: readonly CredentialedRegistry[]): string {
+  const globs = sources.flatMap(({ credentials }) => credentials.filter(({ address }) => address.isWildcard));
+  const claims = [...globs.map((credential) => claim(credential)), ...sources.flatMap(claimsOf)];
   const entries = new Map<string, Credential>();
   for (const { address, credential } of mostSpecificFirst(claims)) {
     for (const key of pullKeys(address)) addUnlessThere(entries, key, credential);

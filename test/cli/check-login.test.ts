@@ -93,13 +93,13 @@ describe("credentials in a Secret", () => {
     const { host } = await startOddServer(registryWith({}));
     const asked: unknown[] = [];
     const lines = await check(text(host), [], {
-      readSecretSource: (name, namespace, address) => {
-        asked.push([name, namespace, address.text]);
+      readSecretSource: (source, address) => {
+        asked.push([source, address.text]);
         return Promise.resolve([{ address: parseAddress(host), username: "u", password: "made-up" }]);
       },
     });
     expect(lines).toEqual([`fine a: ${host}: login works (basic)`]);
-    expect(asked).toEqual([["source", "sources", host]]);
+    expect(asked).toEqual([[{ kind: "secret", name: "source", namespace: "sources" }, host]]);
   });
 
   it("that holds none are not, and that is a failure", async () => {

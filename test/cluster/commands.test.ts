@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { registryCrd } from "../../src/config/registry-crd.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -125,5 +126,55 @@ await describeLevel("control-plane", "a command that reads the cluster", () => {
     expect(stdout).toContain(`missing: ${NOBODY}: not asked: Secret pullpass/missing does not exist\n`);
     expect(status).toBe(1);
     expect(stdout + stderr).not.toContain("made-up");
+  });
+
+  it("registries export writes what the API server takes, and --from-cluster reads it back", async () => {
+    const { directory } = cluster.network;
+    const { kubeconfig, kubectl } = cluster;
+    const run = (...args: readonly string[]) => runPullpass([...args, "--kubeconfig", kubeconfig], directory);
+    const explainImage = () => run("explain", "--from-cluster", "registry.example.com/team-a/app");
+    expect(explainImage()).toMatchObject({
+      stderr: "the cluster has no ClusterRegistries: its API server does not know pullpass.dev/v1alpha1\n",
+      status: 0,
+    });
+
+    await kubectl.apply(registryCrd());
+    await kubectl.run(["wait", "--for=condition=Established", "crd/clusterregistries.pullpass.dev"]);
+    const namespaces = {
+      matchLabels: { on: "yes" },
+      matchExpressions: [{ key: "stage", operator: "In", values: ["1_000", "0o7"] }],
+    };
+    const auth = { type: "BasicAuth", username: "u", password: "made-up" };
+    const registries = [
+      { name: "all", displayName: "no", address: "*.azurecr.io", hosts: ["a.azurecr.io"], auth, namespaces },
+      { name: "hub", address: "docker.io", secretName: "hub-creds", use: ["pull"] },
+      { name: "token", address: "quay.io", auth: { type: "Token", username: "robot", token: "made-up" } },
+    ];
+    const file = join(directory, "to-export.yaml");
+    // JSON is YAML.
+    await writeFile(file, JSON.stringify({ registries }));
+    const exported = run("registries", "export", "--config", file, "--namespace=default");
+    expect(exported).toMatchObject({ stderr: "", status: 0 });
+    await kubectl.run(["apply", "--filename=-"], exported.stdout);
+
+    const inCluster = run("registries", "--json");
+    const rows = inCluster.stdout.trimEnd().split("\n");
+    expect(rows.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { name: "all", from: "cluster", address: "*.azurecr.io", auth: "BasicAuth", secret: "pullpass-all" },
+      { name: "hub", from: "cluster", address: "docker.io", auth: "none", secret: "hub-creds" },
+      { name: "token", from: "cluster", address: "quay.io", auth: "Token", secret: "pullpass-token" },
+    ]);
+    const write = (...flags: readonly string[]) =>
+      run("registries", "docker-config", "all", "token", ...flags);
+    const fromCluster = write("--from-cluster", "--namespace=default");
+    expect(fromCluster).toEqual(write("--config", file));
+    expect(fromCluster.stdout).toContain('"a.azurecr.io":{"username":"u","password":"made-up"');
+    const { stdout: kept } = await kubectl.run([
+      "get",
+      "clusterregistry",
+      "all",
+      "--output=jsonpath={.spec.namespaces}",
+    ]);
+    expect(JSON.parse(kept)).toEqual(namespaces);
   });
 });

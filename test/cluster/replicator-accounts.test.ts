@@ -3,11 +3,14 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { API_SERVER_PORT } from "./harness/control-plane.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { installPullpass } from "./harness/install-pullpass.ts";
+import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
+import { startLateWatchProxy } from "./harness/tcp-proxies.ts";
+import { sendRequest } from "../send-request.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
@@ -34,12 +37,14 @@ interface Account {
 await describeLevel("control-plane", "the pull secrets of a ServiceAccount", () => {
   let cluster: Cluster;
   let client: Transport;
+  let installation: Installation;
   let replica: Replica;
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
     client = createTestKubeClient(cluster);
-    replica = await (await installPullpass(cluster, CONFIGURATION)).startReplica();
+    installation = await installPullpass(cluster, CONFIGURATION);
+    replica = await installation.startReplica();
     await leaderOf(replica);
   });
   afterAll(async () => {
@@ -172,5 +177,75 @@ await describeLevel("control-plane", "the pull secrets of a ServiceAccount", () 
     expect(await auditedWrites(cluster)).toEqual(before);
     const refused = (await auditedRequests(cluster)).filter(({ status }) => status === 401 || status === 403);
     expect(refused).toEqual([]);
+  });
+
+  interface Answer {
+    readonly warnings?: readonly string[];
+    readonly patch?: string;
+  }
+
+  /** What the webhook answers for a pod of an image of Docker Hub. */
+  const reviewFor = async (namespace: string, serviceAccountName: string): Promise<Answer> => {
+    const spec = { serviceAccountName, containers: [{ name: "main", image: "nginx" }] };
+    const { body } = await sendRequest(`${replica.url}/mutate`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        apiVersion: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        request: {
+          uid: "made-up",
+          kind: { group: "", version: "v1", kind: "Pod" },
+          resource: { group: "", version: "v1", resource: "pods" },
+          namespace,
+          operation: "CREATE",
+          object: { apiVersion: "v1", kind: "Pod", metadata: { name: "app", namespace }, spec },
+        },
+      }),
+      ca: cluster.authority.pem,
+    });
+    return (JSON.parse(body) as { readonly response: Answer }).response;
+  };
+
+  it("come to pods of an account that enforces its list, also if the watch reports our own patch after its answer", async () => {
+    const { network, authority } = cluster;
+    const way = { host: network.address(129), port: API_SERVER_PORT };
+    const apiServer = { host: network.address(3), port: API_SERVER_PORT };
+    const proxy = await startLateWatchProxy(way, apiServer, {
+      authority,
+      resource: "serviceaccounts",
+      delayMs: QUIET_MS,
+    });
+    const kubeconfig = await installation.kubeconfigFor("late", `https://${way.host}:${String(way.port)}`);
+    await replica.stop();
+    replica = await installation.startReplica({ kubeconfig });
+    await leaderOf(replica);
+
+    await createNamespace(cluster.kubectl, "enforcing", OPTED_IN);
+    await cluster.kubectl.create({
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: {
+        name: "strict",
+        namespace: "enforcing",
+        annotations: { "kubernetes.io/enforce-mountable-secrets": "true" },
+      },
+    });
+    const WARNING = "the service account does not list pull secret pullpass-hub, so the pod may not name it";
+    await waitUntil("the webhook to know the account", async () =>
+      (await reviewFor("enforcing", "strict")).warnings?.includes(WARNING),
+    );
+    await run("annotate", "namespace", "enforcing", `${ANNOTATION}=strict`);
+    await waitForNames("enforcing", OURS, "strict");
+    await waitUntil(
+      "the webhook to know what was attached",
+      async () => {
+        const { warnings, patch } = await reviewFor("enforcing", "strict");
+        return warnings === undefined && patch !== undefined;
+      },
+      { timeoutMs: 10_000 },
+    );
+    await replica.stop();
+    await proxy.stop();
   });
 });

@@ -7,6 +7,7 @@ import { entriesFor, parseDockerConfig } from "../../src/core/docker-config.ts";
 import { parseImageReference, repositoryName } from "../../src/core/image-reference.ts";
 import {
   writeBuildDocument,
+  writeNodeDocument,
   writePullDocument,
   type CredentialedRegistry,
 } from "../../src/core/write-docker-config.ts";
@@ -248,6 +249,46 @@ describe("a registry's own copy", () => {
         },
       ),
       { numRuns: 5000 },
+    );
+  });
+});
+
+describe("a node's own config.json", () => {
+  it("has the keys of all registries, and of two for one key the more specific one", () => {
+    const star = source("*.azurecr.io", ["x.azurecr.io", "y.azurecr.io"]);
+    const sources = [
+      star,
+      source("x.azurecr.io"),
+      source("docker.io/acme"),
+      source("docker.io/acme", [], "a.com"),
+    ];
+    expect(passwordsIn(writeNodeDocument(sources))).toEqual({
+      "*.azurecr.io": "*.azurecr.io",
+      "x.azurecr.io": "x.azurecr.io",
+      "y.azurecr.io": "*.azurecr.io",
+      "docker.io/acme": "docker.io/acme",
+      "index.docker.io/acme": "docker.io/acme",
+      "a.com": "a.com",
+    });
+  });
+
+  it("lets kubelet find for every image the credential of the most specific registry first", () => {
+    const single = fc.tuple(concreteAddress, anyCredential);
+    const distinct = fc.uniqueArray(single, { maxLength: 4, selector: ([{ text }]) => text });
+    fc.assert(
+      fc.property(distinct, anyRepository, (entries, name) => {
+        const repository = splitRepository(name);
+        // For kubelet /team covers /team-a, too.
+        const [expected] = entries
+          .filter(
+            ([{ authority, path }]) => authority === repository.authority && repository.path.startsWith(path),
+          )
+          .toSorted(([a], [b]) => b.path.length - a.path.length);
+        fc.pre(expected !== undefined);
+        const sources = entries.map(([address, each]) => sourceOf({ address, ...each }));
+        expect(kubeletTries(writeNodeDocument(sources), name)[0]).toEqual(asRead(expected[1]));
+      }),
+      { numRuns: 1000 },
     );
   });
 });

@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { createServer as createHttpsServer, request as httpsRequest } from "node:https";
 import { connect, createServer, type Socket } from "node:net";
+import { Transform } from "node:stream";
+import type { Authority } from "./certificates.ts";
 
 export interface Address {
   readonly host: string;
@@ -130,4 +133,43 @@ export async function startStallingProxy(from: Address, to: Address): Promise<St
       await closed;
     },
   };
+}
+
+/** Passes requests on to the API server at `to`; what a watch of that resource reports arrives later, in order. */
+export async function startLateWatchProxy(
+  from: Address,
+  to: Address,
+  { authority, resource, delayMs }: LateWatch,
+): Promise<{ stop(): Promise<void> }> {
+  const { certificatePem, keyPem } = await authority.issue({ commonName: "late", hosts: [from.host] });
+  const proxy = createHttpsServer({ cert: certificatePem, key: keyPem }, (request, response) => {
+    const { url = "", method, headers } = request;
+    const { pathname, searchParams } = new URL(url, "https://late");
+    const isLate = pathname.endsWith(`/${resource}`) && searchParams.has("watch");
+    const upstream = httpsRequest({ ...to, path: url, method, headers, ca: authority.pem }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders();
+      const late = new Transform({
+        transform: (chunk, _encoding, done) => void setTimeout(done, delayMs, null, chunk),
+      });
+      (isLate ? answer.pipe(late) : answer).pipe(response);
+    });
+    upstream.on("error", () => response.destroy());
+    response.once("close", () => upstream.destroy());
+    request.pipe(upstream);
+  });
+  await once(proxy.listen(from.port, from.host), "listening");
+  return {
+    async stop() {
+      const closed = once(proxy.close(), "close");
+      proxy.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+export interface LateWatch {
+  readonly authority: Authority;
+  /** Such as `serviceaccounts`. */
+  readonly resource: string;
+  readonly delayMs: number;
 }

@@ -147,6 +147,20 @@ await describeLevel("control-plane", "the CRD of ClusterRegistry at an API serve
       status: { secretName: "x" },
     });
   });
+
+  it("has no two writers share a selector", async () => {
+    const { kubectl } = cluster;
+    const apply = (manager: string, namespaces: object) =>
+      kubectl.run(
+        ["apply", "--server-side", `--field-manager=${manager}`, "--filename=-"],
+        JSON.stringify(
+          registry({ what: "b", name: "team-b", spec: { address: "registry.example.com", namespaces } }),
+        ),
+      );
+    await apply("first", { matchLabels: { team: "b" } });
+    const second = { matchExpressions: [{ key: "stage", operator: "Exists" }] };
+    expect(await refusal(() => apply("second", second))).toContain('conflict with "first": .spec.namespaces');
+  });
 });
 
 /** The cells of what `kubectl get` prints, which are apart by at least three spaces. */

@@ -78,14 +78,20 @@ export const REFUSED: readonly (RefusedCase & {
     name: "team.a",
     spec: { address: ADDRESS },
     schema: "the name is not a DNS label",
-    apiServer: ["the name must be a DNS label: at most 63 characters, and no dot"],
+    apiServer: [
+      "metadata.name: Invalid value",
+      "the name must be a DNS label: at most 63 characters, and no dot",
+    ],
   },
   {
     what: "a name of 64 characters",
     name: "a".repeat(64),
     spec: { address: ADDRESS },
     schema: "the name is not a DNS label",
-    apiServer: ["the name must be a DNS label: at most 63 characters, and no dot"],
+    apiServer: [
+      "metadata.name: Invalid value",
+      "the name must be a DNS label: at most 63 characters, and no dot",
+    ],
   },
   {
     what: "a name in capitals",
@@ -195,7 +201,7 @@ export const REFUSED: readonly (RefusedCase & {
     what: "a user name without Token",
     spec: withAuth({ ...BASIC_AUTH, username: "user" }),
     schema: "auth.username: belongs to type Token alone",
-    apiServer: ["spec.auth", "username belongs to type Token alone"],
+    apiServer: ["spec.auth.username", "belongs to type Token alone"],
   },
   {
     what: "an empty user name",

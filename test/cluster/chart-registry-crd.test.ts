@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type * as z from "zod";
 import { REGISTRY_CRD_NAME } from "../../src/config/registry-crd.ts";
-import type { RegistryStatus } from "../../src/config/status-schema.ts";
+import type { registryStatusSchema } from "../../src/config/status-schema.ts";
 import { ACCEPTED, INVALID_SPEC, REFUSED, type RegistryObjectCase } from "../config/registry-object-cases.ts";
 import { waitUntil } from "../wait-until.ts";
 import { INSTALL_MANIFEST, installManifest } from "./harness/chart.ts";
@@ -18,7 +19,7 @@ interface Schema {
 
 const TIME = "2026-11-26T10:00:00Z";
 /** Every field that there is. */
-const STATUS: Required<RegistryStatus> = {
+const STATUS: Required<z.output<typeof registryStatusSchema>> = {
   observedGeneration: 1,
   address: "registry.example.com/team-a",
   secretName: "pullpass-team-a",

@@ -24,6 +24,8 @@ const BINDINGS = [
     ...["rolebinding", "credentials", "--role=pullpass-registry-credentials", NAMESPACE],
     ...["--user=platform", "--user=namespace-admin", "--user=cluster-admin", `--user=${PULLPASS}`],
   ],
+  ["role", "elsewhere", "--verb=create", "--resource=secrets", "--namespace=default"],
+  ["rolebinding", "elsewhere", "--role=elsewhere", "--user=platform", "--namespace=default"],
   ["clusterrolebinding", "admin-of-all", "--clusterrole=cluster-admin", "--user=cluster-admin"],
 ];
 
@@ -167,6 +169,10 @@ await describeLevel("control-plane", "the rights that the chart has for people",
     ["write the status of a registry", "PATCH", `${REGISTRIES}/team-a/status`],
   ])("do not let a platform team %s", async (_, method, path) => {
     expect(await send("platform", method, path, {}, "merge-patch+json")).toContain('User "platform" cannot');
+  });
+
+  it("do not hold a platform team in other namespaces, where it has other rights", async () => {
+    expect(await create("platform", secret("some", {}, { namespace: "default" }))).toBe("");
   });
 
   it.each([["namespace-admin"], ["cluster-admin"]])("do not hold a %s", async (user) => {

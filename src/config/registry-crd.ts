@@ -70,12 +70,14 @@ function rootSchema(): JsonObject {
       {
         rule: "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
         message: "the name must be a DNS label: at most 63 characters, and no dot",
+        fieldPath: ".metadata.name",
       },
     ],
     properties: {
       apiVersion: { type: "string", description: `${REGISTRY_API_VERSION}.` },
       kind: { type: "string", description: `${REGISTRY_KIND}.` },
-      metadata: { type: "object" },
+      // The rule above may name only what is here.
+      metadata: { type: "object", properties: { name: { type: "string" } } },
       spec: {
         ...structuralSchema(registryObjectSchema),
         description: "What an admin says about the registry: an entry of `registries` in pullpass.yaml.",

@@ -82,10 +82,13 @@ const auth = z.discriminatedUnion("type", [basicAuth, tokenAuth, dockerConfigAut
  * older than a rule.
  */
 function celRules(
-  ...rules: readonly (readonly [rule: string, message: string])[]
+  ...rules: readonly { readonly rule: string; readonly message: string; readonly fieldPath?: string }[]
 ): Readonly<Record<string, unknown>> {
-  return { "x-kubernetes-validations": rules.map(([rule, message]) => ({ rule, message })) };
+  return { "x-kubernetes-validations": rules };
 }
+
+/** One writer has all of it, as in Kubernetes' own types: the parts of two would be a selector that neither of them means. */
+const ATOMIC = { "x-kubernetes-map-type": "atomic" } as const;
 
 /** `metav1.LabelSelector`. */
 const labelSelector = strictObject({
@@ -94,7 +97,7 @@ const labelSelector = strictObject({
     .refine((labels) => Object.keys(labels).length <= 64, "has too many entries: at most 64")
     .meta({
       maxProperties: 64,
-      ...celRules([`self.all(key, key.matches(r'${LABEL_KEY.source}'))`, LABEL_KEY_RULE]),
+      ...celRules({ rule: `self.all(key, key.matches(r'${LABEL_KEY.source}'))`, message: LABEL_KEY_RULE }),
     })
     .optional()
     .describe("Labels that the namespace must have, with these values."),
@@ -111,22 +114,25 @@ const labelSelector = strictObject({
         "must have values with In and NotIn, and none with Exists and DoesNotExist",
       )
       .meta(
-        celRules([
-          "self.operator.endsWith('In') == (has(self.values) && size(self.values) > 0)",
-          "must have values with In and NotIn, and none with Exists and DoesNotExist",
-        ]),
+        celRules({
+          rule: "self.operator.endsWith('In') == (has(self.values) && size(self.values) > 0)",
+          message: "must have values with In and NotIn, and none with Exists and DoesNotExist",
+        }),
       ),
     64,
   )
     .optional()
     .describe("Requirements that the labels of the namespace must all meet."),
-});
+}).meta(ATOMIC);
 
 const registryAddress = address.meta({
   minLength: 1,
   ...celRules(
-    ["!self.contains('@')", "credentials do not belong into an address"],
-    [String.raw`!self.matches(r'[\s?#]')`, "an address holds no white space, no ? and no #"],
+    { rule: "!self.contains('@')", message: "credentials do not belong into an address" },
+    {
+      rule: String.raw`!self.matches(r'[\s?#]')`,
+      message: "an address holds no white space, no ? and no #",
+    },
   ),
 });
 
@@ -187,12 +193,14 @@ const objectAuth = strictObject({
     ),
   secretRef: strictObject({
     name: secretName.describe("The name of the Secret."),
-  }).describe(
-    'A Secret in the namespace that Pullpass runs in. It must have the label `pullpass.dev/registry-credentials: "true"`.',
-  ),
+  })
+    .meta(ATOMIC)
+    .describe(
+      'A Secret in the namespace that Pullpass runs in. It must have the label `pullpass.dev/registry-credentials: "true"`.',
+    ),
   username: username
     .max(256, "is too long: at most 256 characters")
-    .meta({ minLength: 1, ...celRules(["!self.contains(':')", "a user name has no colon"]) })
+    .meta({ minLength: 1, ...celRules({ rule: "!self.contains(':')", message: "a user name has no colon" }) })
     .optional()
     .describe("For a Token alone: the user name. Default: what the vendor expects for the host."),
 })
@@ -200,7 +208,13 @@ const objectAuth = strictObject({
     message: "belongs to type Token alone",
     path: ["username"],
   })
-  .meta(celRules(["!has(self.username) || self.type == 'Token'", "username belongs to type Token alone"]));
+  .meta(
+    celRules({
+      rule: "!has(self.username) || self.type == 'Token'",
+      message: "belongs to type Token alone",
+      fieldPath: ".username",
+    }),
+  );
 
 /** The `spec` of a ClusterRegistry: an entry of `registries` whose credentials are only ever references. */
 export const registryObjectSchema = strictObject({

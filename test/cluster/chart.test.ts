@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseAllDocuments } from "yaml";
 import { buildGoTool } from "./harness/build-go-tool.ts";
 import {
   ATTACHMENT_MANIFEST,
@@ -15,6 +16,7 @@ import {
 } from "./harness/chart.ts";
 import { reportToStandardError, startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import type { KubernetesObject } from "./harness/kubectl.ts";
 import type { PodList } from "./harness/pods.ts";
 import { CommandError, runCommand } from "./harness/run-command.ts";
 import { KUBE_SCORE } from "./harness/tools.ts";
@@ -96,10 +98,31 @@ await describeLevel("control-plane", "the chart", () => {
     async (_, isGiven, flags) => {
       const { stdout } = await template(`--api-versions=${GUARD_API}`, ...flags);
       expect(/resources: \[serviceaccounts\]\n +verbs: \[patch\]/.test(stdout)).toBe(isGiven);
-      const guards = stdout.match(/^kind: ValidatingAdmissionPolicy$/gm);
-      expect(guards).toHaveLength(isGiven ? 2 : 1);
+      expect(policiesIn(stdout)).toEqual([
+        ...["pullpass-registry-credentials", "pullpass-secrets"],
+        ...(isGiven ? ["pullpass-service-accounts"] : []),
+      ]);
     },
   );
+
+  it("gives nobody a right that a policy should hold to something where there are no policies", async () => {
+    const flags = ["--set=secretGuard.enabled=false", "--set=serviceAccounts.enabled=true"];
+    const { stdout } = await template(`--api-versions=${GUARD_API}`, ...flags);
+    expect(policiesIn(stdout)).toEqual([]);
+    expect(stdout).not.toContain("pullpass-registry-credentials");
+    // For registries none is needed.
+    expect(stdout).toContain("name: pullpass-registry-admin\n");
+  });
+
+  it.each([
+    ["and keeps it", "", true, true],
+    ["and does not keep it", "crds.keep=false", true, false],
+    ["or does not", "crds.enabled=false", false, false],
+  ])("has the CRD %s", async (_, values, isThere, isKept) => {
+    const { stdout } = await template(`--set=${values}`);
+    expect(/^kind: CustomResourceDefinition$/m.test(stdout)).toBe(isThere);
+    expect(stdout.includes("helm.sh/resource-policy: keep")).toBe(isKept);
+  });
 
   it.each([
     ["registries as values", ['--set-json=config.registries=[{"name":"a","address":"b.example"}]']],
@@ -181,7 +204,13 @@ await describeLevel("control-plane", "the chart", () => {
     expect(webhooks).toMatchObject([{ timeoutSeconds, clientConfig: { caBundle } }]);
   });
 
-  it("leaves nothing behind when it is uninstalled", async () => {
+  it("leaves nothing behind when it is uninstalled but the CRD with its objects, and takes it over again", async () => {
+    await cluster.kubectl.apply({
+      apiVersion: "pullpass.dev/v1alpha1",
+      kind: "ClusterRegistry",
+      metadata: { name: "team-a" },
+      spec: { address: "registry.example.com/team-a" },
+    });
     await helm.run("uninstall", "pullpass", `--namespace=${NAMESPACE}`);
     const kinds =
       "deployment,service,serviceaccount,secret,networkpolicy,pdb,role,rolebinding,clusterrole,clusterrolebinding," +
@@ -190,5 +219,16 @@ await describeLevel("control-plane", "the chart", () => {
       ...["get", kinds, "--all-namespaces", "--selector=app.kubernetes.io/name=pullpass", "--output=name"],
     ]);
     expect(stdout).toBe("");
+    await helm.run(...INSTALL);
+    await cluster.kubectl.run(["get", "clusterregistry", "team-a"]);
   });
 });
+
+/** The names of the policies in a rendered chart, sorted. */
+function policiesIn(manifest: string): readonly (string | undefined)[] {
+  return parseAllDocuments(manifest)
+    .map((document) => document.toJS() as KubernetesObject | null)
+    .filter((object) => object?.kind === "ValidatingAdmissionPolicy")
+    .map((object) => object?.metadata?.name)
+    .toSorted();
+}

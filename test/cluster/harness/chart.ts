@@ -58,8 +58,8 @@ export async function rightsOf(...manifests: readonly string[]): Promise<readonl
   return objects.filter(({ kind = "", metadata }) => !kind.endsWith("Role") || bound.has(metadata?.name));
 }
 
-function boundRole({ roleRef }: { readonly roleRef?: { readonly name: string } }): string | undefined {
-  return roleRef?.name;
+function boundRole({ roleRef }: KubernetesObject): string | undefined {
+  return (roleRef as { readonly name: string } | undefined)?.name;
 }
 
 /** Every release of Kubernetes that the chart supports has policies; helm knows of them only by a flag. */

@@ -1,8 +1,6 @@
 /** `pullpass check --login`: decides what to ask of which registry, asks, and says what the answer was. */
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
-import type { Address } from "../core/address.ts";
-import type { AddressedCredential } from "../core/credential.ts";
 import type { ImageReference } from "../core/image-reference.ts";
 import { indexRegistries, selectRegistries, type Registry } from "../core/registry.ts";
 import {

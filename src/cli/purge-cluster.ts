@@ -40,7 +40,7 @@ export class StillRunningError extends Error {
  * the namespace was deleted instead, with all that Helm knew in it.
  */
 const LEFT_OUTSIDE: readonly string[] = [
-  ...["pullpass-secrets", "pullpass-service-accounts"].flatMap((name) => [
+  ...["pullpass-secrets", "pullpass-service-accounts", "pullpass-registry-credentials"].flatMap((name) => [
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
   ]),
@@ -48,6 +48,10 @@ const LEFT_OUTSIDE: readonly string[] = [
     `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
     `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
   ]),
+  // Of those roles people made the bindings.
+  ...["pullpass-registry-admin", "pullpass-registry-view"].map(
+    (name) => `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
+  ),
 ];
 
 /** Nobody changes an account more than once or twice between our reading and our patching it. */

@@ -35,7 +35,9 @@ await describeLevel("control-plane", "pullpass purge", () => {
     });
     const { kubectl } = cluster;
     // The rights are there by then.
-    const outside = (await installManifest()).filter(({ kind = "" }) => /Webhook|AdmissionPolicy/.test(kind));
+    const outside = (await installManifest()).filter(({ kind = "" }) =>
+      /Webhook|AdmissionPolicy|ClusterRole$/.test(kind),
+    );
     await kubectl.apply(...outside);
     replica = await installation.startReplica({ certificate: "self-managed" });
     await leaderOf(replica);

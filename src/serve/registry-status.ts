@@ -265,9 +265,9 @@ function createLoginRequests(login: RegistryStatusOptions["login"], onResult: ()
       }
       const known = requests.get(uid);
       if (known?.requestedAt === checkRequestedAt) return known.result;
-      // Another replica has answered it.
+      // Another replica has answered it. Its answer's time has whole seconds.
       const lastLoginAt = readRegistryStatus(status)?.credentials?.lastLoginAt;
-      if (known === undefined && lastLoginAt !== undefined && Date.parse(lastLoginAt) >= time)
+      if (known === undefined && lastLoginAt !== undefined && Date.parse(lastLoginAt) > time - 1000)
         return undefined;
       const waitMs = (known?.at ?? -Infinity) + LOGIN_INTERVAL_MS - Date.now();
       if (waitMs > 0) setTimeout(onResult, waitMs).unref();

@@ -93,7 +93,7 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
   };
   const statusWrites = async (): Promise<number> =>
     (await auditedRequests(cluster)).filter(
-      ({ verb, resource }) => verb === "patch" && resource === "clusterregistries",
+      ({ verb, resource }) => verb === "patch" && resource === "clusterregistries/status",
     ).length;
 
   it("are taken up when their CRD appears, without a restart", async () => {

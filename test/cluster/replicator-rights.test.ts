@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./harness/audit.ts";
 import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, rightsOf } from "./harness/chart.ts";
@@ -7,6 +8,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
+import { clusterRegistry } from "./harness/registry-objects.ts";
 import { waitForCopies } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -34,6 +36,7 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
     client = createTestKubeClient(cluster);
+    await cluster.kubectl.apply(registryCrd());
     installation = await installPullpass(cluster, { registries }, INSTALL_MANIFEST);
     await cluster.kubectl.apply(
       webhookConfiguration({
@@ -74,6 +77,8 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
     // Its list of Secrets is read.
     const enforcing = "kubernetes.io/enforce-mountable-secrets=true";
     await kubectl.run(["annotate", "serviceaccount", "default", enforcing, "--namespace=app"]);
+    // Its status is written.
+    await kubectl.apply(clusterRegistry("object", { address: "object.example.com", use: ["pull"] }));
     await waitUntilUsed(await grantedRights(INSTALL_MANIFEST));
   });
 

@@ -13,6 +13,7 @@ export interface AuditedRequest {
   /** As RBAC names it: a list and a watch are other things than a get. */
   readonly verb: string;
   readonly apiGroup: string;
+  /** With its subresource, as `clusterregistries/status`. */
   readonly resource: string;
   /** Empty for a request about the whole cluster. */
   readonly namespace: string;
@@ -31,6 +32,7 @@ interface AuditEvent {
   readonly objectRef?: {
     readonly apiGroup?: string;
     readonly resource: string;
+    readonly subresource?: string;
     readonly namespace?: string;
     readonly name?: string;
   };
@@ -50,7 +52,10 @@ export async function auditedRequests(
     ) as AuditEvent;
     // A watch is there as it begins, and again as it ends.
     if (verb === "watch" && stage === "ResponseComplete" && responseStatus?.code === 200) return [];
-    const { apiGroup = "", resource = "", namespace = "", name = "" } = objectRef ?? {};
+    const { apiGroup = "", namespace = "", name = "", subresource } = objectRef ?? {};
+    const resource = [objectRef?.resource ?? "", ...(subresource === undefined ? [] : [subresource])].join(
+      "/",
+    );
     const at = Date.parse(requestReceivedTimestamp);
     return [{ verb, apiGroup, resource, namespace, name, status: responseStatus?.code ?? 0, at }];
   });

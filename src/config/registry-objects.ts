@@ -14,6 +14,8 @@ export interface RegistryObject {
   /** Of its creation, as the API server writes it. */
   readonly createdAt: string;
   readonly spec: unknown;
+  /** The spec that was used last; it stays in force while `spec` cannot be used. */
+  readonly lastGoodSpec?: unknown;
 }
 
 /** The registries of the file and of the objects, as one list. */
@@ -27,12 +29,11 @@ export interface JoinedRegistries {
 /*
  * The first row that holds decides.
  *
- * the object                                              | it is         | as
- * has the name of a registry of the file                  | not used      | NameTakenByFile
- * has a spec that the schema refuses                      | not used      | InvalidSpec
- * would write a Secret that another registry writes, or   | not used      | InvalidSpec
- *   the build secret                                      |               |
- * anything else                                           | used          |
+ * the object                                          | it is                                  | fault
+ * has the name of a registry of the file              | not used                               | NameTakenByFile
+ * has a spec that the schema refuses, or would write  | used by its last good spec, if that is | InvalidSpec
+ *   a Secret that another registry or a build has     |   known, and not used otherwise        |
+ * anything else                                       | used                                   | none
  */
 export function joinRegistryObjects(
   { registries: fromFile }: Pick<Configuration, "registries">,
@@ -42,27 +43,28 @@ export function joinRegistryObjects(
   const faults = new Map<string, RegistryFault>();
   const inFile = new Set(fromFile.map(({ name }) => name));
   const writers = new Map(fromFile.filter(writesCopies).map((registry) => [registry.secretName, registry]));
-  for (const object of [...objects].toSorted(byAge)) {
-    if (inFile.has(object.name)) {
-      faults.set(object.name, {
-        reason: "NameTakenByFile",
-        message: `the configuration file has a registry ${object.name}, which is used instead`,
-      });
-      continue;
-    }
+  /** Returns what is wrong. */
+  const use = (object: RegistryObject): string | undefined => {
     const result = readRegistryObject(object);
-    if (result.kind === "invalid") {
-      faults.set(object.name, { reason: "InvalidSpec", message: result.message });
-      continue;
-    }
+    if (result.kind === "invalid") return result.message;
     const { registry } = result;
     const conflict = secretConflict(registry, writers);
-    if (conflict !== undefined) {
-      faults.set(object.name, { reason: "InvalidSpec", message: `spec.secretName: ${conflict}` });
-      continue;
-    }
+    if (conflict !== undefined) return `spec.secretName: ${conflict}`;
     registries.push(registry);
     if (writesCopies(registry)) writers.set(registry.secretName, registry);
+    return undefined;
+  };
+  for (const object of [...objects].toSorted(byAge)) {
+    const { name, lastGoodSpec } = object;
+    if (inFile.has(name)) {
+      const message = `the configuration file has a registry ${name}, which is used instead`;
+      faults.set(name, { reason: "NameTakenByFile", message });
+      continue;
+    }
+    const message = use(object);
+    if (message === undefined) continue;
+    faults.set(name, { reason: "InvalidSpec", message });
+    if (lastGoodSpec !== undefined) use({ ...object, spec: lastGoodSpec });
   }
   return { registries, faults };
 }

@@ -136,50 +136,53 @@ describe("credentialsInSecret", () => {
 });
 
 describe("credentialsInOffer", () => {
-  const offer = (type: OfferedContent["type"], object: JsonObject, username?: string, address = "gcr.io") =>
+  const readOffer = (
+    type: OfferedContent["type"],
+    object: JsonObject,
+    { username, address = "a.com" }: { readonly username?: string; readonly address?: string } = {},
+  ): readonly string[] =>
     credentialsInOffer(object, { type, username }, parseAddress(address)).map(
       (each) => `${each.address.text} ${each.username} ${each.password}`,
     );
-  const config = { auths: { "gcr.io": { username: "u", password: "made-up" }, "a.com": DOCKERCFG["a.com"] } };
 
-  it.each<[OfferedContent["type"], string, object, username: string | undefined, found: string]>([
-    ["BasicAuth", "kubernetes.io/basic-auth", { username: "u", password: "made-up" }, undefined, "u made-up"],
-    ["BasicAuth", "Opaque", { username: "u", password: "made-up", more: "" }, undefined, "u made-up"],
-    ["Token", "Opaque", { token: "made-up\n" }, undefined, "oauth2accesstoken made-up"],
-    ["Token", "Opaque", { token: "made-up", username: "not-read" }, "robot", "robot made-up"],
-    [
-      "DockerConfig",
-      "kubernetes.io/dockerconfigjson",
-      { ".dockerconfigjson": config },
-      undefined,
-      "u made-up",
-    ],
-    ["DockerConfig", "Opaque", { "config.json": config }, undefined, "u made-up"],
-    [
-      "DockerConfig",
-      "Opaque",
-      { ".dockerconfigjson": config, "config.json": "not read" },
-      undefined,
-      "u made-up",
-    ],
-  ])("reads %s of type %s with %j", (type, secretType, values, username, found) => {
-    expect(offer(type, secret(secretType, { ...values }), username)).toEqual([`gcr.io ${found}`]);
+  it.each<[OfferedContent["type"], string, Readonly<Record<string, unknown>>]>([
+    ["BasicAuth", "kubernetes.io/basic-auth", { username: "u", password: "made-up" }],
+    ["BasicAuth", "Opaque", { username: "u", password: "made-up\n" }],
+    ["DockerConfig", "kubernetes.io/dockerconfigjson", { ".dockerconfigjson": DOCUMENT }],
+    ["DockerConfig", "Opaque", { "config.json": DOCUMENT }],
+    ["DockerConfig", "Opaque", { ".dockerconfigjson": DOCUMENT, "config.json": "{}" }],
+  ])("reads %s from type %s", (type, secretType, values) => {
+    expect(readOffer(type, secret(secretType, values))).toEqual(["a.com u made-up"]);
   });
 
-  it.each<[OfferedContent["type"], string | undefined, object, message: string]>([
-    ["BasicAuth", undefined, {}, "the type of the Secret is not kubernetes.io/basic-auth or Opaque"],
-    ["Token", "kubernetes.io/basic-auth", { token: "made-up" }, "the type of the Secret is not Opaque"],
-    ["Token", "Opaque", { password: "made-up" }, "the Secret has no key token"],
-    ["Token", "Opaque", { token: "" }, "its key token is empty"],
+  it("takes the user name of a token from the object, or from the host", () => {
+    const object = secret("Opaque", { token: "made-up" });
+    expect(readOffer("Token", object, { username: "me" })).toEqual(["a.com me made-up"]);
+    expect(readOffer("Token", object, { address: "eu.gcr.io" })).toEqual([
+      "eu.gcr.io oauth2accesstoken made-up",
+    ]);
+    expect(readOffer("Token", object)).toEqual(["a.com token made-up"]);
+  });
+
+  it.each<[OfferedContent["type"], unknown, Readonly<Record<string, unknown>>, string]>([
     [
-      "DockerConfig",
-      "Opaque",
-      { token: "made-up" },
-      "the Secret has no key .dockerconfigjson or config.json",
+      "BasicAuth",
+      "kubernetes.io/tls",
+      {},
+      "the type of the Secret is not kubernetes.io/basic-auth or Opaque",
     ],
-    ["DockerConfig", "Opaque", { "config.json": DOCUMENT }, "its key config.json has no entry for gcr.io"],
-  ])("%s of type %s with %j: %s", (type, secretType, values, message) => {
-    const attempt = (): unknown => offer(type, secret(secretType, { ...values }));
-    expect(attempt).toThrow(new UnusableSecretError(message));
+    ["BasicAuth", undefined, {}, "the type of the Secret is not kubernetes.io/basic-auth or Opaque"],
+    [
+      "Token",
+      "kubernetes.io/service-account-token",
+      { token: "made-up" },
+      "the type of the Secret is not Opaque",
+    ],
+    ["BasicAuth", "Opaque", { username: "u" }, "the Secret has no key password"],
+    ["Token", "Opaque", { token: "" }, "its key token is empty"],
+    ["DockerConfig", "Opaque", {}, "the Secret has no key .dockerconfigjson or config.json"],
+    ["DockerConfig", "Opaque", { "config.json": "{" }, "its key config.json: the document is not JSON"],
+  ])("refuses %s from type %s with %o", (type, secretType, values, message) => {
+    expect(() => readOffer(type, secret(secretType, values))).toThrow(new UnusableSecretError(message));
   });
 });

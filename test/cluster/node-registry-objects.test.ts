@@ -1,6 +1,10 @@
+import { stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { RegistryStatus } from "../../src/core/registry-status.ts";
+import { runPullpass } from "../cli/run-pullpass.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
@@ -43,6 +47,30 @@ await describeLevel("node", "a ClusterRegistry", () => {
       (condition) => condition.type === type,
     );
 
+  it("is in the config.json with which kubelet pulls the private image of a static pod", async () => {
+    const { kubectl, node, passwordRegistry } = cluster;
+    await kubectl.apply(
+      offeredLogin("static", REGISTRY_USER),
+      clusterRegistry("static", { address: `${passwordRegistry.host}/static` }),
+    );
+    // Kubelet's, in its mount namespace. It remembers for five minutes what it found, so this comes before any pull.
+    const file = `/proc/${node.kubeletPid.toString()}/root/var/lib/kubelet/config.json`;
+    const { stdout, stderr, status } = runPullpass(
+      [
+        ...["registries", "docker-config", "--from-cluster", `--kubeconfig=${cluster.kubeconfig}`],
+        ...["--for=kubelet", `--output=${file}`],
+      ],
+      ".",
+    );
+    expect({ stdout, status }, stderr).toEqual({ stdout: "", status: 0 });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const image = await passwordRegistry.push("static/app:v1", REGISTRY_USER);
+    const pod = podWith(image, { name: "static", namespace: NAMESPACE }, { hostNetwork: true });
+    await writeFile(join(node.staticPodDirectory, "static.json"), JSON.stringify(pod));
+    expect(pullSecretsOf(await waitForRunning(`static-${node.name}`))).toEqual([]);
+    expect(await passwordRegistry.pullStatuses("static/app")).toContain(200);
+  });
+
   it(`serves the pod that is created right after it, ${ATTEMPTS.toString()} times of ${ATTEMPTS.toString()}`, async () => {
     const { kubectl, passwordRegistry } = cluster;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -83,6 +111,8 @@ await describeLevel("node", "a ClusterRegistry", () => {
       });
     await ask();
     await untilReason("Succeeded");
+    // Kubernetes keeps times in whole seconds.
+    await sleep(1100);
     await kubectl.apply(offeredLogin("team-1", { ...REGISTRY_USER, password: "made-up-wrong" }));
     await untilReason("NotAsked");
     await ask();

@@ -41,6 +41,7 @@ export interface ClusterNode {
   readonly name: string;
   readonly staticPodDirectory: string;
   readonly kubeletLog: string;
+  readonly kubeletPid: number;
   readonly containerdLog: string;
   readonly containerd: Containerd;
   /** Puts an image on the node, so that every pod may run it by that name without a pull. */
@@ -108,6 +109,7 @@ export async function startNode(
     name,
     staticPodDirectory: kubelet.staticPodDirectory,
     kubeletLog: kubelet.daemon.logFile,
+    kubeletPid: kubelet.daemon.pid,
     containerdLog: containerd.daemon.logFile,
     containerd,
     preload,

@@ -1,10 +1,12 @@
 /** client-node's typed APIs, on our transport. */
 import {
   AdmissionregistrationV1Api,
+  BatchV1Api,
   CoordinationV1Api,
   CoreV1Api,
   createConfiguration,
   CustomObjectsApi,
+  PolicyV1Api,
   ResponseContext,
   ServerConfiguration,
   wrapHttpLibrary,
@@ -20,6 +22,8 @@ export interface KubeApis {
   readonly coordination: CoordinationV1Api;
   readonly admissionRegistration: AdmissionregistrationV1Api;
   readonly customObjects: CustomObjectsApi;
+  readonly batch: BatchV1Api;
+  readonly policy: PolicyV1Api;
 }
 
 /** The APIs whose requests have that priority; without one they do not wait for the client's rate. */
@@ -41,6 +45,8 @@ export function createApis(transport: Pick<Transport, "send">, guard?: WriteGuar
       coordination: new CoordinationV1Api(configuration),
       admissionRegistration: new AdmissionregistrationV1Api(configuration),
       customObjects: new CustomObjectsApi(configuration),
+      batch: new BatchV1Api(configuration),
+      policy: new PolicyV1Api(configuration),
     };
   };
   const byPriority = { high: create("high"), low: create("low"), none: create() };

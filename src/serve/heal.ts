@@ -1,0 +1,279 @@
+/** Evicts pods that cannot pull, so that their controllers create ones that can: the leader alone, and with care. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { ContainerVerdict, PodWithStatus } from "../core/diagnosis.ts";
+import { messageOf } from "../core/error-message.ts";
+import {
+  controllerOf,
+  decideHeal,
+  LEAVE_ALONE_REASONS,
+  type Controller,
+  type LeaveReason,
+} from "../core/heal.ts";
+import { isObject } from "../core/kubernetes.ts";
+import { asPod } from "../core/pod.ts";
+import type { ApisFor } from "../kube/api.ts";
+import {
+  asJson,
+  evict,
+  hasPendingSuccessor,
+  listBudgets,
+  readJob,
+  readPod,
+  type PodName,
+} from "../kube/resources/evictions.ts";
+import { readMetadata } from "../kube/resources/metadata.ts";
+
+export type HealMode = "on" | "dry-run";
+
+export interface HealOptions {
+  readonly mode: HealMode;
+  /** Its writes are sent only while this replica leads. */
+  readonly apisFor: ApisFor;
+  /** The namespace opted in, to Pullpass and to heal. */
+  readonly isEnabledIn: (namespace: string) => boolean;
+  /** What keeps the containers of a pod waiting, by all that is known now. */
+  readonly diagnose: (namespace: string, pod: PodWithStatus) => readonly ContainerVerdict[];
+  readonly hasCopy: (namespace: string, secretName: string) => boolean;
+  readonly isWebhookReady: () => Promise<boolean>;
+  /** Tells people at the controller what was done. */
+  readonly report: (
+    namespace: string,
+    controller: Controller,
+    reason: HealEventReason,
+    message: string,
+  ) => void;
+  readonly onOutcome: (outcome: HealOutcome) => void;
+  readonly logger: Logger;
+  readonly timings?: Partial<HealTimings>;
+}
+
+export type HealEventReason = "EvictedToPull" | "EvictionDidNotHelp";
+export type HealOutcome = "evicted" | "would-evict" | "did-not-help" | "refused";
+
+export interface HealTimings {
+  /** Between two looks at a pod that was left alone. */
+  readonly lookAgainMs: number;
+  /** So long a controller's next pod is watched at least. */
+  readonly successorMs: number;
+  /** No pod of a controller is touched for so long where its next pod was no better. */
+  readonly handsOffMs: number;
+  /** One eviction in so long, after the burst. */
+  readonly evictionIntervalMs: number;
+}
+
+const DEFAULT_TIMINGS: HealTimings = {
+  lookAgainMs: 10_000,
+  successorMs: 30_000,
+  handsOffMs: 60 * 60_000,
+  // Ten a minute.
+  evictionIntervalMs: 6_000,
+};
+const BURST = 5;
+/** Pods that wait for a look, and controllers that are remembered. */
+const MAX_REMEMBERED = 10_000;
+
+export interface Healer {
+  /** A pod waits for an image, whatever the reason. */
+  readonly consider: (pod: PodName & { readonly uid: string }) => void;
+  /** This replica leads until `signal`. */
+  start(signal: AbortSignal): void;
+}
+
+interface Candidate extends PodName {
+  readonly uid: string;
+  lookAt: number;
+}
+
+/** A controller of which a pod was evicted. */
+interface Episode {
+  readonly evictedUid: string;
+  readonly evictedAt: number;
+  handsOffUntil: number | undefined;
+}
+
+export function createHealer(options: HealOptions): Healer {
+  const { mode, apisFor, isEnabledIn, logger } = options;
+  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+  /** By uid. */
+  const candidates = new Map<string, Candidate>();
+  /** What was said last of a pod, by uid, so that it is said once. */
+  const said = new Map<string, LeaveReason | "would-evict">();
+  /** By the uid of the controller. */
+  const episodes = new Map<string, Episode>();
+  let tokens = BURST;
+  let refilledAt = Date.now();
+
+  const consider: Healer["consider"] = ({ namespace, name, uid }) => {
+    if (!isEnabledIn(namespace) || candidates.has(uid) || candidates.size >= MAX_REMEMBERED) return;
+    candidates.set(uid, { namespace, name, uid, lookAt: Date.now() });
+  };
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const isLeading = (): boolean => !signal.aborted;
+    while (isLeading()) {
+      for (const candidate of [...candidates.values()]) {
+        if (!isLeading()) return;
+        if (candidate.lookAt > Date.now()) continue;
+        candidate.lookAt = Date.now() + timings.lookAgainMs;
+        try {
+          if ((await look(candidate)) === "done") forget(candidate.uid);
+        } catch (error) {
+          logger.warn(
+            { ...facts(candidate), error: messageOf(error) },
+            "failed to look at a stuck pod; retrying",
+          );
+        }
+      }
+      await sleep(LOOP_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  function forget(uid: string): void {
+    candidates.delete(uid);
+    said.delete(uid);
+  }
+
+  /** `done`: there is nothing more to do about this pod, as far as anybody knows now. */
+  async function look(candidate: Candidate): Promise<"done" | "again"> {
+    const { namespace, uid } = candidate;
+    const found = await readPod(apisFor, candidate);
+    const json = found === undefined ? undefined : asJson(found);
+    const pod = json && asPod(json);
+    if (json === undefined || pod === undefined || readMetadata(json).uid !== uid) return "done";
+    const { status } = json;
+    if (!isObject(status) || status["phase"] !== "Pending") return "done";
+    const withStatus: PodWithStatus = { ...pod, status };
+    const containers = options.diagnose(namespace, withStatus);
+    if (containers.length === 0) return "done";
+    const controller = controllerOf(withStatus);
+    if (controller !== undefined && (await isWatched(candidate, withStatus, controller))) return "again";
+
+    const decision = decideHeal(withStatus, {
+      isEnabled: isEnabledIn(namespace),
+      containers,
+      job: controller?.kind === "Job" ? await jobOf(namespace, controller) : undefined,
+      budgets: await listBudgets(apisFor, namespace),
+      hasCopy: (secretName) => options.hasCopy(namespace, secretName),
+      isWebhookReady: await options.isWebhookReady(),
+      now: Date.now(),
+    });
+    if (decision.kind === "leave") {
+      const { reason } = decision;
+      if (isNews(uid, reason)) {
+        logger.info(
+          { ...facts(candidate), reason },
+          `a stuck pod is left alone: ${LEAVE_ALONE_REASONS[reason]}`,
+        );
+      }
+      return "again";
+    }
+    return act(candidate, readMetadata(json).resourceVersion, decision.controller);
+  }
+
+  async function jobOf(
+    namespace: string,
+    { name }: Controller,
+  ): Promise<ReturnType<typeof asJson> | undefined> {
+    const job = await readJob(apisFor, { namespace, name });
+    return job && asJson(job);
+  }
+
+  /** One pod of a controller at a time: until its next pod is seen to be better, or to be no better. */
+  async function isWatched(
+    candidate: Candidate,
+    pod: PodWithStatus,
+    controller: Controller,
+  ): Promise<boolean> {
+    const episode = episodes.get(controller.uid);
+    if (episode === undefined) return false;
+    const { evictedUid, evictedAt, handsOffUntil } = episode;
+    if (handsOffUntil !== undefined) {
+      if (Date.now() < handsOffUntil) return true;
+      episodes.delete(controller.uid);
+      return false;
+    }
+    const createdAt = Date.parse(String(pod.metadata["creationTimestamp"]));
+    // Kubernetes keeps times in whole seconds.
+    const since = Math.floor(evictedAt / 1000) * 1000;
+    if (candidate.uid !== evictedUid && createdAt >= since) {
+      episode.handsOffUntil = Date.now() + timings.handsOffMs;
+      const message = `The pod that replaced an evicted one, ${candidate.name}, cannot pull either. Pullpass evicts no other pod of ${controller.kind} ${controller.name} for an hour.`;
+      options.report(candidate.namespace, controller, "EvictionDidNotHelp", message);
+      options.onOutcome("did-not-help");
+      logger.warn({ ...facts(candidate), controller: describe(controller) }, "an eviction did not help");
+      return true;
+    }
+    const isOver = Date.now() >= evictedAt + timings.successorMs;
+    if (!isOver || (await hasPendingSuccessor(apisFor, candidate.namespace, controller.uid, since)))
+      return true;
+    episodes.delete(controller.uid);
+    return false;
+  }
+
+  async function act(
+    candidate: Candidate,
+    resourceVersion: string,
+    controller: Controller,
+  ): Promise<"done" | "again"> {
+    const { namespace, name, uid } = candidate;
+    const described = { ...facts(candidate), controller: describe(controller) };
+    if (mode === "dry-run") {
+      if (isNews(uid, "would-evict")) {
+        options.onOutcome("would-evict");
+        logger.info(described, "dry run: would evict a stuck pod");
+      }
+      return "again";
+    }
+    if (!takeToken()) return "again";
+    const outcome = await evict(apisFor, { namespace, name, uid, resourceVersion });
+    if (outcome === "not-leading") return "done";
+    if (outcome !== "evicted") {
+      if (outcome === "refused") options.onOutcome("refused");
+      logger.info({ ...described, outcome }, "a stuck pod was not evicted");
+      return "again";
+    }
+    episodes.set(controller.uid, { evictedUid: uid, evictedAt: Date.now(), handsOffUntil: undefined });
+    const oldest = episodes.keys().next();
+    if (episodes.size > MAX_REMEMBERED && oldest.done !== true) episodes.delete(oldest.value);
+    options.onOutcome("evicted");
+    const message = `Evicted pod ${name}, which could not pull its images and lacked pull secrets that its replacement gets.`;
+    options.report(namespace, controller, "EvictedToPull", message);
+    logger.info(described, "evicted a stuck pod");
+    return "done";
+  }
+
+  function isNews(uid: string, what: LeaveReason | "would-evict"): boolean {
+    const before = said.get(uid);
+    said.set(uid, what);
+    return before !== what;
+  }
+
+  function takeToken(): boolean {
+    const now = Date.now();
+    const refilled = Math.floor((now - refilledAt) / timings.evictionIntervalMs);
+    tokens = Math.min(BURST, tokens + refilled);
+    refilledAt += refilled * timings.evictionIntervalMs;
+    if (tokens < 1) return false;
+    tokens--;
+    return true;
+  }
+
+  return {
+    consider,
+    start(signal) {
+      void run(signal);
+    },
+  };
+}
+
+/** Between two rounds; each looks only at what is due. */
+const LOOP_MS = 1_000;
+
+function facts({ namespace, name }: PodName): { readonly namespace: string; readonly pod: string } {
+  return { namespace, pod: name };
+}
+
+function describe({ kind, name }: Controller): string {
+  return `${kind}/${name}`;
+}

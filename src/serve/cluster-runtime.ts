@@ -12,9 +12,9 @@ import {
   createServiceAccountClient,
   type ServiceAccountCache,
 } from "../kube/resources/service-accounts.ts";
-import { joinRegistries } from "./joined-registries.ts";
+import { joinRegistries, type RegistryList } from "./joined-registries.ts";
 import { logInTo } from "./registry-login.ts";
-import { createRegistryStatusWriter } from "./registry-status.ts";
+import { createRegistryStatusWriter, type RegistryStatusWriter } from "./registry-status.ts";
 import { createReplicator, type Replicator } from "../replicator/controller.ts";
 import type { CopyWriter, ServiceAccountClient } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
@@ -27,6 +27,9 @@ import {
   createCredentialSources,
   createFaultReport,
   describeSecret,
+  type CredentialSources,
+  type CredentialSourcesOptions,
+  type FaultReport,
   type SecretName,
 } from "./credential-sources.ts";
 import { createInformers, type Informers, type ObjectWatch } from "./informers.ts";
@@ -107,48 +110,12 @@ export function connectCluster(
     },
   });
 
-  const faults = createFaultReport(logger, access.recordEvent, {
-    isLeading: access.election.isLeading,
-    isPod: options.pod !== undefined,
-  });
-  const registries = joinRegistries({
-    informers,
-    namespace,
-    logger,
-    onJoined(joined) {
-      onRegistries(joined);
-      sources.setConfiguration(joined);
-    },
-    onStatusChange: () => {
-      status.schedule();
-    },
+  const { registries, sources, status, faults } = wireRegistries(options, telemetry, {
+    ...{ environment, access, informers, watchSecret, replicator, onRegistries },
   });
   stack.defer(() => {
     registries.close();
-  });
-  const sources = createCredentialSources({
-    environment,
-    ownNamespace: namespace,
-    watchSecret,
-    offers: registries.objects,
-    onChange(next, nextFaults) {
-      faults.report(nextFaults, next);
-      const { attachedServiceAccounts, unlisted } = registries;
-      replicator.setDesiredState({ sources: next, attachedServiceAccounts, unlisted });
-      status.schedule();
-    },
-  });
-  stack.defer(() => {
     sources.close();
-  });
-  const status = createRegistryStatusWriter({
-    apisFor: access.leaderApisFor,
-    objects: registries.objects,
-    joined: () => registries.joined,
-    faults: faults.current,
-    countCopies: replicator.countCopies,
-    login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
-    logger,
   });
   for (const informer of [known.namespaces, known.copies]) informer.subscribe(status.schedule);
   const certificates = clusterCertificates(tls, {
@@ -250,6 +217,61 @@ function informingCache(
       return result;
     },
   };
+}
+
+interface RegistryParts {
+  readonly environment: Environment;
+  readonly access: ClusterAccess;
+  readonly informers: Informers;
+  readonly watchSecret: CredentialSourcesOptions["watchSecret"];
+  readonly replicator: Replicator;
+  readonly onRegistries: (configuration: Configuration) => void;
+}
+
+/** From the registries of file and cluster to what the replicator writes, and back to the status of those of the cluster. */
+function wireRegistries(
+  { namespace, pod }: ClusterOptions,
+  { logger }: ClusterTelemetry,
+  { environment, access, informers, watchSecret, replicator, onRegistries }: RegistryParts,
+): {
+  readonly registries: RegistryList;
+  readonly sources: CredentialSources;
+  readonly status: RegistryStatusWriter;
+  readonly faults: FaultReport;
+} {
+  const faults = createFaultReport(logger, access.recordEvent, {
+    isLeading: access.election.isLeading,
+    isPod: pod !== undefined,
+  });
+  const registries = joinRegistries({
+    ...{ informers, namespace, logger },
+    onJoined(joined) {
+      onRegistries(joined);
+      sources.setConfiguration(joined);
+    },
+    onStatusChange() {
+      status.schedule();
+    },
+  });
+  const sources = createCredentialSources({
+    ...{ environment, ownNamespace: namespace, watchSecret, offers: registries.objects },
+    onChange(next, nextFaults) {
+      faults.report(nextFaults, next);
+      const { attachedServiceAccounts, unlisted } = registries;
+      replicator.setDesiredState({ sources: next, attachedServiceAccounts, unlisted });
+      status.schedule();
+    },
+  });
+  const status = createRegistryStatusWriter({
+    apisFor: access.leaderApisFor,
+    objects: registries.objects,
+    joined: () => registries.joined,
+    faults: faults.current,
+    countCopies: replicator.countCopies,
+    login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
+    logger,
+  });
+  return { registries, sources, status, faults };
 }
 
 interface ReplicatorParts {

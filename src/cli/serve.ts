@@ -3,10 +3,11 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Environment } from "../config/credentials.ts";
-import { MANAGER } from "../core/labels.ts";
+import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/plan-renewal.ts";
 import { UsageError } from "./program-io.ts";
+import type { HealMode } from "../serve/heal.ts";
 import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 
 interface ServeFlags {
@@ -25,6 +26,7 @@ interface ServeFlags {
   readonly namespace?: string;
   readonly kubeApiQps?: number;
   readonly kubeApiBurst: number;
+  readonly heal?: HealMode;
   readonly concurrency: number;
   readonly resyncPeriod: number;
   readonly renewalTiming: RenewalTiming;
@@ -80,6 +82,15 @@ export function serveCommand(command: Command, environment: Environment): Comman
       positive,
       100,
     )
+    .addOption(
+      new Option(
+        "--heal [mode]",
+        `evict pods that cannot pull and would be given what they lack, in namespaces with the label ${HEAL_LABEL}=enabled; ` +
+          "dry-run only logs them",
+      )
+        .choices(["on", "dry-run"])
+        .preset("on"),
+    )
     .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
     .addOption(
       // Tests of renewals cannot wait for months.
@@ -123,6 +134,7 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
     pod,
     requestLimit: perSecond === undefined ? undefined : { perSecond, burst },
     concurrency,
+    heal: flags.heal,
     informerTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
   };
 }

@@ -27,6 +27,7 @@ import { createTransport, type Transport } from "../kube/transport.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import { describeSecret } from "./credential-sources.ts";
+import type { HealMode } from "./heal.ts";
 import type { Informers } from "./informers.ts";
 
 export interface ClusterOptions {
@@ -41,6 +42,8 @@ export interface ClusterOptions {
   readonly requestLimit: RateLimit | undefined;
   /** Namespaces that are worked on at once. */
   readonly concurrency: number;
+  /** Whether pods that cannot pull are evicted; undefined: they are not. */
+  readonly heal: HealMode | undefined;
   readonly informerTimings: Partial<InformerTimings>;
 }
 

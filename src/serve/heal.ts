@@ -1,5 +1,4 @@
 /** Evicts pods that cannot pull, so that their controllers create ones that can: the leader alone, and with care. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { ContainerVerdict, PodWithStatus } from "../core/diagnosis.ts";
 import { messageOf } from "../core/error-message.ts";
@@ -109,23 +108,19 @@ export function createHealer(options: HealOptions): Healer {
     candidates.set(uid, { namespace, name, uid, lookAt: Date.now() });
   };
 
-  async function run(signal: AbortSignal): Promise<void> {
-    const isLeading = (): boolean => !signal.aborted;
-    while (isLeading()) {
-      for (const candidate of [...candidates.values()]) {
-        if (!isLeading()) return;
-        if (candidate.lookAt > Date.now()) continue;
-        candidate.lookAt = Date.now() + timings.lookAgainMs;
-        try {
-          if ((await look(candidate)) === "done") forget(candidate.uid);
-        } catch (error) {
-          logger.warn(
-            { ...facts(candidate), error: messageOf(error) },
-            "failed to look at a stuck pod; retrying",
-          );
-        }
+  async function lookAtAll(signal: AbortSignal): Promise<void> {
+    for (const candidate of [...candidates.values()]) {
+      if (signal.aborted) return;
+      if (candidate.lookAt > Date.now()) continue;
+      candidate.lookAt = Date.now() + timings.lookAgainMs;
+      try {
+        if ((await look(candidate)) === "done") forget(candidate.uid);
+      } catch (error) {
+        logger.warn(
+          { ...facts(candidate), error: messageOf(error) },
+          "failed to look at a stuck pod; retrying",
+        );
       }
-      await sleep(LOOP_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -262,13 +257,23 @@ export function createHealer(options: HealOptions): Healer {
   return {
     consider,
     start(signal) {
-      void run(signal);
+      let isLooking = false;
+      const timer = setInterval(() => {
+        if (isLooking) return;
+        isLooking = true;
+        void lookAtAll(signal).finally(() => {
+          isLooking = false;
+        });
+      }, ROUND_MS).unref();
+      signal.addEventListener("abort", () => {
+        clearInterval(timer);
+      });
     },
   };
 }
 
 /** Between two rounds; each looks only at what is due. */
-const LOOP_MS = 1_000;
+const ROUND_MS = 1_000;
 
 function facts({ namespace, name }: PodName): { readonly namespace: string; readonly pod: string } {
   return { namespace, pod: name };

@@ -22,6 +22,7 @@ export interface ClusterMetrics {
   countRequest(method: string, status: number | undefined): void;
   countThrottled(): void;
   readonly countWatchRestart: (watch: string, reason: string) => void;
+  readonly countHeal: (outcome: string) => void;
 }
 
 function observe(registers: MetricRegistry[], read: () => ClusterGauges): void {
@@ -100,6 +101,12 @@ export function createClusterMetrics(register: MetricRegistry): ClusterMetrics {
     labelNames: ["watch", "reason"],
     registers,
   });
+  const heals = new Counter({
+    name: "pullpass_heals_total",
+    help: "Pods that could not pull and were evicted, or would have been, by outcome.",
+    labelNames: ["outcome"],
+    registers,
+  });
   return {
     observe(read) {
       observe(registers, read);
@@ -118,6 +125,9 @@ export function createClusterMetrics(register: MetricRegistry): ClusterMetrics {
     },
     countWatchRestart(watch, reason) {
       restarts.inc({ watch, reason });
+    },
+    countHeal(outcome) {
+      heals.inc({ outcome });
     },
   };
 }

@@ -1,14 +1,14 @@
 /** Why a pod does not get its images, and what to do about it. */
 import { addressCovers, splitRepository } from "./address.ts";
-import { readImageReference, repositoryName } from "./image-reference.ts";
+import { repositoryName } from "./image-reference.ts";
 import type { SkipReason } from "./decision.ts";
-import { asArray, getString, isObject, type Pod, type PodContext } from "./kubernetes.ts";
+import type { Pod, PodContext } from "./kubernetes.ts";
 import { INJECT_LABEL, MIRROR_ANNOTATION } from "./labels.ts";
-import { annotationOf, labelOf } from "./pod.ts";
 import { decide } from "./policy.ts";
-import { readPullMessage, type PullFailure, type PullMessage } from "./pull-message.ts";
-import type { KnownCredential, PullSecretState } from "./pull-secret.ts";
+import type { PullFailure } from "./pull-message.ts";
+import type { PullSecretState } from "./pull-secret.ts";
 import type { Registry, RegistryIndex } from "./registry.ts";
+import type { StuckPod, WaitingContainer } from "./stuck-pod.ts";
 import { VERDICTS, type VerdictCode, type VerdictFacts } from "./verdicts.ts";
 
 /** What is known of the surroundings of a pod. Times are Unix times in milliseconds, undefined where they are not known. */
@@ -21,11 +21,6 @@ export interface DiagnosisContext extends PodContext {
   /** When a registry was created. */
   readonly registryCreatedAt?: (registry: Registry) => number | undefined;
   readonly now: number;
-}
-
-/** A pod as the API server sends it. */
-export interface PodWithStatus extends Pod {
-  readonly status?: unknown;
 }
 
 export interface Verdict {
@@ -53,8 +48,8 @@ export interface Diagnosis extends Verdict {
   readonly containers: readonly ContainerVerdict[];
 }
 
-export function diagnose(pod: PodWithStatus, context: DiagnosisContext): Diagnosis {
-  const containers = waitingContainers(pod).map((waiting) => diagnoseContainer(waiting, pod, context));
+export function diagnose(pod: StuckPod, context: DiagnosisContext): Diagnosis {
+  const containers = pod.waiting.map((waiting) => diagnoseContainer(waiting, pod, context));
   const telling = containers.find(({ code }) => code !== "unknown") ?? containers[0];
   const { code, sentence, advice } = telling ?? NOTHING_WRONG;
   return { code, sentence, advice, containers };
@@ -73,39 +68,6 @@ const NOTHING_WRONG = verdict("nothing-wrong", NO_FACTS);
 function verdict(code: VerdictCode, facts: VerdictFacts): Verdict {
   const { sentence, advice } = VERDICTS[code];
   return { code, sentence: sentence(facts), advice: advice(facts) };
-}
-
-interface WaitingContainer extends PullMessage {
-  readonly container: string;
-  readonly image: string;
-}
-
-function waitingContainers(pod: PodWithStatus): readonly WaitingContainer[] {
-  return (["initContainers", "containers"] as const).flatMap((list) => {
-    const statuses = isObject(pod.status) ? pod.status[`${list.slice(0, -1)}Statuses`] : undefined;
-    return asArray(statuses).flatMap((status) => {
-      const state = isObject(status) ? status["state"] : undefined;
-      const waiting = isObject(state) ? state["waiting"] : undefined;
-      const message = getString(waiting, "message") ?? "";
-      const read = readPullMessage(getString(waiting, "reason") ?? "", message);
-      if (read === undefined) return [];
-      const container = getString(status, "name") ?? "";
-      const spec = asArray(pod.spec[list]).find((candidate) => getString(candidate, "name") === container);
-      const image = getString(spec, "image") ?? getString(status, "image") ?? "";
-      return [{ container, image: failingImage(image, message, pod), ...read }];
-    });
-  });
-}
-
-/** A container waits for the images of its volumes, too, and only the message says for which. */
-function failingImage(own: string, message: string, pod: Pod): string {
-  const volumes = asArray(pod.spec["volumes"]).flatMap((volume) => {
-    const source = isObject(volume) ? volume["image"] : undefined;
-    return getString(source, "reference") ?? [];
-  });
-  const named = [own, ...volumes].filter((image) => message.includes(image));
-  // The longest, because one may be the beginning of another.
-  return named.reduce((longest, image) => (image.length > longest.length ? image : longest), named[0] ?? own);
 }
 
 /*
@@ -138,12 +100,14 @@ function failingImage(own: string, message: string, pod: Pod): string {
  *
  * The failures expired and no-cause have the codes secret-expired and unknown.
  */
-function diagnoseContainer(waiting: WaitingContainer, pod: Pod, context: DiagnosisContext): ContainerVerdict {
+function diagnoseContainer(
+  waiting: WaitingContainer,
+  pod: StuckPod,
+  context: DiagnosisContext,
+): ContainerVerdict {
   const { container, image, failure, text } = waiting;
-  const needed = neededFor(image, context);
-  const names = pullSecretNames(pod);
-  const needs = needed === "unknown" ? [] : needed;
-  const lacking = needs.filter(({ secretName }) => !names.includes(secretName));
+  const needs = neededFor(image, context);
+  const lacking = needs.registries.filter(({ secretName }) => !pod.pullSecretNames.includes(secretName));
   const decision = decide(withOneImage(image, pod), context, context.index);
   const find = (): Finding => {
     if (!FOR_WANT_OF_CREDENTIALS.has(failure)) return { code: codeOf(failure) };
@@ -151,7 +115,8 @@ function diagnoseContainer(waiting: WaitingContainer, pod: Pod, context: Diagnos
       const code = decision.kind === "skip" ? (decision.reason as LackReason) : ageOf(pod, lacking, context);
       return { code, registries: lacking };
     }
-    return faultOfSecrets(waiting, needed, names, context) ?? { code: codeOf(failure), registries: needs };
+    const fault = faultOfSecrets(waiting, needs, pod.pullSecretNames, context);
+    return fault ?? { code: codeOf(failure), registries: needs.registries };
   };
   const { code, registries = [], secret, expiredAt } = find();
   return {
@@ -183,78 +148,92 @@ function codeOf(failure: PullFailure): VerdictCode {
 type LackReason = SkipReason & VerdictCode;
 
 /** A pod of one image, so that the decision is about this image alone. */
-function withOneImage(image: string, pod: Pod): Pod {
-  const mirror = annotationOf(pod, MIRROR_ANNOTATION);
-  const label = labelOf(pod, INJECT_LABEL);
+function withOneImage(image: string, { isMirror, isOptedOut, pullSecretNames }: StuckPod): Pod {
   return {
     metadata: {
-      annotations: mirror === undefined ? {} : { [MIRROR_ANNOTATION]: mirror },
-      labels: label === undefined ? {} : { [INJECT_LABEL]: label },
+      annotations: isMirror ? { [MIRROR_ANNOTATION]: "" } : {},
+      labels: isOptedOut ? { [INJECT_LABEL]: "disabled" } : {},
     },
-    spec: { containers: [{ image }], imagePullSecrets: pod.spec["imagePullSecrets"] },
+    spec: { containers: [{ image }], imagePullSecrets: pullSecretNames.map((name) => ({ name })) },
   };
 }
 
-/** The registries whose pull secrets a new pod would get for the image if nothing but the registries decided. */
-function neededFor(image: string, { namespace, index }: DiagnosisContext): readonly Registry[] | "unknown" {
-  const context = { namespace: { ...namespace, isOptedIn: true }, serviceAccount: undefined };
-  const decision = decide({ metadata: {}, spec: { containers: [{ image }] } }, context, index);
-  if (decision.kind === "inject") return decision.registries;
-  return decision.reason === "labels-unknown" ? "unknown" : [];
+interface Needs {
+  /** Those whose pull secrets a new pod would get for the image if nothing but the registries decided. */
+  readonly registries: readonly Registry[];
+  /** False if there may be others, for which the labels of the namespace are not known. */
+  readonly isKnown: boolean;
 }
 
-function pullSecretNames(pod: Pod): readonly string[] {
-  return asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
+function neededFor(image: string, { namespace, index }: DiagnosisContext): Needs {
+  const context = { namespace: { ...namespace, isOptedIn: true }, serviceAccount: undefined };
+  const decision = decide({ metadata: {}, spec: { containers: [{ image }] } }, context, index);
+  if (decision.kind === "inject") return { registries: decision.registries, isKnown: true };
+  return { registries: [], isKnown: decision.reason !== "labels-unknown" };
 }
 
 function ageOf(
-  { metadata }: Pod,
+  { createdAt }: StuckPod,
   lacking: readonly Registry[],
   { optedInAt = -Infinity, registryCreatedAt }: DiagnosisContext,
 ): VerdictCode {
-  const createdAt = Date.parse(getString(metadata, "creationTimestamp") ?? "");
   // Whole seconds: a pod of the same second may be either.
   if (createdAt <= optedInAt) return "older-than-opt-in";
   const isOlder = lacking.some((registry) => createdAt <= (registryCreatedAt?.(registry) ?? -Infinity));
   return isOlder ? "older-than-registry" : "lacks-secret";
 }
 
-/** The rows about secrets that the pod names. Undefined: what they hold is not the cause, as far as anybody knows. */
+/** The rows about secrets that the pod names. Undefined: they are not the cause, as far as anybody knows. */
 function faultOfSecrets(
   { image, failure }: WaitingContainer,
-  needed: readonly Registry[] | "unknown",
+  { registries, isKnown }: Needs,
   names: readonly string[],
-  { pullSecret, now }: DiagnosisContext,
+  { index, pullSecret, now }: DiagnosisContext,
 ): Finding | undefined {
-  const reference = readImageReference(image);
-  if (typeof reference === "string") return undefined;
-  const repository = splitRepository(repositoryName(reference));
-  const covers = ({ address }: KnownCredential): boolean => addressCovers(address, repository);
-  const secrets = names.map((secret) => {
+  const lookup = index.lookUp(image);
+  if (lookup.kind === "invalid") return undefined;
+  const repository = splitRepository(repositoryName(lookup.reference));
+  const secrets = names.map((secret): NamedSecret => {
     const state = pullSecret(secret);
-    const credentials = state.kind === "read" ? state.credentials.filter(covers) : [];
-    const [expiredAt] = credentials.flatMap(({ expiresAt }) => expiresAt ?? []);
-    const isUsable = credentials.some(({ expiresAt = Infinity }) => expiresAt > now);
-    return { secret, kind: state.kind, isUsable, expiredAt };
+    const credentials = state.kind === "read" ? state.credentials : [];
+    const covering = credentials.filter(({ address }) => addressCovers(address, repository));
+    const isUsable = covering.some(({ expiresAt = Infinity }) => expiresAt > now);
+    return { secret, kind: state.kind, isUsable, expiredAt: covering[0]?.expiresAt };
   });
   if (secrets.some(({ isUsable }) => isUsable)) return undefined;
 
-  const isNone = needed.length === 0 || needed === "unknown";
-  const registriesOf = (secret: string): readonly Registry[] =>
-    needed === "unknown" ? [] : needed.filter(({ secretName }) => secretName === secret);
-  const relevant = isNone ? secrets : secrets.filter(({ secret }) => registriesOf(secret).length > 0);
-  const fault = (code: VerdictCode, isAtFault: (entry: (typeof secrets)[number]) => boolean) => {
-    const found = relevant.find(isAtFault);
-    if (found === undefined) return undefined;
+  const isNeeded = ({ secret }: NamedSecret): boolean =>
+    registries.some(({ secretName }) => secretName === secret);
+  const candidates = registries.length === 0 ? secrets : secrets.filter(isNeeded);
+  for (const [code, isAtFault] of SECRET_FAULTS) {
+    const found = candidates.find(isAtFault);
+    if (found === undefined) continue;
     const { secret, expiredAt } = found;
-    return { code, secret, expiredAt, registries: registriesOf(secret) };
-  };
-  const known =
-    fault("secret-not-owned", ({ kind }) => kind === "not-owned") ??
-    fault("secret-missing", ({ kind }) => kind === "missing") ??
-    fault("secret-expired", ({ expiredAt }) => expiredAt !== undefined);
-  if (known !== undefined) return known;
-  if (!isNone) return fault("no-credentials-for-image", ({ kind }) => kind === "read");
-  const isAllKnown = needed !== "unknown" && secrets.every(({ kind }) => kind === "read");
+    return {
+      code,
+      secret,
+      expiredAt,
+      registries: registries.filter(({ secretName }) => secretName === secret),
+    };
+  }
+  if (registries.length > 0) {
+    const secret = candidates.find(({ kind }) => kind === "read")?.secret;
+    return secret === undefined ? undefined : { code: "no-credentials-for-image", secret };
+  }
+  const isAllKnown = isKnown && secrets.every(({ kind }) => kind === "read");
   return isAllKnown && failure !== "no-cause" ? { code: "no-registry" } : undefined;
 }
+
+/** A pull secret of the pod. It is not usable for the image if all credentials for it have expired, or there are none. */
+interface NamedSecret {
+  readonly secret: string;
+  readonly kind: PullSecretState["kind"];
+  readonly isUsable: boolean;
+  readonly expiredAt: number | undefined;
+}
+
+const SECRET_FAULTS: readonly (readonly [VerdictCode, (secret: NamedSecret) => boolean])[] = [
+  ["secret-not-owned", ({ kind }) => kind === "not-owned"],
+  ["secret-missing", ({ kind }) => kind === "missing"],
+  ["secret-expired", ({ expiredAt }) => expiredAt !== undefined],
+];

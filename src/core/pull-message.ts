@@ -11,6 +11,7 @@ export type PullFailure =
   | "not-found"
   | "network"
   | "tls"
+  /** By the registry, or by the kubelet's own `registryPullQPS`. */
   | "rate-limited"
   /** The pull policy is Never, and the node does not have the image or does not give it to this pod (KEP-2535). */
   | "never-pulled"
@@ -51,7 +52,9 @@ const REASONS: ReadonlyMap<string, PullFailure | "by-message"> = new Map([
  * without one: "failed to fetch oauth token: ... 429 Too Many Requests". No pattern can be part of an image's name.
  */
 const PATTERNS: readonly (readonly [PullFailure, RegExp])[] = [
-  ["rate-limited", /429 Too Many Requests|toomanyrequests: |pull rate limit/i],
+  // A page of a proxy or of a login, of which containerd says "not found".
+  ["unknown", /unexpected media type/],
+  ["rate-limited", /429 Too Many Requests|toomanyrequests: |pull rate limit|^pull QPS exceeded$/i],
   ["tls", /x509: |tls: |server gave HTTP response to HTTPS client|certificate (?:has expired|signed by)/],
   [
     "network",
@@ -108,10 +111,14 @@ export function redact(text: string): string {
   });
 }
 
-/** Punctuation after a URL is not part of it. */
+/** Punctuation after a URL is not part of it. Not by a pattern, whose time would grow with the square of the punctuation. */
 function trailing(word: string): string {
-  return /[:,;.)\]]*$/.exec(word)?.[0] ?? "";
+  let start = word.length;
+  while (PUNCTUATION.has(word.charAt(start - 1))) start--;
+  return word.slice(start);
 }
+
+const PUNCTUATION: ReadonlySet<string> = new Set([":", ",", ";", ".", ")", "]"]);
 
 /** An Event has room for 1024 characters, and our sentences are around it. */
 const MAX_TEXT_LENGTH = 400;

@@ -41,7 +41,7 @@ export const VERDICTS = {
       "Set imagePullPolicy to IfNotPresent, or load the image onto the node. If the node has the image, give the pod the pull secret with which it was pulled.",
   },
   "rate-limited": {
-    sentence: (facts) => `The registry limits how often images are pulled${says(facts)}`,
+    sentence: (facts) => `The registry or the node limits how often images are pulled${says(facts)}`,
     advice: () =>
       "Wait, or pull with credentials: registries such as Docker Hub allow more to users who log in.",
   },

@@ -19,6 +19,8 @@ export interface CertificateRequest {
   readonly organizations?: readonly string[];
   /** DNS names and IP addresses that a server answers for. */
   readonly hosts?: readonly string[];
+  /** Default: in a week. */
+  readonly notAfter?: Date;
 }
 
 /** A certificate authority that lives as long as one cluster. */
@@ -55,7 +57,7 @@ export async function createAuthority(commonName: string): Promise<Authority> {
 async function issue(
   issuer: x509.X509Certificate,
   signingKey: webcrypto.CryptoKey,
-  { commonName, organizations = [], hosts = [] }: CertificateRequest,
+  { commonName, organizations = [], hosts = [], ...request }: CertificateRequest,
 ): Promise<KeyPair> {
   const keys = await generateKeys();
   const names = hosts.map((host) => ({
@@ -65,6 +67,7 @@ async function issue(
   const certificate = await x509.X509CertificateGenerator.create(
     {
       ...validity(),
+      ...request,
       subject: [{ CN: [commonName] }, ...organizations.map((name) => ({ O: [name] }))],
       issuer: issuer.subject,
       publicKey: keys.publicKey,

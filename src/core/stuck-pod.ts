@@ -1,0 +1,78 @@
+/** A pod as far as a diagnosis needs it: which images it waits for, and what its pull secrets are. */
+import { asArray, getString, isObject, type Pod } from "./kubernetes.ts";
+import { INJECT_LABEL, MIRROR_ANNOTATION } from "./labels.ts";
+import { annotationOf, labelOf } from "./pod.ts";
+import { readPullMessage, type PullMessage } from "./pull-message.ts";
+
+/** A container that waits for an image. */
+export interface WaitingContainer extends PullMessage {
+  readonly container: string;
+  /** The image that it waits for: its own, or that of a volume. */
+  readonly image: string;
+}
+
+export interface StuckPod {
+  /** Unix time in milliseconds; NaN if the pod does not say. */
+  readonly createdAt: number;
+  readonly isMirror: boolean;
+  readonly isOptedOut: boolean;
+  /** The names in its `imagePullSecrets`. */
+  readonly pullSecretNames: readonly string[];
+  /** Init containers first. Empty if the pod is not stuck, as far as its images go. */
+  readonly waiting: readonly WaitingContainer[];
+}
+
+export interface StuckPodLimits {
+  /** Of the containers that wait, as many are kept. */
+  readonly maxContainers?: number;
+  /** Makes equal strings one, where many pods are kept. */
+  readonly pool?: (text: string) => string;
+}
+
+/** Reads a pod as the API server sends it. */
+export function readStuckPod(
+  pod: Pod & { readonly status?: unknown },
+  { maxContainers = Infinity, pool = (text) => text }: StuckPodLimits = {},
+): StuckPod {
+  const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
+  const waiting = [...waitingIn(pod, "initContainers"), ...waitingIn(pod, "containers")];
+  return {
+    createdAt: Date.parse(getString(pod.metadata, "creationTimestamp") ?? ""),
+    isMirror: annotationOf(pod, MIRROR_ANNOTATION) !== undefined,
+    isOptedOut: labelOf(pod, INJECT_LABEL) === "disabled",
+    pullSecretNames: names.map(pool),
+    waiting: waiting.slice(0, maxContainers).map(({ container, image, failure, text }) => ({
+      ...{ failure, container: pool(container), image: pool(image), text: pool(text) },
+    })),
+  };
+}
+
+const STATUS_LISTS = { initContainers: "initContainerStatuses", containers: "containerStatuses" } as const;
+
+function waitingIn(
+  pod: Pod & { readonly status?: unknown },
+  list: keyof typeof STATUS_LISTS,
+): readonly WaitingContainer[] {
+  const { status } = pod;
+  return asArray(isObject(status) ? status[STATUS_LISTS[list]] : undefined).flatMap((entry) => {
+    const state = isObject(entry) ? entry["state"] : undefined;
+    const waiting = isObject(state) ? state["waiting"] : undefined;
+    const message = getString(waiting, "message") ?? "";
+    const read = readPullMessage(getString(waiting, "reason") ?? "", message);
+    if (read === undefined) return [];
+    const container = getString(entry, "name") ?? "";
+    const spec = asArray(pod.spec[list]).find((candidate) => getString(candidate, "name") === container);
+    return [{ container, image: failingImage(getString(spec, "image") ?? "", message, pod), ...read }];
+  });
+}
+
+/** A container waits for the images of its volumes, too, and only the message says for which. */
+function failingImage(own: string, message: string, pod: Pod): string {
+  const volumes = asArray(pod.spec["volumes"]).flatMap((volume) => {
+    const source = isObject(volume) ? volume["image"] : undefined;
+    return getString(source, "reference") ?? [];
+  });
+  const named = [own, ...volumes].filter((image) => message.includes(image));
+  // The longest, because one may be the beginning of another.
+  return named.reduce((longest, image) => (image.length > longest.length ? image : longest), named[0] ?? own);
+}

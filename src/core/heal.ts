@@ -1,6 +1,6 @@
 /** Decides whether a pod that cannot pull may be evicted, so that its controller creates one that can. */
-import type { ContainerVerdict, PodWithStatus } from "./diagnosis.ts";
-import { asArray, getString, isObject, type JsonObject } from "./kubernetes.ts";
+import type { ContainerVerdict } from "./diagnosis.ts";
+import { asArray, getString, isObject, type JsonObject, type Pod } from "./kubernetes.ts";
 import {
   INJECT_LABEL,
   MIRROR_ANNOTATION,
@@ -10,6 +10,9 @@ import {
 } from "./labels.ts";
 import { annotationOf, labelOf } from "./pod.ts";
 import type { PullFailure } from "./pull-message.ts";
+
+/** A pod as the API server sends it. */
+export type PodWithStatus = Pod & { readonly status?: unknown };
 
 /** What is known of the pod's surroundings. */
 export interface HealContext {

@@ -1,6 +1,6 @@
 /** Evicts pods that cannot pull, so that their controllers create ones that can: the leader alone, and with care. */
 import type { Logger } from "pino";
-import type { ContainerVerdict, PodWithStatus } from "../core/diagnosis.ts";
+import type { ContainerVerdict } from "../core/diagnosis.ts";
 import { messageOf } from "../core/error-message.ts";
 import {
   controllerOf,
@@ -8,6 +8,7 @@ import {
   LEAVE_ALONE_REASONS,
   type Controller,
   type LeaveReason,
+  type PodWithStatus,
 } from "../core/heal.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { asPod } from "../core/pod.ts";

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { ContainerVerdict, PodWithStatus } from "../../src/core/diagnosis.ts";
+import type { ContainerVerdict } from "../../src/core/diagnosis.ts";
 import {
   decideHeal,
   LEAVE_ALONE_REASONS,
   type HealContext,
   type HealDecision,
   type LeaveReason,
+  type PodWithStatus,
 } from "../../src/core/heal.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 

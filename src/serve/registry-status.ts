@@ -194,7 +194,7 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     const known = unoffered.get(key);
     scheduleIn(timings.retryMs);
     if (known !== undefined && Date.now() - known.at < timings.retryMs) return known.exists;
-    const found = (await getSecret(apisFor, secret.namespace, secret.name, "low")) !== undefined;
+    const found = (await getSecret(apisFor, secret.namespace, secret.name, "high")) !== undefined;
     unoffered.delete(key);
     unoffered.set(key, { exists: found, at: Date.now() });
     const oldest = unoffered.keys().next();

@@ -68,7 +68,7 @@ export type StatusOutcome =
   /** There is no such object any more. */
   | { readonly kind: "gone" | "not-leading" };
 
-/** Replaces the status of the object with that uid. */
+/** Replaces the status of the object with that uid. There are few such writes, and those of low priority wait for all copies of a fill. */
 export async function writeRegistryStatus(
   apisFor: ApisFor,
   api: { readonly group: string; readonly version: string; readonly plural: string },
@@ -80,7 +80,7 @@ export async function writeRegistryStatus(
     { op: "add", path: "/status", value: status },
   ];
   try {
-    const object: unknown = await apisFor("low").customObjects.patchClusterCustomObjectStatus(
+    const object: unknown = await apisFor("high").customObjects.patchClusterCustomObjectStatus(
       { ...api, name, body, fieldManager: MANAGER },
       setHeaderOptions("Content-Type", PatchStrategy.JsonPatch),
     );

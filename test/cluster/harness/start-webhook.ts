@@ -23,6 +23,8 @@ export interface WebhookOptions {
   readonly connections?: readonly object[];
   readonly serviceAccounts?: { readonly attach: readonly string[] };
   readonly env?: NodeJS.ProcessEnv;
+  /** Further flags of `pullpass serve`. */
+  readonly flags?: readonly string[];
   /** Needs a cluster with a node. */
   readonly isPod?: boolean;
   readonly failurePolicy?: "Ignore" | "Fail";
@@ -78,7 +80,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
     isStandalone: IS_STANDALONE,
     isPod: options.isPod ?? false,
     env: options.env ?? {},
-    flags: [`--shutdown-delay=${String(shutdownDelaySeconds)}`],
+    flags: [`--shutdown-delay=${String(shutdownDelaySeconds)}`, ...(options.flags ?? [])],
   });
 
   const registration: WebhookConfigurationOptions = {

@@ -8,12 +8,19 @@ import type { ProgramIo } from "./program-io.ts";
 /** Adds the argument and the action. */
 export function completionCommand(command: Command, io: ProgramIo): Command {
   return command
-    .description('print a completion script; for bash and zsh: eval "$(pullpass completion bash)"')
+    .description("print a script that completes commands, flags and file names in a shell")
     .addArgument(new Argument("<shell>", "the shell that reads it").choices(Object.keys(SCRIPTS)))
+    .addHelpText("after", LOADING)
     .action((shell: keyof typeof SCRIPTS) => {
       io.writeOut(SCRIPTS[shell]);
     });
 }
+
+const LOADING = `
+In the file that the shell reads at its start:
+  bash  eval "$(pullpass completion bash)"
+  zsh   eval "$(pullpass completion zsh)", after compinit
+  fish  pullpass completion fish | source`;
 
 /** The last line of an answer: https://github.com/spf13/cobra/blob/main/completions.go, ShellCompDirective. */
 const FILES_TOO = ":0";
@@ -25,7 +32,7 @@ interface Completions {
 }
 
 /** A word, and what it is for. */
-type Candidate = readonly [word: string, description: string];
+type Candidate = readonly [word: string, description?: string];
 
 /** `words` are those after the program's name; the last one is to be completed, and may be empty. */
 export function complete(program: Command, words: readonly string[]): string {
@@ -35,7 +42,7 @@ export function complete(program: Command, words: readonly string[]): string {
   const start = /^--[^=]+=(.*)$/s.exec(current)?.[1] ?? current;
   const lines = candidates
     .filter(([word]) => word.startsWith(start))
-    .map(([word, description]) => `${word}\t${description}`);
+    .map((candidate) => candidate.join("\t"));
   return [...lines, directive, ""].join("\n");
 }
 
@@ -127,7 +134,7 @@ function takesValue({ required, optional }: Option): boolean {
 /** Placeholders say what a value is: `--config <file>`, `[file...]`. */
 function valuesOf(taker: Option | Argument | undefined): Completions {
   if (taker?.argChoices !== undefined)
-    return { candidates: taker.argChoices.map((choice) => [choice, ""]), directive: NO_FILES };
+    return { candidates: taker.argChoices.map((choice) => [choice]), directive: NO_FILES };
   const placeholder = taker instanceof Argument ? taker.name() : /[<[]([a-z]+)/.exec(taker?.flags ?? "")?.[1];
   return { candidates: [], directive: placeholder === "file" ? FILES_TOO : NO_FILES };
 }

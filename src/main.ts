@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 /** The process: its arguments, its environment, its streams and its exit status, and nothing else. */
 import { readFileSync } from "node:fs";
+import { parse } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { isatty } from "node:tty";
 import { CommanderError } from "commander";
+import { complete } from "./cli/completion.ts";
 import { ReportedError, UsageError, type ProgramIo } from "./cli/program-io.ts";
 import { buildProgram } from "./cli/program.ts";
 import { InvalidConfigurationError } from "./config/diagnostics.ts";
@@ -38,8 +40,15 @@ function exitCodeFor(error: unknown): number {
 // A reader such as `head` may have seen enough.
 process.stdout.on("error", () => process.exit());
 
+const [, path = "", ...args] = process.argv;
+const calledAs = parse(path).name;
+const program = buildProgram(io, calledAs.startsWith("kubectl") ? "kubectl pullpass" : "pullpass");
+
 try {
-  await buildProgram(io).parseAsync(process.argv);
+  // Before anything else: the words of a line that somebody is still writing must not run.
+  if (calledAs === "kubectl_complete-pullpass") io.writeOut(complete(program, args));
+  else if (args[0] === "__complete") io.writeOut(complete(program, args.slice(1)));
+  else await program.parseAsync(args, { from: "user" });
 } catch (error) {
   process.exitCode = exitCodeFor(error);
 }

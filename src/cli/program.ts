@@ -1,6 +1,7 @@
 /** The command line: commands, flags and help. */
 import { Command } from "commander";
 import { checkCommand } from "./check.ts";
+import { completionCommand } from "./completion.ts";
 import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
@@ -11,13 +12,13 @@ import { registriesExportCommand } from "./registries-export.ts";
 import { serveCommand } from "./serve.ts";
 
 /** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
-export function buildProgram(io: ProgramIo): Command {
-  const program = new Command("pullpass")
+export function buildProgram(io: ProgramIo, name = "pullpass"): Command {
+  const program = new Command(name)
     .description("Gives every pod the registry credentials its images need.")
     .version(io.version)
     .exitOverride()
     .configureOutput({ writeOut: io.writeOut.bind(io), writeErr: io.writeError.bind(io) })
-    .showHelpAfterError("(pullpass --help shows the commands, pullpass COMMAND --help the flags)");
+    .showHelpAfterError(`(${name} --help shows the commands, ${name} COMMAND --help the flags)`);
 
   serveCommand(program.command("serve").requiredOption(...CONFIG_OPTION), io.environment);
 
@@ -36,6 +37,8 @@ export function buildProgram(io: ProgramIo): Command {
   registriesDockerConfigCommand(registries.command("docker-config").option(...CONFIG_OPTION), io);
 
   purgeCommand(program.command("purge"), io);
+
+  completionCommand(program.command("completion"), io);
 
   return program;
 }

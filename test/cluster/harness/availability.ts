@@ -1,11 +1,11 @@
 import { isBuilt } from "./build-go-tool.ts";
-import { canInstallPackages, missingDebianPackages, NODE_PROGRAMS } from "./debian-programs.ts";
+import { canInstallPackages, missingDebianPackages, NODE_PROGRAMS, SHELLS } from "./debian-programs.ts";
 import { assetsDirectory, inAssets, requestedRelease } from "./parts.ts";
 import { findExecutable, runCommand } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool } from "./tools.ts";
 
-/** "registries" is none of a cluster: the two registries of a node, alone. */
-export type ClusterLevel = "control-plane" | "node" | "registries";
+/** "registries" and "shells" need no cluster: the two registries of a node, and zsh and fish. */
+export type ClusterLevel = "control-plane" | "node" | "registries" | "shells";
 
 export type ClusterAvailability =
   { readonly available: true } | { readonly available: false; readonly reason: string };
@@ -24,7 +24,8 @@ export async function clusterAvailability(level: ClusterLevel): Promise<ClusterA
 async function whyNot(level: ClusterLevel): Promise<string | undefined> {
   const noDaemons = await whyNoDaemons();
   if (noDaemons !== undefined) return noDaemons;
-  if (level === "registries") return whyNoPackages();
+  if (level === "registries") return whyNoPackages(NODE_PROGRAMS);
+  if (level === "shells") return whyNoPackages(SHELLS);
   return (await whyNoControlPlane()) ?? (level === "node" ? whyNoNode() : undefined);
 }
 
@@ -66,11 +67,11 @@ async function whyNoNode(): Promise<string | undefined> {
   for (const tool of [KUBERNETES.newest, CONTAINERD, PAUSE]) {
     if (await isOutOfReach(tool)) return `${tool.name} is not built yet: install Go 1.26 or later`;
   }
-  return whyNoPackages();
+  return whyNoPackages(NODE_PROGRAMS);
 }
 
-async function whyNoPackages(): Promise<string | undefined> {
-  const packages = await missingDebianPackages(NODE_PROGRAMS);
+async function whyNoPackages(programs: typeof NODE_PROGRAMS | typeof SHELLS): Promise<string | undefined> {
+  const packages = await missingDebianPackages(programs);
   if (packages.length > 0 && !(await canInstallPackages())) {
     return `${packages.join(", ")}: not installed; on Debian, apt-get install ${packages.join(" ")}`;
   }

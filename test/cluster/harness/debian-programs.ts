@@ -16,12 +16,17 @@ const PROGRAMS = [
   { program: "htpasswd", debianPackage: "apache2-utils", atLeast: undefined, versionArgs: [] },
   { program: "ip", debianPackage: "iproute2", atLeast: undefined, versionArgs: [] },
   { program: "wrk", debianPackage: "wrk", atLeast: undefined, versionArgs: [] },
+  { program: "zsh", debianPackage: "zsh", atLeast: undefined, versionArgs: [] },
+  { program: "fish", debianPackage: "fish", atLeast: undefined, versionArgs: [] },
 ] as const;
 
 type DebianProgram = (typeof PROGRAMS)[number]["program"];
 
 /** What the node level needs. */
 export const NODE_PROGRAMS = ["runc", "docker-registry", "skopeo", "htpasswd", "ip"] as const;
+
+/** What completion is tested in, besides bash. */
+export const SHELLS = ["zsh", "fish"] as const;
 
 export type NodePrograms = Readonly<Record<(typeof NODE_PROGRAMS)[number], string>>;
 

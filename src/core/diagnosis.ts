@@ -8,7 +8,7 @@ import { decide } from "./policy.ts";
 import type { PullFailure } from "./pull-message.ts";
 import type { PullSecretState } from "./pull-secret.ts";
 import type { Registry, RegistryIndex } from "./registry.ts";
-import type { StuckPod, WaitingContainer } from "./stuck-pod.ts";
+import { readStuckPod, type PodWithStatus, type StuckPod, type WaitingContainer } from "./stuck-pod.ts";
 import { VERDICTS, type VerdictCode, type VerdictFacts } from "./verdicts.ts";
 
 /** What is known of the surroundings of a pod. Times are Unix times in milliseconds, undefined where they are not known. */
@@ -22,6 +22,8 @@ export interface DiagnosisContext extends PodContext {
   readonly registryCreatedAt?: (registry: Registry) => number | undefined;
   readonly now: number;
 }
+
+export type { PodWithStatus };
 
 export interface Verdict {
   readonly code: VerdictCode;
@@ -48,7 +50,11 @@ export interface Diagnosis extends Verdict {
   readonly containers: readonly ContainerVerdict[];
 }
 
-export function diagnose(pod: StuckPod, context: DiagnosisContext): Diagnosis {
+export function diagnose(pod: PodWithStatus, context: DiagnosisContext): Diagnosis {
+  return diagnoseStuckPod(readStuckPod(pod), context);
+}
+
+export function diagnoseStuckPod(pod: StuckPod, context: DiagnosisContext): Diagnosis {
   const containers = pod.waiting.map((waiting) => diagnoseContainer(waiting, pod, context));
   const telling = containers.find(({ code }) => code !== "unknown") ?? containers[0];
   const { code, sentence, advice } = telling ?? NOTHING_WRONG;

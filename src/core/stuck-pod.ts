@@ -11,6 +11,11 @@ export interface WaitingContainer extends PullMessage {
   readonly image: string;
 }
 
+/** A pod as the API server sends it. */
+export interface PodWithStatus extends Pod {
+  readonly status?: unknown;
+}
+
 export interface StuckPod {
   /** Unix time in milliseconds; NaN if the pod does not say. */
   readonly createdAt: number;
@@ -29,9 +34,8 @@ export interface StuckPodLimits {
   readonly pool?: (text: string) => string;
 }
 
-/** Reads a pod as the API server sends it. */
 export function readStuckPod(
-  pod: Pod & { readonly status?: unknown },
+  pod: PodWithStatus,
   { maxContainers = Infinity, pool = (text) => text }: StuckPodLimits = {},
 ): StuckPod {
   const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
@@ -49,10 +53,7 @@ export function readStuckPod(
 
 const STATUS_LISTS = { initContainers: "initContainerStatuses", containers: "containerStatuses" } as const;
 
-function waitingIn(
-  pod: Pod & { readonly status?: unknown },
-  list: keyof typeof STATUS_LISTS,
-): readonly WaitingContainer[] {
+function waitingIn(pod: PodWithStatus, list: keyof typeof STATUS_LISTS): readonly WaitingContainer[] {
   const { status } = pod;
   return asArray(isObject(status) ? status[STATUS_LISTS[list]] : undefined).flatMap((entry) => {
     const state = isObject(entry) ? entry["state"] : undefined;

@@ -1,15 +1,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { diagnose, type Diagnosis } from "../../src/core/diagnosis.ts";
-import { asArray, getString, isObject, type Pod } from "../../src/core/kubernetes.ts";
+import { diagnose, type Diagnosis, type PodWithStatus } from "../../src/core/diagnosis.ts";
+import { asArray, getString, isObject } from "../../src/core/kubernetes.ts";
 import type { PullFailure } from "../../src/core/pull-message.ts";
 import { readPullSecret, type PullSecretState } from "../../src/core/pull-secret.ts";
 import { indexRegistries, type RegistryIndex } from "../../src/core/registry.ts";
-import { readStuckPod } from "../../src/core/stuck-pod.ts";
 import type { VerdictCode } from "../../src/core/verdicts.ts";
 import { makeRegistry } from "../core/make-registry.ts";
-import { startOddServer, type OddServerOptions, type Reply } from "../registry/odd-server.ts";
+import { startOddServer, type Reply } from "../registry/odd-server.ts";
 import { createAuthority, type KeyPair } from "./harness/certificates.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, createPullSecret, type KubernetesObject } from "./harness/kubectl.ts";
@@ -32,7 +31,7 @@ interface Fault {
   readonly code: VerdictCode;
 }
 
-type StoredPod = KubernetesObject & Pod & { readonly status?: unknown };
+type StoredPod = KubernetesObject & PodWithStatus;
 
 /** A container that waits for its image, as the API server showed it once. */
 interface Sighting {
@@ -254,7 +253,7 @@ await describeLevel("node", "what a node says of images that it cannot pull", ()
   }
 
   function diagnoseStored(pod: StoredPod): Diagnosis {
-    return diagnose(readStuckPod(pod), {
+    return diagnose(pod, {
       namespace: { isOptedIn: true, labels: {} },
       serviceAccount: undefined,
       index,
@@ -313,7 +312,7 @@ function nameOf(title: string): object {
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .slice(0, 60);
-  return { name: `${name.replace(/-$/, "")}`, namespace: NAMESPACE, annotations: { title } };
+  return { name: name.replace(/-$/, ""), namespace: NAMESPACE, annotations: { title } };
 }
 
 function waitingOf({ status }: StoredPod): readonly { reason: string; message: string }[] {
@@ -350,11 +349,9 @@ async function startScriptedRegistries({ network, node, authority }: NodeCluster
   const misnamed = await authority.issue({ ...certificate, hosts: ["registry.example.com"] });
   const untrusted = await (await createAuthority("somebody else")).issue(certificate);
 
-  const serve = async (host: string, reply: Reply, pair: KeyPair | undefined = trusted) => {
-    const tls =
-      pair === undefined ? undefined : { certificate: pair.certificatePem, privateKey: pair.keyPem };
-    const options: OddServerOptions = { hostname, ...(tls && { tls }) };
-    const server = await startOddServer(() => reply, options);
+  const serve = async (host: string, reply: Reply, pair: KeyPair = trusted) => {
+    const tls = { certificate: pair.certificatePem, privateKey: pair.keyPem };
+    const server = await startOddServer(() => reply, { hostname, tls });
     await node.containerd.trustRegistry(host, `https://${server.host}`, authorityFile);
     return server.url;
   };

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/core/address.ts";
-import { diagnose, type DiagnosisContext } from "../../src/core/diagnosis.ts";
+import { diagnose, diagnoseStuckPod, type DiagnosisContext } from "../../src/core/diagnosis.ts";
 import { readPullMessage, type PullFailure } from "../../src/core/pull-message.ts";
 import type { PullSecretState } from "../../src/core/pull-secret.ts";
 import { readStuckPod, type StuckPod } from "../../src/core/stuck-pod.ts";
@@ -42,7 +42,7 @@ const ONLY_OTHERS: Partial<DiagnosisContext> = {
 };
 
 function diagnoseIn({ failure = "unauthorized", image = APP_IMAGE, pod, secrets = {}, context }: Situation) {
-  return diagnose(
+  return diagnoseStuckPod(
     {
       createdAt: CREATED,
       isMirror: false,
@@ -328,6 +328,16 @@ describe("readStuckPod", () => {
       expect(read).toMatchObject({ createdAt: NaN, isMirror: false, isOptedOut: false, waiting: [] });
     },
   );
+
+  it("is what a diagnosis reads first", () => {
+    const { namespace, serviceAccount } = {
+      namespace: { isOptedIn: true, labels: {} },
+      serviceAccount: undefined,
+    };
+    const context = { namespace, serviceAccount, index: INDEX, pullSecret: () => MISSING, now: NOW };
+    expect(diagnose(pod, context)).toEqual(diagnoseStuckPod(readStuckPod(pod), context));
+    expect(diagnose(pod, context).code).toBe("not-found");
+  });
 
   it("is diagnosed without an error, whatever a status says", () => {
     const text = fc.string({ unit: "binary", maxLength: 80 });

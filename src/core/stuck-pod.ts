@@ -28,25 +28,31 @@ export interface StuckPod {
 }
 
 export interface StuckPodLimits {
-  /** Of the containers that wait, as many are kept. */
+  /** As many are kept of the containers that wait. */
   readonly maxContainers?: number;
+  readonly maxPullSecrets?: number;
+  /** What is longer is cut, and is an image reference no more. */
+  readonly maxImageLength?: number;
   /** Makes equal strings one, where many pods are kept. */
   readonly pool?: (text: string) => string;
 }
 
-export function readStuckPod(
-  pod: PodWithStatus,
-  { maxContainers = Infinity, pool = (text) => text }: StuckPodLimits = {},
-): StuckPod {
+export function readStuckPod(pod: PodWithStatus, limits: StuckPodLimits = {}): StuckPod {
+  const { maxContainers, maxPullSecrets, maxImageLength, pool = (text) => text } = limits;
   const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
   const waiting = [...waitingIn(pod, "initContainers"), ...waitingIn(pod, "containers")];
   return {
     createdAt: Date.parse(getString(pod.metadata, "creationTimestamp") ?? ""),
     isMirror: annotationOf(pod, MIRROR_ANNOTATION) !== undefined,
     isOptedOut: labelOf(pod, INJECT_LABEL) === "disabled",
-    pullSecretNames: names.map(pool),
+    pullSecretNames: names.slice(0, maxPullSecrets).map(pool),
     waiting: waiting.slice(0, maxContainers).map(({ container, image, failure, text }) => ({
-      ...{ failure, container: pool(container), image: pool(image), text: pool(text) },
+      ...{
+        failure,
+        container: pool(container),
+        image: pool(image.slice(0, maxImageLength)),
+        text: pool(text),
+      },
     })),
   };
 }
@@ -76,4 +82,15 @@ function failingImage(own: string, message: string, pod: Pod): string {
   const named = [own, ...volumes].filter((image) => message.includes(image));
   // The longest, because one may be the beginning of another.
   return named.reduce((longest, image) => (image.length > longest.length ? image : longest), named[0] ?? own);
+}
+
+/** Kubelets that do not repeat the cause while they wait said it before: what is known of the same image stays. */
+export function rememberCauses(pod: StuckPod, before: StuckPod): StuckPod {
+  const waiting = pod.waiting.map((now) => {
+    if (now.failure !== "no-cause") return now;
+    return (
+      before.waiting.find(({ container, image }) => container === now.container && image === now.image) ?? now
+    );
+  });
+  return { ...pod, waiting };
 }

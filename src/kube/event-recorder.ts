@@ -105,9 +105,10 @@ export function createEventRecorder(options: EventRecorderOptions): Warn {
 }
 
 function involvedObject(
-  { secret, namespace }: ClusterWarning,
+  { secret, namespace, object }: ClusterWarning,
   pod: EventRecorderOptions["pod"],
 ): InvolvedObject | undefined {
+  if (object !== undefined) return object;
   if (secret !== undefined) return { apiVersion: "v1", kind: "Secret", ...secret };
   // In the namespace itself, where its users may read Events; those of objects without a namespace go to `default`.
   if (namespace !== undefined) return { apiVersion: "v1", kind: "Namespace", namespace, name: namespace };

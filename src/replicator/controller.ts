@@ -14,6 +14,7 @@ import {
   type ReplicationAction,
   type Source,
 } from "../core/replication.ts";
+import type { PullSecretState } from "../core/pull-secret.ts";
 import type { CopyCounts } from "../core/registry-status.ts";
 import type { Store } from "../core/store.ts";
 import { createCopyTally } from "./count-copies.ts";
@@ -26,6 +27,7 @@ import type {
   Warn,
   WriteOutcome,
 } from "./ports.ts";
+import { pullSecretState } from "./pull-secret-state.ts";
 import { createProgress, type ReplicationReport } from "./progress.ts";
 import { reconcileAccount, reconcileCopies } from "./reconcile.ts";
 import { createWorkQueue } from "./work-queue.ts";
@@ -65,6 +67,8 @@ export interface Replicator {
   stop(): Promise<void>;
   /** How the copies of each registry fare now, by its name. Takes turns with other work. */
   readonly countCopies: () => Promise<ReadonlyMap<string, CopyCounts>>;
+  /** What is known of a Secret that pods of the namespace name. */
+  readonly pullSecretState: (namespace: string, name: string) => PullSecretState;
   /** The number of keys that wait or are being handled. */
   readonly depth: number;
   /** The number of namespaces in which a Secret that is not ours has the name of a copy. */
@@ -154,6 +158,15 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
         if (++looked % COUNTED_AT_ONCE === 0) await setImmediate();
       }
       return tally.counts;
+    },
+    pullSecretState(namespaceName, name) {
+      const namespace = namespaces.get(namespaceName);
+      if (namespace === undefined || desired === undefined) return { kind: "unknown" };
+      return pullSecretState(name, desired.sources, {
+        desired: desired.copiesFor(namespace),
+        existing: copies.in(namespaceName),
+        refused: blocked.get(namespaceName) ?? NO_NAMES,
+      });
     },
     get depth() {
       return queue.depth;

@@ -64,8 +64,18 @@ export interface ClusterWarning {
   readonly message: string;
   /** The Secret that the warning is about. `kubectl events --for secret/NAME` shows the warning. */
   readonly secret?: { readonly namespace: string; readonly name: string; readonly uid?: string };
-  /** The Namespace that the warning is about. Without Namespace and Secret, it is about Pullpass's own pod. */
+  /** The Namespace that the warning is about. Without any of these, it is about Pullpass's own pod. */
   readonly namespace?: string;
+  /** Any other object in a namespace that the warning is about. */
+  readonly object?: ObjectReference;
+}
+
+export interface ObjectReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
 }
 
 /** Records the warning as an Event, but not the same warning again for a while. Does not throw. */

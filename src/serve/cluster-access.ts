@@ -80,8 +80,12 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
   const recordEvent = createEventRecorder({
     apisFor,
     ...(pod !== undefined && { pod }),
-    log({ secret, ...warning }) {
-      logger.warn({ ...warning, ...(secret && { secret: describeSecret(secret) }) }, "replication");
+    log({ secret, object, ...warning }) {
+      const facts = {
+        ...(secret && { secret: describeSecret(secret) }),
+        ...(object && { object: `${object.kind} ${object.namespace}/${object.name}` }),
+      };
+      logger.warn({ ...warning, ...facts }, object === undefined ? "replication" : "stuck pods");
     },
     onFailure(error) {
       logger.warn({ error: messageOf(error) }, "failed to write an event");

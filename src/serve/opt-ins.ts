@@ -6,6 +6,8 @@ import type { Informer } from "../kube/informer.ts";
 export interface OptIns {
   /** The namespace, if it is known to have opted in. */
   get(namespace: string): Namespace | undefined;
+  /** When it opted in, as Unix time in milliseconds; undefined if it had before this process asked. */
+  optedInAt(namespace: string): number | undefined;
   /** It opted in less than a minute ago, or so recently that no watch has reported it. */
   isRecent(namespace: string): boolean;
   /** It does not count as recent any more. */
@@ -24,9 +26,14 @@ export function trackOptIns(
 ): OptIns {
   /** By the clock of `Date`. */
   const times = new Map<string, number>();
+  const forgotten = new Set<string>();
   namespaces.subscribe((_, name, current, previous) => {
-    if (current?.isOptedIn !== true) times.delete(name);
-    else if (namespaces.isSynced && previous?.isOptedIn !== true) times.set(name, Date.now());
+    if (current?.isOptedIn !== true) {
+      times.delete(name);
+      forgotten.delete(name);
+    } else if (namespaces.isSynced && previous?.isOptedIn !== true) {
+      times.set(name, Date.now());
+    }
   });
   const get = (name: string): Namespace | undefined => {
     const namespace = namespaces.store.get("", name);
@@ -34,10 +41,12 @@ export function trackOptIns(
   };
   return {
     get,
+    optedInAt: (name) => times.get(name),
     isRecent: (name) =>
-      get(name) === undefined || Date.now() - (times.get(name) ?? -Infinity) < FIRST_COPIES_MS,
+      get(name) === undefined ||
+      (!forgotten.has(name) && Date.now() - (times.get(name) ?? -Infinity) < FIRST_COPIES_MS),
     forget(name) {
-      times.delete(name);
+      if (times.has(name)) forgotten.add(name);
     },
   };
 }

@@ -45,6 +45,7 @@ describe("the documentation", () => {
       isLeading: false,
       unreadableSources: new Set(),
       watchAgesSeconds: new Map(),
+      stuckPods: new Map(),
     }));
     const exported = [...(await metrics.render()).matchAll(/^# TYPE (pullpass_\w+)/gm)].map(
       ([, name]) => name,

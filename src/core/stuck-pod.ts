@@ -38,7 +38,7 @@ export interface StuckPodLimits {
 }
 
 export function readStuckPod(pod: PodWithStatus, limits: StuckPodLimits = {}): StuckPod {
-  const { maxContainers, maxPullSecrets, maxImageLength, pool = (text) => text } = limits;
+  const { maxContainers, maxPullSecrets, maxImageLength, pool = (text: string) => text } = limits;
   const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
   const waiting = [...waitingIn(pod, "initContainers"), ...waitingIn(pod, "containers")];
   return {
@@ -46,13 +46,11 @@ export function readStuckPod(pod: PodWithStatus, limits: StuckPodLimits = {}): S
     isMirror: annotationOf(pod, MIRROR_ANNOTATION) !== undefined,
     isOptedOut: labelOf(pod, INJECT_LABEL) === "disabled",
     pullSecretNames: names.slice(0, maxPullSecrets).map(pool),
-    waiting: waiting.slice(0, maxContainers).map(({ container, image, failure, text }) => ({
-      ...{
-        failure,
-        container: pool(container),
-        image: pool(image.slice(0, maxImageLength)),
-        text: pool(text),
-      },
+    waiting: waiting.slice(0, maxContainers).map((entry) => ({
+      failure: entry.failure,
+      container: pool(entry.container),
+      image: pool(entry.image.slice(0, maxImageLength)),
+      text: pool(entry.text),
     })),
   };
 }

@@ -33,6 +33,7 @@ import {
   type SecretName,
 } from "./credential-sources.ts";
 import { createInformers, type Informers, type ObjectWatch } from "./informers.ts";
+import { createStuckPods } from "./stuck-pods.ts";
 import { trackOptIns, type OptIns } from "./opt-ins.ts";
 import {
   accessCluster,
@@ -107,17 +108,30 @@ export function connectCluster(
     ...{ access, known, optIns, accountClient },
     onWrite() {
       status.schedule();
+      stuckPods.schedule();
     },
+  });
+  const stuckPods = createStuckPods({
+    ...{ informers, optIns, serviceAccount: enforcingAccounts.get },
+    pullSecret: replicator.pullSecretState,
+    warn: access.recordEvent,
   });
 
   const { registries, sources, status, faults } = wireRegistries(options, telemetry, {
-    ...{ environment, access, informers, watchSecret, replicator, onRegistries },
+    ...{ environment, access, informers, watchSecret, replicator },
+    onRegistries(joined) {
+      onRegistries(joined);
+      stuckPods.setRegistries(joined, registries.objects.list());
+    },
   });
   stack.defer(() => {
     registries.close();
     sources.close();
   });
-  for (const informer of [known.namespaces, known.copies]) informer.subscribe(status.schedule);
+  for (const informer of [known.namespaces, known.copies]) {
+    informer.subscribe(status.schedule);
+    informer.subscribe(stuckPods.schedule);
+  }
   const certificates = clusterCertificates(tls, {
     apisFor: access.leaderApisFor,
     namespace,
@@ -133,6 +147,7 @@ export function connectCluster(
     isLeading: access.election.isLeading(),
     unreadableSources: faults.registries(),
     watchAgesSeconds: informers.agesSeconds(),
+    stuckPods: stuckPods.counts(),
   }));
   stack.defer(() => access.election.release());
   // What was started is finished before another replica starts.
@@ -151,6 +166,7 @@ export function connectCluster(
         certificates?.lead?.(signal);
         replicator.start();
         status.start(signal);
+        stuckPods.start(signal);
         faults.warn();
       },
       onStopped() {

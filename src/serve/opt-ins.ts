@@ -7,7 +7,7 @@ export interface OptIns {
   /** The namespace, if it is known to have opted in. */
   get(namespace: string): Namespace | undefined;
   /** When it opted in, as Unix time in milliseconds; undefined if it had before this process asked. */
-  optedInAt(namespace: string): number | undefined;
+  readonly optedInAt: (namespace: string) => number | undefined;
   /** It opted in less than a minute ago, or so recently that no watch has reported it. */
   isRecent(namespace: string): boolean;
   /** It does not count as recent any more. */

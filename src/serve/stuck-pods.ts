@@ -189,7 +189,7 @@ export function createStuckPods(options: StuckPodsOptions): StuckPods {
     counts() {
       if (!isLeading) return new Map();
       const codes = (Object.keys(VERDICTS) as VerdictCode[]).filter((code) => code !== "nothing-wrong");
-      const counts = new Map(codes.map((code) => [code, 0]));
+      const counts = new Map<VerdictCode, number>(codes.map((code) => [code, 0]));
       for (const { verdict } of entries.values()) {
         if (verdict !== undefined) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
       }

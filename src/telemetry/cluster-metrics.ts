@@ -11,6 +11,8 @@ export interface ClusterGauges {
   readonly unreadableSources: ReadonlySet<string>;
   /** Seconds since each watch last told something, were it only that nothing happened. */
   readonly watchAgesSeconds: ReadonlyMap<string, number>;
+  /** Pods that cannot pull, by verdict; empty where this replica does not lead. */
+  readonly stuckPods: ReadonlyMap<string, number>;
 }
 
 export interface ClusterMetrics {
@@ -57,6 +59,16 @@ function observe(registers: MetricRegistry[], read: () => ClusterGauges): void {
     collect: () => {
       unreadable.reset();
       for (const registry of read().unreadableSources) unreadable.set({ registry }, 1);
+    },
+  });
+  const stuckPods = new Gauge<"verdict">({
+    name: "pullpass_stuck_pods",
+    help: "Pods of opted-in namespaces that wait for an image, by what is wrong. Only the replica that writes reports them.",
+    labelNames: ["verdict"],
+    registers,
+    collect: () => {
+      stuckPods.reset();
+      for (const [verdict, count] of read().stuckPods) stuckPods.set({ verdict }, count);
     },
   });
   const ages = new Gauge<"watch">({

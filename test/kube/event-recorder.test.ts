@@ -84,6 +84,16 @@ describe("a warning", () => {
     ]);
   });
 
+  it("about any other object is written in its namespace", async () => {
+    const { warn, written } = recorder();
+    const object = { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "team-a", name: "web", uid: "5d" };
+    warn({ reason: "CannotPull", message: "made up", object });
+    await settled();
+    expect(written).toMatchObject([
+      { path: "/api/v1/namespaces/team-a/events", body: { involvedObject: object } },
+    ]);
+  });
+
   it("about nothing else is about our own pod, and without one of those only logged", async () => {
     const warning = { reason: "SourceMissing", message: "there is no Secret registry-credentials" };
     const known = recorder();

@@ -37,6 +37,8 @@ it("notes when a namespace opts in, unless it had done so before the first list"
   change("later", true);
   expect(recent()).toEqual(["later"]);
   expect(optIns.get("later")).toMatchObject({ name: "later" });
+  const optedInAt = Date.now();
+  expect(["before", "later"].map(optIns.optedInAt)).toEqual([undefined, optedInAt]);
   vi.advanceTimersByTime(59_999);
   expect(recent()).toEqual(["later"]);
   vi.advanceTimersByTime(1);
@@ -46,4 +48,8 @@ it("notes when a namespace opts in, unless it had done so before the first list"
   change("later", true);
   optIns.forget("later");
   expect(recent()).toEqual([]);
+  expect(optIns.optedInAt("later")).toBe(Date.now());
+  change("later", false);
+  change("later", true);
+  expect(recent()).toEqual(["later"]);
 });

@@ -4,7 +4,7 @@ import { parseAddress } from "../../src/core/address.ts";
 import { diagnose, diagnoseStuckPod, type DiagnosisContext } from "../../src/core/diagnosis.ts";
 import { readPullMessage, type PullFailure } from "../../src/core/pull-message.ts";
 import type { PullSecretState } from "../../src/core/pull-secret.ts";
-import { readStuckPod, type StuckPod } from "../../src/core/stuck-pod.ts";
+import { readStuckPod, rememberCauses, type StuckPod } from "../../src/core/stuck-pod.ts";
 import { VERDICTS, type VerdictCode } from "../../src/core/verdicts.ts";
 import { indexOf, makeRegistry } from "./make-registry.ts";
 import { APP_IMAGE } from "./minimal-pod.ts";
@@ -361,5 +361,20 @@ describe("readStuckPod", () => {
         expect(readPullMessage(reason, message)?.failure).toBe(stuck.waiting[0]?.failure);
       }),
     );
+  });
+});
+
+describe("rememberCauses", () => {
+  const podThat = (failure: PullFailure, text: string, image = APP_IMAGE): StuckPod => ({
+    ...{ createdAt: CREATED, isMirror: false, isOptedOut: false, pullSecretNames: [] },
+    waiting: [{ container: "main", image, failure, text }],
+  });
+
+  it.each([
+    ["keeps a cause that is not repeated", podThat("no-cause", ""), podThat("tls", "x509"), "tls"],
+    ["takes a new cause", podThat("not-found", "gone"), podThat("tls", "x509"), "not-found"],
+    ["takes no cause of another image", podThat("no-cause", ""), podThat("tls", "x509", "other"), "no-cause"],
+  ] as const)("%s", (_title, now, before, failure) => {
+    expect(rememberCauses(now, before).waiting.map((waiting) => waiting.failure)).toEqual([failure]);
   });
 });

@@ -72,7 +72,7 @@ function folderRules(folder, allowed) {
 }
 
 export default tseslint.config(
-  { ignores: ["dist", "coverage", "**/node_modules", "eslint.config.js", "bin", "certs", "deploy"] },
+  { ignores: ["dist", "coverage", "**/node_modules", "eslint.config.js", "certs", "deploy"] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {

@@ -38,6 +38,7 @@ export interface DisruptionBudget {
 }
 
 export interface Controller {
+  readonly apiVersion: string;
   readonly kind: string;
   readonly name: string;
   readonly uid: string;
@@ -125,8 +126,10 @@ export function controllerOf({ metadata }: PodWithStatus): Controller | undefine
   const owners = asArray(metadata["ownerReferences"]).filter(isObject);
   const owner = owners.find((candidate) => candidate["controller"] === true);
   if (owner === undefined) return undefined;
-  const [kind = "", name = "", uid = ""] = ["kind", "name", "uid"].map((key) => getString(owner, key));
-  return { kind, name, uid };
+  const [apiVersion = "", kind = "", name = "", uid = ""] = ["apiVersion", "kind", "name", "uid"].map((key) =>
+    getString(owner, key),
+  );
+  return { apiVersion, kind, name, uid };
 }
 
 /*

@@ -5,8 +5,10 @@ import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { messageOf } from "../core/error-message.ts";
+import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import { createCopyWriter, digest } from "../kube/resources/copies.ts";
+import { isRegistered } from "../kube/resources/evictions.ts";
 import {
   createServiceAccountCache,
   createServiceAccountClient,
@@ -33,7 +35,8 @@ import {
   type SecretName,
 } from "./credential-sources.ts";
 import { createInformers, type Informers, type ObjectWatch } from "./informers.ts";
-import { createStuckPods } from "./stuck-pods.ts";
+import { createHealer, type Healer, type HealMode } from "./heal.ts";
+import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
 import { trackOptIns, type OptIns } from "./opt-ins.ts";
 import {
   accessCluster,
@@ -115,7 +118,21 @@ export function connectCluster(
     ...{ informers, optIns, serviceAccount: enforcingAccounts.get },
     pullSecret: replicator.pullSecretState,
     warn: access.recordEvent,
+    onStuck(pod) {
+      healer?.consider(pod);
+    },
   });
+  const unreadyReasons = (): readonly string[] => [
+    ...known.unreadyReasons(),
+    ...registries.unreadyReasons(),
+    ...(certificates?.unreadyReasons() ?? []),
+  ];
+  const healer =
+    options.heal &&
+    wireHealer(options.heal, telemetry, {
+      ...{ access, known, optIns, diagnose: stuckPods.diagnose },
+      isReady: () => unreadyReasons().length === 0,
+    });
 
   const { registries, sources, status, faults } = wireRegistries(options, telemetry, {
     ...{ environment, access, informers, watchSecret, replicator },
@@ -167,6 +184,7 @@ export function connectCluster(
         replicator.start();
         status.start(signal);
         stuckPods.start(signal);
+        healer?.start(signal);
         faults.warn();
       },
       onStopped() {
@@ -189,11 +207,7 @@ export function connectCluster(
     },
     certificates,
     known: Promise.all([known.synced, registries.objects.asked, certificates?.trusted]),
-    unreadyReasons: () => [
-      ...known.unreadyReasons(),
-      ...registries.unreadyReasons(),
-      ...(certificates?.unreadyReasons() ?? []),
-    ],
+    unreadyReasons,
     setConfiguration(configuration) {
       registries.setConfiguration(configuration);
       electionStarted ??= startElection();
@@ -233,6 +247,33 @@ function informingCache(
       return result;
     },
   };
+}
+
+interface HealerParts {
+  readonly access: ClusterAccess;
+  readonly known: KnownObjects;
+  readonly optIns: OptIns;
+  readonly diagnose: StuckPods["diagnose"];
+  /** This replica answers reviews; others are ready where it is. */
+  readonly isReady: () => boolean;
+}
+
+function wireHealer(
+  mode: HealMode,
+  { logger, metrics }: ClusterTelemetry,
+  { access, known, optIns, diagnose, isReady }: HealerParts,
+): Healer {
+  const apisFor = access.leaderApisFor;
+  return createHealer({
+    ...{ mode, apisFor, logger, onOutcome: metrics.countHeal },
+    isEnabledIn: (namespace) => optIns.get(namespace)?.labels[HEAL_LABEL] === "enabled",
+    diagnose: (namespace, pod) => diagnose(namespace, pod)?.containers ?? [],
+    hasCopy: (namespace, name) => known.copies.store.get(namespace, name) !== undefined,
+    isWebhookReady: async () => isReady() && (await isRegistered(apisFor, MANAGER)),
+    report(namespace, { apiVersion, kind, name, uid }, reason, message) {
+      access.recordEvent({ reason, message, object: { apiVersion, kind, namespace, name, uid } });
+    },
+  });
 }
 
 interface RegistryParts {

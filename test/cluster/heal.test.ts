@@ -13,6 +13,7 @@ import { createNamespace } from "./harness/kubectl.ts";
 import { pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
 import { clusterRegistry, offeredLogin } from "./harness/registry-objects.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
+import { webhookConfiguration } from "./harness/webhook-configuration.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const NAMESPACE = "app";
@@ -55,8 +56,8 @@ await describeLevel("control-plane", "heal", () => {
   });
 
   async function healRights(): Promise<readonly object[]> {
-    const { run } = await createHelm(cluster);
-    const { stdout } = await run(
+    const helm = await createHelm(cluster);
+    const { stdout } = await helm.run(
       ...["template", "pullpass", CHART_DIRECTORY, "--namespace=pullpass", "--set=heal.enabled=true"],
       "--show-only=templates/heal.yaml",
     );
@@ -173,11 +174,23 @@ await describeLevel("control-plane", "heal", () => {
     const unhealed = await podOf("unhealed", "unhealed");
     await setStatus(unhealed, STUCK);
 
-    const appliedAt = Date.now();
+    // A new pod would be no better while nobody asks the webhook about it.
+    await kubectl.run(["delete", "mutatingwebhookconfiguration", "pullpass"]);
     await kubectl.apply(
       offeredLogin("team", { username: "user", password: "made-up" }),
       clusterRegistry("team", { address: "team.example.com" }),
     );
+    await waitUntil(
+      "the pod to be left alone",
+      async () =>
+        (await webhook.log()).some(
+          ({ pod, reason }) => pod?.startsWith("plain-") === true && reason === "webhook-not-ready",
+        ),
+      { timeoutMs: 60_000 },
+    );
+    expect(await evictions()).toEqual([]);
+    const registeredAt = Date.now();
+    await kubectl.apply(webhookConfiguration(webhook.registration));
     for (const name of ["plain", "db"]) {
       const pod = await waitUntil(
         `another pod of ${name}`,
@@ -186,7 +199,7 @@ await describeLevel("control-plane", "heal", () => {
       );
       expect(pullSecretsOf(pod)).toEqual([SECRET]);
     }
-    expect(Date.now() - appliedAt).toBeLessThan(60_000);
+    expect(Date.now() - registeredAt).toBeLessThan(60_000);
     // In which the others would go, too.
     await sleep(15_000);
     expect((await evictions()).toSorted()).toEqual(["db-0", expect.stringMatching(/^plain-/)]);

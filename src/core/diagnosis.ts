@@ -14,6 +14,8 @@ import { VERDICTS, type VerdictCode, type VerdictFacts } from "./verdicts.ts";
 /** What is known of the surroundings of a pod. Times are Unix times in milliseconds, undefined where they are not known. */
 export interface DiagnosisContext extends PodContext {
   readonly index: RegistryIndex;
+  /** False if there may be registries that the index lacks. Default: true. */
+  readonly isIndexComplete?: boolean;
   /** Of a Secret in the pod's namespace, by its name. */
   readonly pullSecret: (name: string) => PullSecretState;
   /** When the namespace opted in. */
@@ -196,11 +198,14 @@ function withOneImage(image: string, pod: Pod): Pod {
 }
 
 /** The registries whose pull secrets a new pod would get for the image if nothing but the registries decided. */
-function neededFor(image: string, { namespace, index }: DiagnosisContext): readonly Registry[] | "unknown" {
+function neededFor(
+  image: string,
+  { namespace, index, isIndexComplete = true }: DiagnosisContext,
+): readonly Registry[] | "unknown" {
   const context = { namespace: { ...namespace, isOptedIn: true }, serviceAccount: undefined };
   const decision = decide({ metadata: {}, spec: { containers: [{ image }] } }, context, index);
   if (decision.kind === "inject") return decision.registries;
-  return decision.reason === "labels-unknown" ? "unknown" : [];
+  return decision.reason === "labels-unknown" || !isIndexComplete ? "unknown" : [];
 }
 
 function pullSecretNames(pod: Pod): readonly string[] {

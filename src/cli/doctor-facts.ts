@@ -120,10 +120,16 @@ export function expectedCopies(
   const permitted = registries.filter((registry) => isPermittedIn(registry, namespace.labels));
   const names = permitted
     .filter(({ source, use }) => source !== undefined && use.includes("pull"))
-    .filter(({ source, secretName }) => source?.kind !== "secret" || source.name !== secretName)
+    .filter((registry) => !isSourceIn(namespace.name, registry))
     .map(({ secretName }) => secretName);
   const isForBuilds = permitted.some(({ buildSource }) => buildSource?.kind === "build-secret");
   return [...new Set([...names, ...(isForBuilds ? [BUILD_SECRET_NAME] : [])])];
+}
+
+/** Where the source of a registry has the name of its copy, it is the pull secret. */
+function isSourceIn(namespace: string, { source, secretName }: ConfiguredRegistry): boolean {
+  if (source?.kind !== "secret" || source.name !== secretName) return false;
+  return source.namespace === undefined || source.namespace === namespace;
 }
 
 /** One thing that was found. */

@@ -13,7 +13,6 @@ import {
   type PodFinding,
 } from "./doctor-facts.ts";
 
-/** Whose copies and Secrets have to be known for a verdict. */
 const UNKNOWN: PullSecretState = { kind: "unknown" };
 
 /**
@@ -42,15 +41,19 @@ export function reportPods(facts: DoctorFacts): readonly (Finding | PodFinding)[
     groups.getOrInsertComputed(key, () => finding).pods.push(name);
   }
   const rest = notOptedIn.length === 0 ? [] : [describeNotOptedIn(notOptedIn)];
-  if (groups.size === 0) rest.unshift(NONE_STUCK);
+  if (groups.size === 0) rest.unshift(noneStuck(facts.scope.namespace));
   return [...groups.values(), ...rest];
 }
 
-const NONE_STUCK: Finding = {
-  state: "ok",
-  code: "none-stuck",
-  message: "no pod of a namespace that opted in waits for an image that could not be pulled",
-};
+function noneStuck(namespace: string | undefined): Finding {
+  const where = namespace === undefined ? "a namespace that opted in" : `namespace ${namespace}`;
+  return {
+    state: "ok",
+    code: "none-stuck",
+    message: `no pod of ${where} waits for an image that could not be pulled`,
+  };
+}
+
 const MAX_NAMED = 5;
 
 function describeNotOptedIn(pods: readonly string[]): Finding {

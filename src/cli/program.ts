@@ -1,6 +1,7 @@
 /** The command line: commands, flags and help. */
 import { Command } from "commander";
 import { checkCommand } from "./check.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
@@ -26,6 +27,8 @@ export function buildProgram(io: ProgramIo): Command {
   explainCommand(program.command("explain").option(...CONFIG_OPTION), io);
 
   checkCommand(program.command("check").option(...CONFIG_OPTION), io);
+
+  doctorCommand(program.command("doctor").option(...CONFIG_OPTION), io);
 
   const registries = program
     .command("registries")

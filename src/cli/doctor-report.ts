@@ -173,7 +173,7 @@ function reportRegistries({ objects, faults, fromFile }: KnownRegistries): reado
     findings.push(
       ok(
         "ready",
-        `${(list.length - wrong.size).toString()} of ${count(list.length, "ClusterRegistry", "ClusterRegistries")} are ready`,
+        `ClusterRegistries that are ready: ${(list.length - wrong.size).toString()} of ${list.length.toString()}`,
       ),
     );
   if (fromFile > 0)
@@ -268,7 +268,7 @@ function reportNamespaces({ namespaces, copies, blocking, known }: DoctorFacts):
   return [
     ok(
       "copies",
-      `${complete.toString()} of ${count(optedIn.length, "namespace")} that opted in have every copy`,
+      `namespaces that opted in and have every copy: ${complete.toString()} of ${optedIn.length.toString()}`,
     ),
     ...problems,
     ...lacking.blocked.entries().map(([secret, where]) => ({

@@ -66,7 +66,7 @@ function reportWebhook({ webhook, webhookName, now }: DoctorFacts): readonly Fin
   ];
 }
 
-/** Pullpass and cert-manager renew an authority when a third of its time is left: of a year, or of 90 days. */
+/** Pullpass replaces an authority, which lasts for a year, long before. */
 const SOON_MS = 7 * 24 * 60 * 60_000;
 
 /*

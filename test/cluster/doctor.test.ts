@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { DoctorReport, Finding, PodFinding } from "../../src/cli/doctor-facts.ts";
 import { registryCrd } from "../../src/config/registry-crd.ts";
+import { makeAuthority } from "../../src/tls/x509.ts";
 import { MAIN, type ProgramResult } from "../cli/run-pullpass.ts";
 import { startOddServer } from "../registry/odd-server.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -10,7 +11,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
 import { clusterRegistry, offeredLogin } from "./harness/registry-objects.ts";
-import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
+import { startWebhook, type RunningWebhook, type WebhookOptions } from "./harness/start-webhook.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
 const LOGIN = { username: "robot", password: "made-up-password" };
@@ -18,6 +19,19 @@ const UNAUTHORIZED =
   'failed to pull and unpack image "X": failed to resolve reference "X": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials';
 const cause = (image: string, message: string): string =>
   `Back-off pulling image "${image}": ErrImagePull: ${message.replaceAll("X", image)}`;
+
+/** The authority of a test's cluster lasts for a day, which doctor finds too short. */
+async function withLastingAuthority({
+  authority,
+}: Cluster): Promise<NonNullable<WebhookOptions["register"]>> {
+  const { certificate } = await makeAuthority(365 * 24 * 60 * 60_000, new Date());
+  const caBundle = Buffer.from(`${authority.pem}\n${certificate}`).toString("base64");
+  return (configuration) => {
+    const [webhook] = configuration.webhooks;
+    const clientConfig = { ...(webhook["clientConfig"] as object), caBundle };
+    return { ...configuration, webhooks: [{ ...webhook, clientConfig }] };
+  };
+}
 
 await describeLevel("control-plane", "pullpass doctor", () => {
   let cluster: Cluster;
@@ -28,7 +42,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
     const { kubectl } = cluster;
     await kubectl.apply(registryCrd());
     await kubectl.run(["wait", "--for=condition=Established", "crd/clusterregistries.pullpass.dev"]);
-    webhook = await startWebhook(cluster, { registries: [] });
+    webhook = await startWebhook(cluster, { registries: [], register: await withLastingAuthority(cluster) });
     await kubectl.apply(endpoints(true));
     await kubectl.apply(offeredLogin("team-a", LOGIN));
     await createNamespace(kubectl, "shop", OPTED_IN);

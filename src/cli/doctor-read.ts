@@ -59,24 +59,22 @@ export interface DoctorRequest {
 
 /** @throws KubeApiError for every refusal but a lack of rights, and KubeUnreachableError */
 export async function readFacts(transport: Transport, request: DoctorRequest): Promise<DoctorFacts> {
-  const { scope, webhookName, configuration } = request;
+  const { scope, webhookName, configuration, createAsk } = request;
   const cluster = openCluster(transport);
   const isOnePod = scope.pod !== undefined;
   const objects = await readRegistryObjects(cluster);
   const known = knownRegistries(configuration, objects);
   const namespaces = await readNamespaces(cluster, scope.namespace);
-  const webhook = await readWebhook(cluster, webhookName, isOnePod);
+  // Of one pod, only where Pullpass runs matters, for its registries' credentials.
+  const isWebhookNeeded = !isOnePod || createAsk !== undefined;
+  const webhook = isWebhookNeeded ? await readWebhook(cluster, webhookName, isOnePod) : undefined;
   const copies = await readCopies(cluster, scope.namespace);
   const blocking = isOnePod
     ? NONE
     : await readBlocking(cluster, scope.namespace, { namespaces, copies, known });
   const stuck = await readStuckPods(cluster, scope);
   const serviceNamespace = typeof webhook === "object" ? webhook.facts.service?.namespace : undefined;
-  const readPod = podDetails(
-    cluster,
-    { known, namespaces, scope },
-    request.createAsk?.(known, serviceNamespace),
-  );
+  const readPod = podDetails(cluster, { known, namespaces, scope }, createAsk?.(known, serviceNamespace));
   const pods = stuck && (await Promise.all(stuck.map(readPod)));
   return {
     ...{ now: Date.now(), scope, webhookName, known, namespaces, copies, blocking, pods },
@@ -221,11 +219,7 @@ async function readWebhook(
   name: string,
   isOnePod: boolean,
 ): Promise<FoundWebhook | "missing" | undefined> {
-  // Of one pod, only where Pullpass is matters, and that has a default.
-  const attempt: Cluster["attempt"] = isOnePod
-    ? (_, read) => read().catch(() => undefined)
-    : (what, read) => cluster.attempt(what, read);
-  const registered = await attempt(`MutatingWebhookConfiguration ${name}`, async () => {
+  const registered = await cluster.attempt(`MutatingWebhookConfiguration ${name}`, async () => {
     try {
       return await cluster.apis.admissionRegistration.readMutatingWebhookConfiguration({ name });
     } catch (error) {
@@ -427,7 +421,7 @@ async function accountUnlessMissing(
 }
 
 /** Reads each object once. */
-export function once<T>(
+function once<T>(
   read: (namespace: string, name: string) => Promise<T>,
 ): (namespace: string, name: string) => Promise<T> {
   const readings = new Map<string, Promise<T>>();

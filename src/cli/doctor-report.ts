@@ -173,7 +173,7 @@ function reportRegistries({ objects, faults, fromFile }: KnownRegistries): reado
     findings.push(
       ok(
         "ready",
-        `ClusterRegistries that are ready: ${(list.length - wrong.size).toString()} of ${list.length.toString()}`,
+        `ClusterRegistries without a fault: ${(list.length - wrong.size).toString()} of ${list.length.toString()}`,
       ),
     );
   if (fromFile > 0)
@@ -232,13 +232,18 @@ function faultsOf(
 }
 
 function unknownOnes({ copies, known }: DoctorFacts): readonly Finding[] {
+  if (known.objects === undefined && known.fromFile === 0) {
+    const message =
+      "Which registries there are is not known, so verdicts rest on what the kubelet says alone. Name Pullpass's configuration with --config.";
+    return [note("registries-unknown", message)];
+  }
   const names = unknownRegistries(copies ?? [], known);
   if (names.length === 0) return [];
   const message = `Copies of registries that are not known here: ${list(names)}. Verdicts do not consider them; name Pullpass's configuration with --config.`;
   return [note("unknown-registries", message)];
 }
 
-function reportNamespaces({ namespaces, copies, blocking, known }: DoctorFacts): readonly Finding[] {
+function reportNamespaces({ scope, namespaces, copies, blocking, known }: DoctorFacts): readonly Finding[] {
   if (namespaces === undefined) return [];
   const problems = namespaces.flatMap(({ name, problems: found, labels }) =>
     found.map((problem) => ({
@@ -248,7 +253,8 @@ function reportNamespaces({ namespaces, copies, blocking, known }: DoctorFacts):
   );
   const optedIn = namespaces.filter(({ isOptedIn }) => isOptedIn);
   if (optedIn.length === 0) {
-    const message = `No namespace opted in: none has the label ${INJECT_LABEL}=enabled.`;
+    const who = scope.namespace === undefined ? "No namespace" : `Namespace ${scope.namespace} has not`;
+    const message = `${who} opted in: it takes the label ${INJECT_LABEL}=enabled.`;
     return [note("no-opt-in", message), ...problems];
   }
   if (copies === undefined) return problems;

@@ -1,5 +1,4 @@
 /** The report of `pullpass doctor` for people. */
-import { onOneLine } from "../manifest/pod-templates.ts";
 import type { ContainerFinding, DoctorReport, Finding, PodFinding } from "./doctor-facts.ts";
 
 export function formatReport(report: DoctorReport): string {
@@ -31,8 +30,10 @@ function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [title, ...lines];
 }
 
+/** Names of images, and messages that others write, may hold line breaks. */
 function line(label: string, text: string, indent = 2): string {
-  return `${" ".repeat(indent)}${label.padEnd(13 - indent)}${onOneLine(text).replaceAll('\\"', '"')}`;
+  const shown = text.toWellFormed().replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
+  return `${" ".repeat(indent)}${label.padEnd(13 - indent)}${shown}`;
 }
 
 function describeFinding({ state, message, advice }: Finding): readonly string[] {

@@ -126,7 +126,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
         "  ok         Service pullpass/pullpass has 1 ready endpoint",
         "  ok         the webhook is reached: a pod for registry team-a in namespace shop (dry run) got its pull secret",
         "Registries",
-        "  ok         ClusterRegistries that are ready: 1 of 1",
+        "  ok         ClusterRegistries without a fault: 1 of 1",
         "Namespaces",
         "  ok         namespaces that opted in and have every copy: 1 of 1",
         "Pods",
@@ -288,6 +288,12 @@ await describeLevel("control-plane", "pullpass doctor", () => {
       "pull secrets of pods",
       "ServiceAccounts of pods",
     ]);
+
+    const onePod = await report(["no-dns", "--namespace=shop"], kubeconfig);
+    expect({ status: onePod.status, verdicts: verdicts(onePod) }).toEqual({
+      status: 1,
+      verdicts: { "shop/no-dns": "network" },
+    });
   });
 
   it("asks the registry with the pod's pull secrets, or with the registry's credentials", async () => {

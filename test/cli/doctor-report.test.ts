@@ -92,6 +92,11 @@ describe("the report on what was read of a cluster", () => {
   });
 });
 
+it("is what docs/operations.md shows", () => {
+  const page = readFileSync(path.join(FIXTURES, "../../../docs/operations.md"), "utf8");
+  expect(page).toContain(`$ pullpass doctor\n${read("documented", "stdout")}\`\`\`\n`);
+});
+
 describe("the caBundle", () => {
   it.each([
     [false, [], "no-ca-bundle"],

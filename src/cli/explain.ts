@@ -95,7 +95,7 @@ function usageErrorIn(images: readonly string[], flags: ExplainFlags): string | 
 }
 
 /** Near enough to what the API server accepts: an empty name would read all pods. */
-function isNoObjectName(name: string): boolean {
+export function isNoObjectName(name: string): boolean {
   return !/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(name);
 }
 

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
 import type { ProgramIo } from "./program-io.ts";
@@ -27,6 +28,8 @@ export function buildProgram(io: ProgramIo, name = "pullpass"): Command {
   explainCommand(program.command("explain").option(...CONFIG_OPTION), io);
 
   checkCommand(program.command("check").option(...CONFIG_OPTION), io);
+
+  doctorCommand(program.command("doctor").option(...CONFIG_OPTION), io);
 
   const registries = program
     .command("registries")

@@ -14,6 +14,8 @@ import { VERDICTS, type VerdictCode, type VerdictFacts } from "./verdicts.ts";
 /** What is known of the surroundings of a pod. Times are Unix times in milliseconds, undefined where they are not known. */
 export interface DiagnosisContext extends PodContext {
   readonly index: RegistryIndex;
+  /** False if there may be registries that the index lacks. Default: true. */
+  readonly isIndexComplete?: boolean;
   /** Of a Secret in the pod's namespace, by its name. */
   readonly pullSecret: (name: string) => PullSecretState;
   /** When the namespace opted in. */
@@ -171,11 +173,11 @@ interface Needs {
   readonly isKnown: boolean;
 }
 
-function neededFor(image: string, { namespace, index }: DiagnosisContext): Needs {
+function neededFor(image: string, { namespace, index, isIndexComplete = true }: DiagnosisContext): Needs {
   const context = { namespace: { ...namespace, isOptedIn: true }, serviceAccount: undefined };
   const decision = decide({ metadata: {}, spec: { containers: [{ image }] } }, context, index);
   if (decision.kind === "inject") return { registries: decision.registries, isKnown: true };
-  return { registries: [], isKnown: decision.reason !== "labels-unknown" };
+  return { registries: [], isKnown: decision.reason !== "labels-unknown" && isIndexComplete };
 }
 
 function ageOf(

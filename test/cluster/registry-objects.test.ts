@@ -260,6 +260,29 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
     expect((await read("first")).metadata.resourceVersion).toBe(resourceVersion);
   });
 
+  it("that nobody may list leave their copies where they are", async () => {
+    const { kubectl } = cluster;
+    const role = await kubectl.json<{ readonly rules: readonly { readonly apiGroups: readonly string[] }[] }>(
+      ...["get", "clusterrole", "pullpass"],
+    );
+    const without = role.rules.filter(
+      ({ apiGroups: [group] }) => group !== "pullpass.dev" && group !== "apiextensions.k8s.io",
+    );
+    await replica.stop();
+    await kubectl.apply({ ...role, metadata: { name: "pullpass" }, rules: without });
+    replica = await installation.startReplica();
+    await leaderOf(replica);
+    // The file's are looked after as ever.
+    await kubectl.run(["delete", "secret", "pullpass-file", "--namespace=app"]);
+    await waitForCopies(client, "app", { ...FILE_COPY, ...copyOf("first", "made-up-3") });
+    await sleep(500);
+    await waitForCopies(client, "app", { ...FILE_COPY, ...copyOf("first", "made-up-3") });
+    await replica.stop();
+    await kubectl.apply({ ...role, metadata: { name: "pullpass" } });
+    replica = await installation.startReplica();
+    await leaderOf(replica);
+  });
+
   it("of a CRD that drops fields are not trusted: nothing new is copied, and what is there stays", async () => {
     const crd = structuredClone(registryCrd()) as {
       spec: {

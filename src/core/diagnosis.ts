@@ -67,7 +67,7 @@ const NO_FACTS: VerdictFacts = {
   image: "",
   text: "",
   registries: [],
-  secret: undefined,
+  secret: "",
   expiredAt: undefined,
 };
 
@@ -126,7 +126,7 @@ function diagnoseContainer(
     const fault = faultOfSecrets(waiting, needs, pod.pullSecretNames, context);
     return fault ?? { code: codeOf(failure), registries: needs.registries };
   };
-  const { code, registries = [], secret, expiredAt } = find();
+  const { code, registries = [], secret = "", expiredAt } = find();
   return {
     ...verdict(code, { image, text, registries, secret, expiredAt }),
     container,

@@ -8,9 +8,9 @@ export interface VerdictFacts {
   readonly text: string;
   /** Those whose pull secrets the pod lacks, or those that it has. */
   readonly registries: readonly Registry[];
-  /** The pull secret that is at fault. */
-  readonly secret: string | undefined;
-  /** Unix time in milliseconds. */
+  /** The pull secret that is at fault; empty if none is. */
+  readonly secret: string;
+  /** When the credentials in it expired, as Unix time in milliseconds. */
   readonly expiredAt: number | undefined;
 }
 
@@ -98,12 +98,12 @@ export const VERDICTS = {
   },
   "secret-not-owned": {
     sentence: (facts) =>
-      `Secret ${facts.secret ?? ""} is not Pullpass's and has the name of the copy that ${name(facts)} needs.`,
+      `Secret ${facts.secret} is not Pullpass's and has the name of the copy that ${name(facts)} needs.`,
     advice: () =>
       `Delete or rename the Secret, or set another secretName for the registry. ${KUBELET_RETRIES}`,
   },
   "secret-missing": {
-    sentence: (facts) => `The pod names pull secret ${facts.secret ?? ""}, which does not exist.`,
+    sentence: (facts) => `The pod names pull secret ${facts.secret}, which does not exist.`,
     advice: ({ registries }) =>
       registries.length === 0
         ? `Create the Secret, or remove it from the pod. ${KUBELET_RETRIES}`
@@ -111,13 +111,13 @@ export const VERDICTS = {
   },
   "secret-expired": {
     sentence: (facts) =>
-      facts.secret === undefined
+      facts.expiredAt === undefined
         ? `The registry says that the credentials for ${name(facts)} have expired${says(facts)}`
-        : `The credentials for ${name(facts)} in pull secret ${facts.secret} expired${facts.expiredAt === undefined ? "" : ` at ${new Date(facts.expiredAt).toISOString()}`}.`,
+        : `The credentials for ${name(facts)} in pull secret ${facts.secret} expired at ${new Date(facts.expiredAt).toISOString()}.`,
     advice: () => `Renew the credentials where they come from. ${KUBELET_RETRIES}`,
   },
   "no-credentials-for-image": {
-    sentence: (facts) => `Pull secret ${facts.secret ?? ""} has no credentials for ${name(facts)}.`,
+    sentence: (facts) => `Pull secret ${facts.secret} has no credentials for ${name(facts)}.`,
     advice: () =>
       `Check the host and the path in the Secret: they have to be those of the image. ${KUBELET_RETRIES}`,
   },

@@ -238,6 +238,14 @@ describe("what a verdict says", () => {
     [{ context: NO_REGISTRY, secrets: { own: GOOD } }, /refused/, /from this repository\. The kubelet/],
     [{ context: ONLY_OTHERS }, /^No registry that the namespace may use covers/, /^Add a registry/],
     [{ failure: "no-cause", context: NO_REGISTRY }, /the kubelet does not say why/, /kubectl describe/],
+    [
+      {
+        failure: "network",
+        pod: { waiting: [{ container: "app", image: APP_IMAGE, failure: "network", text: "" }] },
+      },
+      /does not reach the registry\.$/,
+      /^Check the host/,
+    ],
     [{ failure: "unknown" }, /could not be pulled: what is said/, /kubectl describe/],
   ] as const)("%j", (situation, sentence, advice) => {
     const verdict = diagnoseIn(situation);
@@ -282,6 +290,7 @@ describe("readStuckPod", () => {
         waiting("main", "ImagePullBackOff", 'Back-off pulling image "a.com/main-data:latest"'),
         waiting("second", "ContainerCreating"),
         waiting("gone", "ImagePullBackOff"),
+        { state: { waiting: { reason: "RegistryUnavailable" } } },
         { name: "running", state: { running: {} } },
         7,
       ],
@@ -298,6 +307,7 @@ describe("readStuckPod", () => {
         { container: "init", image: "a.com/init", failure: "not-found", text: "a.com/init: not found" },
         { container: "main", image: "a.com/main-data", failure: "no-cause", text: "" },
         { container: "gone", image: "", failure: "no-cause", text: "" },
+        { container: "", image: "", failure: "network", text: "" },
       ],
     });
   });

@@ -172,3 +172,19 @@ export interface DoctorReport {
   /** What could not be read, and why, a line each. */
   readonly notRead: readonly string[];
 }
+
+export function ok(code: string, message: string): Finding {
+  return { state: "ok", code, message };
+}
+
+export function note(code: string, message: string): Finding {
+  return { state: "note", code, message };
+}
+
+export function fault(code: string, message: string, advice: string): Finding {
+  return { state: "fault", code, message, advice };
+}
+
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number.toString()} ${number === 1 ? one : many}`;
+}

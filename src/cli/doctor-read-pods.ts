@@ -1,0 +1,117 @@
+/** Reads the stuck pods for `pullpass doctor`, and what their verdicts depend on. */
+import { diagnose, type PodWithStatus } from "../core/diagnosis.ts";
+import { asArray, getString, type JsonObject, type ServiceAccountInfo } from "../core/kubernetes.ts";
+import { asPod } from "../core/pod.ts";
+import { readPullSecret, type PullSecretState } from "../core/pull-secret.ts";
+import { indexRegistries } from "../core/registry.ts";
+import { isNotFound } from "../kube/errors.ts";
+import { isManaged } from "../kube/resources/copies.ts";
+import { asJson } from "../kube/resources/evictions.ts";
+import type { AskRegistry } from "./doctor-ask.ts";
+import { listOf, once, pathOf, type Cluster } from "./doctor-cluster.ts";
+import type { DoctorFacts, PodFacts } from "./doctor-facts.ts";
+
+export async function readStuckPods(
+  cluster: Cluster,
+  { namespace, pod: name }: DoctorFacts["scope"],
+): Promise<readonly PodWithStatus[] | undefined> {
+  if (namespace !== undefined && name !== undefined) {
+    const found = asPodWithStatus(asJson(await cluster.reader.pod(namespace, name)));
+    return found === undefined ? [] : [found];
+  }
+  const query = { fieldSelector: "status.phase=Pending" };
+  return cluster.attempt("pods", () =>
+    listOf(cluster, { path: pathOf("pods", namespace), query }, (object) => {
+      const pod = asPodWithStatus(object);
+      return pod !== undefined && diagnose(pod, NO_CONTEXT).containers.length > 0 ? pod : undefined;
+    }),
+  );
+}
+
+function asPodWithStatus(object: JsonObject): PodWithStatus | undefined {
+  const pod = asPod(object);
+  return pod && { ...pod, status: object["status"] };
+}
+
+/** Enough to tell whether a pod is stuck. */
+const NO_CONTEXT = {
+  namespace: { isOptedIn: false, labels: {} },
+  serviceAccount: undefined,
+  index: indexRegistries([]),
+  pullSecret: (): PullSecretState => ({ kind: "unknown" }),
+  now: 0,
+};
+
+/** More pull secrets than any pod needs. */
+const MAX_PULL_SECRETS = 50;
+
+export function podDetails(
+  cluster: Cluster,
+  { known, namespaces, scope }: Pick<DoctorFacts, "known" | "namespaces" | "scope">,
+  ask: AskRegistry | undefined,
+): (pod: PodWithStatus) => Promise<PodFacts> {
+  const namesOfCopies = new Set(
+    known.registries.flatMap(({ source, secretName }) => (source === undefined ? [] : secretName)),
+  );
+  const byName = new Map(namespaces?.map((each) => [each.name, each]));
+  const readSecret = once((namespace, name) => pullSecretState(cluster, namesOfCopies, namespace, name));
+  const readAccount = once((namespace, name) =>
+    cluster.attempt("ServiceAccounts of pods", () => accountUnlessMissing(cluster, namespace, name)),
+  );
+  return async (pod) => {
+    const namespace = getString(pod.metadata, "namespace") ?? "";
+    const isReported = scope.namespace !== undefined || byName.get(namespace)?.isOptedIn !== false;
+    if (!isReported) return { pod, pullSecrets: new Map(), serviceAccount: undefined, answers: new Map() };
+    const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
+    const pullSecrets = await Promise.all(
+      names
+        .slice(0, MAX_PULL_SECRETS)
+        .filter(isPathSegment)
+        .map(async (name) => [name, await readSecret(namespace, name)] as const),
+    );
+    const account = getString(pod.spec, "serviceAccountName") ?? "default";
+    const labels = byName.get(namespace)?.labels ?? "unknown";
+    return {
+      pod,
+      pullSecrets: new Map(pullSecrets),
+      serviceAccount: await readAccount(namespace, account),
+      answers: ask === undefined ? new Map() : await ask({ pod, namespace, labels, pullSecretNames: names }),
+    };
+  };
+}
+
+/** The API server does not check the names of pull secrets. */
+function isPathSegment(name: string): boolean {
+  return /^[a-z0-9][a-z0-9.-]*$/.test(name);
+}
+
+async function pullSecretState(
+  cluster: Cluster,
+  namesOfCopies: ReadonlySet<string>,
+  namespace: string,
+  name: string,
+): Promise<PullSecretState> {
+  const state = await cluster.attempt("pull secrets of pods", async (): Promise<PullSecretState> => {
+    try {
+      const secret = await cluster.apis.core.readNamespacedSecret({ namespace, name });
+      return namesOfCopies.has(name) && !isManaged(secret) ? { kind: "not-owned" } : readPullSecret(secret);
+    } catch (error) {
+      if (isNotFound(error)) return { kind: "missing" };
+      throw error;
+    }
+  });
+  return state ?? { kind: "unknown" };
+}
+
+async function accountUnlessMissing(
+  { reader }: Cluster,
+  namespace: string,
+  name: string,
+): Promise<ServiceAccountInfo | undefined> {
+  try {
+    return await reader.serviceAccount(namespace, name);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,114 @@
+/** The webhook in the report of `pullpass doctor`: is it registered, trusted and reached? */
+import {
+  count,
+  fault,
+  note,
+  ok,
+  type DoctorFacts,
+  type Finding,
+  type ServiceFacts,
+  type WebhookFacts,
+} from "./doctor-facts.ts";
+
+export function reportWebhook({ webhook, webhookName, now }: DoctorFacts): readonly Finding[] {
+  if (webhook === undefined) return [];
+  if (webhook === "missing") {
+    const message = `MutatingWebhookConfiguration ${webhookName} does not exist, so no pod gets a pull secret.`;
+    return [
+      fault("not-registered", message, "Install Pullpass, or name the configuration with --webhook-name."),
+    ];
+  }
+  const { failurePolicy, service } = webhook;
+  const effect =
+    failurePolicy === "Fail"
+      ? "while the webhook is unavailable, no pod is created in namespaces that opted in"
+      : "while the webhook is unavailable, pods are created without pull secrets";
+  return [
+    ok(
+      "registered",
+      `MutatingWebhookConfiguration ${webhookName}: failurePolicy ${failurePolicy}, ${effect}`,
+    ),
+    caBundleFinding(webhook, now),
+    ...(service === undefined
+      ? [note("no-service", "The API server calls the webhook by a URL and not by a Service.")]
+      : serviceFindings(service)),
+    trialFinding(webhook),
+  ];
+}
+
+/** Pullpass replaces an authority, which lasts for a year, long before. */
+const SOON_MS = 7 * 24 * 60 * 60_000;
+
+/*
+ * The first row that holds decides.
+ *
+ * the caBundle                                        | finding
+ * is empty                                            | no-ca-bundle
+ * holds no certificate that parses                    | ca-bundle-unreadable
+ * holds only certificates that expired                | ca-expired
+ * holds only certificates that expire within SOON_MS  | ca-expires-soon
+ * anything else                                       | ca-bundle
+ */
+function caBundleFinding({ hasCaBundle, caExpiresAt }: WebhookFacts, now: number): Finding {
+  const advice =
+    "Let Pullpass or cert-manager write it, or set tls.caBundle of the chart: see docs/certificates.md and Pullpass's log.";
+  if (!hasCaBundle)
+    return fault(
+      "no-ca-bundle",
+      "The caBundle is empty, so the API server does not trust the webhook.",
+      advice,
+    );
+  if (caExpiresAt.length === 0)
+    return fault("ca-bundle-unreadable", "The caBundle holds no certificate that can be read.", advice);
+  const last = Math.max(...caExpiresAt);
+  const date = new Date(last).toISOString();
+  if (last <= now)
+    return fault("ca-expired", `The certificates of the caBundle expired; the last one at ${date}.`, advice);
+  if (last - now < SOON_MS)
+    return fault(
+      "ca-expires-soon",
+      `The certificates of the caBundle expire; the last one at ${date}.`,
+      advice,
+    );
+  return ok("ca-bundle", `the API server trusts its certificates until ${date}`);
+}
+
+function serviceFindings({ namespace, name, exists, readyEndpoints }: ServiceFacts): readonly Finding[] {
+  const service = `Service ${namespace}/${name}`;
+  if (exists === false)
+    return [
+      fault(
+        "no-service",
+        `${service} does not exist, so the API server does not reach the webhook.`,
+        "Install Pullpass again.",
+      ),
+    ];
+  if (readyEndpoints === undefined) return [];
+  if (readyEndpoints === 0) {
+    const advice = `See why no pod of Pullpass is ready: kubectl describe pods --namespace ${namespace}`;
+    return [
+      fault("no-endpoints", `${service} has no ready endpoint, so the webhook is unavailable.`, advice),
+    ];
+  }
+  return [ok("endpoints", `${service} has ${count(readyEndpoints, "ready endpoint")}`)];
+}
+
+function trialFinding({ trial, failurePolicy }: WebhookFacts): Finding {
+  if (trial === undefined) {
+    const message =
+      "Whether the webhook is reached was not tried: there is no namespace that opted in and may use a registry, or no right to try.";
+    return note("not-tried", message);
+  }
+  const { namespace, registry, outcome } = trial;
+  const tried = `a pod for registry ${registry} in namespace ${namespace} (dry run)`;
+  if (outcome === "injected") return ok("reached", `the webhook is reached: ${tried} got its pull secret`);
+  const advice =
+    "See that Pullpass's pods are ready, that the API server reaches them (firewall, webhook.port), and Pullpass's log.";
+  return outcome === "webhook-failed"
+    ? fault("not-reached", `The API server does not reach the webhook: it refused ${tried}.`, advice)
+    : fault(
+        "not-injected",
+        `The webhook is not reached, or does not know the registry: ${tried} got no pull secret${failurePolicy === "Ignore" ? "" : ", and was accepted"}.`,
+        advice,
+      );
+}

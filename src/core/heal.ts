@@ -147,10 +147,9 @@ function forgivesDisruption(job: JsonObject | undefined): boolean {
   const spec = job?.["spec"];
   if (!isObject(spec)) return false;
   const policy = spec["podFailurePolicy"];
-  const rule = asArray(isObject(policy) ? policy["rules"] : undefined).find((candidate) =>
-    asArray(isObject(candidate) ? candidate["onPodConditions"] : undefined).some(
-      (condition) => getString(condition, "type") === "DisruptionTarget",
-    ),
+  const rules = asArray(isObject(policy) ? policy["rules"] : undefined).filter(isObject);
+  const rule = rules.find(({ onPodConditions }) =>
+    asArray(onPodConditions).some((condition) => getString(condition, "type") === "DisruptionTarget"),
   );
   if (rule !== undefined) return getString(rule, "action") === "Ignore";
   if (spec["podReplacementPolicy"] === "Failed") return true;

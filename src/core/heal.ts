@@ -113,6 +113,11 @@ export function decideHeal(pod: PodWithStatus, context: HealContext): HealDecisi
   return isWebhookReady ? { kind: "evict", controller } : leave("webhook-not-ready");
 }
 
+/** Whether an eviction could help at all, before anything else is asked about the pod. */
+export function couldHelp(containers: readonly ContainerVerdict[]): boolean {
+  return containers.every(({ failure, lacking }) => REFUSED.has(failure) && lacking.length > 0);
+}
+
 function leave(reason: LeaveReason): HealDecision {
   return { kind: "leave", reason };
 }

@@ -118,8 +118,8 @@ export function connectCluster(
     ...{ informers, optIns, serviceAccount: enforcingAccounts.get },
     pullSecret: replicator.pullSecretState,
     warn: access.recordEvent,
-    onStuck(pod) {
-      healer?.consider(pod);
+    onStuck(pod, { containers }) {
+      healer?.consider(pod, containers);
     },
   });
   const unreadyReasons = (): readonly string[] => [

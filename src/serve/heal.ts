@@ -4,6 +4,7 @@ import type { ContainerVerdict } from "../core/diagnosis.ts";
 import { messageOf } from "../core/error-message.ts";
 import {
   controllerOf,
+  couldHelp,
   decideHeal,
   LEAVE_ALONE_REASONS,
   type Controller,
@@ -75,7 +76,10 @@ const MAX_REMEMBERED = 10_000;
 
 export interface Healer {
   /** A pod waits for an image, whatever the reason. */
-  readonly consider: (pod: PodName & { readonly uid: string }) => void;
+  readonly consider: (
+    pod: PodName & { readonly uid: string; readonly owner: { readonly uid: string } },
+    containers: readonly ContainerVerdict[],
+  ) => void;
   /** This replica leads until `signal`. */
   start(signal: AbortSignal): void;
 }
@@ -104,9 +108,12 @@ export function createHealer(options: HealOptions): Healer {
   let tokens = BURST;
   let refilledAt = Date.now();
 
-  const consider: Healer["consider"] = ({ namespace, name, uid }) => {
+  const consider: Healer["consider"] = ({ namespace, name, uid, owner }, containers) => {
     if (!isEnabledIn(namespace) || candidates.has(uid) || candidates.size >= MAX_REMEMBERED) return;
-    candidates.set(uid, { namespace, name, uid, lookAt: Date.now() });
+    // A pod that lacks nothing may be the next one of a controller, and no better.
+    if (couldHelp(containers) || episodes.has(owner.uid)) {
+      candidates.set(uid, { namespace, name, uid, lookAt: Date.now() });
+    }
   };
 
   async function lookAtAll(signal: AbortSignal): Promise<void> {
@@ -115,7 +122,7 @@ export function createHealer(options: HealOptions): Healer {
       if (candidate.lookAt > Date.now()) continue;
       candidate.lookAt = Date.now() + timings.lookAgainMs;
       try {
-        if ((await look(candidate)) === "done") forget(candidate.uid);
+        if ((await look(candidate)) === "done") candidates.delete(candidate.uid);
       } catch (error) {
         logger.warn(
           { ...facts(candidate), error: messageOf(error) },
@@ -123,11 +130,6 @@ export function createHealer(options: HealOptions): Healer {
         );
       }
     }
-  }
-
-  function forget(uid: string): void {
-    candidates.delete(uid);
-    said.delete(uid);
   }
 
   /** `done`: there is nothing more to do about this pod, as far as anybody knows now. */
@@ -145,15 +147,20 @@ export function createHealer(options: HealOptions): Healer {
     const controller = controllerOf(withStatus);
     if (controller !== undefined && (await isWatched(candidate, withStatus, controller))) return "again";
 
-    const decision = decideHeal(withStatus, {
+    const context = {
       isEnabled: isEnabledIn(namespace),
       containers,
       job: controller?.kind === "Job" ? await jobOf(namespace, controller) : undefined,
-      budgets: await listBudgets(apisFor, namespace),
-      hasCopy: (secretName) => options.hasCopy(namespace, secretName),
-      isWebhookReady: await options.isWebhookReady(),
+      hasCopy: (secretName: string) => options.hasCopy(namespace, secretName),
       now: Date.now(),
-    });
+    };
+    // Most are left alone for what is known already.
+    let decision = decideHeal(withStatus, { ...context, budgets: [], isWebhookReady: true });
+    if (decision.kind === "evict") {
+      const budgets = await listBudgets(apisFor, namespace);
+      const isWebhookReady = await options.isWebhookReady();
+      decision = decideHeal(withStatus, { ...context, budgets, isWebhookReady });
+    }
     if (decision.kind === "leave") {
       const { reason } = decision;
       if (isNews(uid, reason)) {
@@ -162,7 +169,7 @@ export function createHealer(options: HealOptions): Healer {
           `a stuck pod is left alone: ${LEAVE_ALONE_REASONS[reason]}`,
         );
       }
-      return "again";
+      return PASSING.has(reason) ? "again" : "done";
     }
     return act(candidate, readMetadata(json).resourceVersion, decision.controller);
   }
@@ -230,8 +237,7 @@ export function createHealer(options: HealOptions): Healer {
       return "again";
     }
     episodes.set(controller.uid, { evictedUid: uid, evictedAt: Date.now(), handsOffUntil: undefined });
-    const oldest = episodes.keys().next();
-    if (episodes.size > MAX_REMEMBERED && oldest.done !== true) episodes.delete(oldest.value);
+    dropOldest(episodes);
     options.onOutcome("evicted");
     const message = `Evicted pod ${name}, which could not pull its images and lacked pull secrets that its replacement gets.`;
     options.report(namespace, controller, "EvictedToPull", message);
@@ -241,7 +247,9 @@ export function createHealer(options: HealOptions): Healer {
 
   function isNews(uid: string, what: LeaveReason | "would-evict"): boolean {
     const before = said.get(uid);
+    said.delete(uid);
     said.set(uid, what);
+    dropOldest(said);
     return before !== what;
   }
 
@@ -275,6 +283,17 @@ export function createHealer(options: HealOptions): Healer {
 
 /** Between two rounds; each looks only at what is due. */
 const ROUND_MS = 1_000;
+
+/** The others hold until the pod, a registry or a copy changes, with which the pod is considered again. */
+const PASSING: ReadonlySet<LeaveReason> = new Set([
+  ...(["too-young", "copy-missing", "disruption-budget"] as const),
+  ...(["job-counts-failures", "webhook-not-ready"] as const),
+]);
+
+function dropOldest(remembered: Map<string, unknown>): void {
+  const oldest = remembered.keys().next();
+  if (remembered.size > MAX_REMEMBERED && oldest.done !== true) remembered.delete(oldest.value);
+}
 
 function facts({ namespace, name }: PodName): { readonly namespace: string; readonly pod: string } {
   return { namespace, pod: name };

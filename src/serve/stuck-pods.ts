@@ -30,6 +30,8 @@ export interface StuckPodName {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  /** What created it, or the pod itself. */
+  readonly owner: { readonly uid: string };
 }
 
 export interface StuckPods {
@@ -115,7 +117,7 @@ export function createStuckPods(options: StuckPodsOptions): StuckPods {
       entry.verdict = diagnosis?.code;
       if (diagnosis !== undefined) {
         if (report(entry, diagnosis, room > 0)) room--;
-        options.onStuck?.({ namespace, name, uid: pod.uid }, diagnosis);
+        options.onStuck?.({ namespace, name, uid: pod.uid, owner: pod.owner }, diagnosis);
       }
       if (++looked % LOOKED_AT_ONCE === 0) await setImmediate();
       if (!isLeading) break;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ContainerVerdict } from "../../src/core/diagnosis.ts";
 import {
+  couldHelp,
   decideHeal,
   LEAVE_ALONE_REASONS,
   type HealContext,
@@ -189,4 +190,12 @@ describe("a pod that lacks what a new one would get", () => {
   ])("is evicted where it belongs to %s", (_, one, more, decision) => {
     expect(decideHeal(one, context(more))).toEqual(decision);
   });
+});
+
+it.each<[ContainerVerdict[], boolean]>([
+  [[waiting()], true],
+  [[waiting(), waiting({ lacking: [] })], false],
+  [[waiting(), waiting({ failure: "not-found" })], false],
+])("%#: asks further only where an eviction could help", (containers, expected) => {
+  expect(couldHelp(containers)).toBe(expected);
 });

@@ -29,6 +29,7 @@ interface FakePod {
 function start(mode: HealMode = "on") {
   const pods = new Map<string, FakePod>();
   const evicted: string[] = [];
+  let readings = 0;
   const state = { outcome: undefined as Error | undefined, isWebhookReady: true, isLeading: true };
   const objectOf = (name: string, { owner, createdAt }: FakePod) => ({
     metadata: {
@@ -41,6 +42,7 @@ function start(mode: HealMode = "on") {
   });
   const core = {
     readNamespacedPod({ name }: { name: string }) {
+      readings++;
       const pod = pods.get(name);
       return pod === undefined
         ? Promise.reject(new Error("no such pod"))
@@ -79,9 +81,10 @@ function start(mode: HealMode = "on") {
     { owner = name, createdAt = START - 60_000, lacking = ["pullpass-a"] } = {},
   ): void => {
     pods.set(name, { owner, createdAt, lacking });
-    healer.consider({ namespace: "app", name, uid: `uid-${name}` });
+    const pod = { namespace: "app", name, uid: `uid-${name}`, owner: { uid: `uid-${owner}` } };
+    healer.consider(pod, [{ ...WAITING, lacking }]);
   };
-  return { healer, pods, evicted, state, report, outcomes, add };
+  return { healer, pods, evicted, state, report, outcomes, add, readings: () => readings };
 }
 
 const wait = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000);
@@ -159,6 +162,15 @@ describe("heal", () => {
     expect(evicted).toEqual(["one"]);
   });
 
+  it("asks nothing about a pod that lacks nothing, or waits for something else", async () => {
+    const { healer, readings } = start();
+    const pod = { namespace: "app", name: "one", uid: "uid-one", owner: { uid: "u" } };
+    healer.consider(pod, [{ ...WAITING, lacking: [] }]);
+    healer.consider(pod, [WAITING, { ...WAITING, failure: "not-found" }]);
+    await wait(60);
+    expect(readings()).toBe(0);
+  });
+
   it("leaves the rest to the next leader", async () => {
     const { add, evicted } = start();
     leading.abort();
@@ -169,7 +181,7 @@ describe("heal", () => {
 
   it("looks at no pod of a namespace that did not opt in", async () => {
     const { healer, evicted } = start();
-    healer.consider({ namespace: "other", name: "one", uid: "uid-one" });
+    healer.consider({ namespace: "other", name: "one", uid: "uid-one", owner: { uid: "u" } }, [WAITING]);
     await wait(60);
     expect(evicted).toEqual([]);
   });

@@ -240,7 +240,8 @@ describe("stuck pods", () => {
     stuckPods.start(leading.signal);
     put("web");
     await pass(10_000);
-    const name = { namespace: "team-a", name: "web", uid: "web" };
+    const owner = expect.objectContaining({ kind: "Pod", name: "web" }) as object;
+    const name = { namespace: "team-a", name: "web", uid: "web", owner };
     expect(onStuck).toHaveBeenCalledExactlyOnceWith(name, expect.objectContaining({ code: "lacks-secret" }));
     const pod = { metadata: {}, spec: {}, status: {} };
     expect(stuckPods.diagnose("team-a", pod)?.code).toBe("nothing-wrong");

@@ -5,12 +5,11 @@ import { REGISTRY_API } from "../config/registry-crd.ts";
 import { readRegistryStatus } from "../config/status-schema.ts";
 import type { JoinedRegistries } from "../config/registry-objects.ts";
 import { messageOf } from "../core/error-message.ts";
-import { CHECK_REQUESTED_ANNOTATION, CREDENTIALS_LABEL } from "../core/labels.ts";
+import { CREDENTIALS_LABEL } from "../core/labels.ts";
 import {
   registryStatus,
   type CopyCounts,
   type CredentialsState,
-  type LoginResult,
   type RegistryFacts,
   type RegistryStatus,
 } from "../core/registry-status.ts";
@@ -18,6 +17,7 @@ import type { ApisFor } from "../kube/api.ts";
 import { writeRegistryStatus, type ClusterRegistry } from "../kube/resources/cluster-registries.ts";
 import { getSecret } from "../kube/resources/copies.ts";
 import { describeSecret, type SecretName, type SourceFault } from "./credential-sources.ts";
+import { createLoginRequests, formatTime, type LogIn } from "./registry-login.ts";
 import type { RegistryObjects } from "./registry-objects.ts";
 
 export interface RegistryStatusOptions {
@@ -27,8 +27,7 @@ export interface RegistryStatusOptions {
   readonly joined: () => JoinedRegistries;
   readonly faults: () => readonly SourceFault[];
   readonly countCopies: () => Promise<ReadonlyMap<string, CopyCounts>>;
-  /** Logs in with the registry's credentials. Does not throw. */
-  readonly login: (registry: string) => Promise<Omit<LoginResult, "at">>;
+  readonly login: LogIn;
   readonly logger: Logger;
   readonly timings?: Partial<StatusTimings>;
 }
@@ -216,66 +215,4 @@ const MAX_UNOFFERED = 1024;
 /** What is to be seen at once: not the numbers, which are in messages, too. */
 function withoutCounts({ namespaces: _, conditions = [], ...rest }: Partial<RegistryStatus>): unknown {
   return { ...rest, conditions: conditions.map(({ message: _message, ...condition }) => condition) };
-}
-
-/** RFC 3339, in seconds, as Kubernetes writes times. */
-function formatTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** Registries lock accounts that log in too often. */
-const LOGIN_INTERVAL_MS = 10_000;
-
-interface LoginRequests {
-  /** Of the login that somebody asked for, once it is over; undefined before, and where nobody asked. */
-  resultOf(object: ClusterRegistry): LoginResult | undefined;
-  /** Objects with another uid do not exist any more. */
-  forgetOthers(uids: ReadonlySet<string>): void;
-}
-
-/** Logs in once for each request, one registry after the other. `onResult` is called after each. */
-function createLoginRequests(login: RegistryStatusOptions["login"], onResult: () => void): LoginRequests {
-  const requests = new Map<
-    string,
-    { readonly requestedAt: string; result: LoginResult | undefined; at: number }
-  >();
-  let last: Promise<unknown> = Promise.resolve();
-
-  const start = ({ name, uid }: ClusterRegistry, requestedAt: string): void => {
-    const request = { requestedAt, result: requests.get(uid)?.result, at: Date.now() };
-    requests.set(uid, request);
-    last = last.then(async () => {
-      const outcome = await login(name);
-      request.result = { ...outcome, at: outcome.reason === "NotAsked" ? undefined : formatTime(Date.now()) };
-      onResult();
-    });
-  };
-
-  return {
-    resultOf(object) {
-      const { uid, checkRequestedAt, status } = object;
-      if (checkRequestedAt === undefined) return undefined;
-      const time = Date.parse(checkRequestedAt);
-      if (Number.isNaN(time)) {
-        return {
-          reason: "NotAsked",
-          message: `${CHECK_REQUESTED_ANNOTATION} is not a time in RFC 3339`,
-          at: undefined,
-        };
-      }
-      const known = requests.get(uid);
-      if (known?.requestedAt === checkRequestedAt) return known.result;
-      // Another replica has answered it. Its answer's time has whole seconds.
-      const lastLoginAt = readRegistryStatus(status)?.credentials?.lastLoginAt;
-      if (known === undefined && lastLoginAt !== undefined && Date.parse(lastLoginAt) > time - 1000)
-        return undefined;
-      const waitMs = (known?.at ?? -Infinity) + LOGIN_INTERVAL_MS - Date.now();
-      if (waitMs > 0) setTimeout(onResult, waitMs).unref();
-      else start(object, checkRequestedAt);
-      return known?.result;
-    },
-    forgetOthers(uids) {
-      for (const uid of requests.keys()) if (!uids.has(uid)) requests.delete(uid);
-    },
-  };
 }

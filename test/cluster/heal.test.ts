@@ -11,6 +11,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
+import type { Replica } from "./harness/run-replica.ts";
 import { clusterRegistry, offeredLogin } from "./harness/registry-objects.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
@@ -40,6 +41,8 @@ const WAITING = {
 await describeLevel("control-plane", "heal", () => {
   let cluster: Cluster;
   let webhook: RunningWebhook;
+  /** Only one of the two leads. */
+  let second: Replica;
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
@@ -47,10 +50,12 @@ await describeLevel("control-plane", "heal", () => {
     await kubectl.apply(registryCrd());
     webhook = await startWebhook(cluster, { registries: [], flags: ["--heal"] });
     await kubectl.apply(...(await healRights()));
+    second = await webhook.startReplica({ flags: ["--heal"] });
     await createNamespace(kubectl, NAMESPACE, HEALED);
     await createNamespace(kubectl, "unhealed", { "pullpass.dev/inject": "enabled" });
   });
   afterAll(async () => {
+    await second.stop();
     await webhook.stop();
     await cluster.stop();
   });
@@ -246,4 +251,27 @@ await describeLevel("control-plane", "heal", () => {
     expect(await evict(apisFor, { ...pod, name: "nobody" })).toBe("changed");
     expect(await evict(apisFor, pod)).toBe("evicted");
   });
+
+  it("touches nothing in a dry run, and logs what it would evict", async () => {
+    await webhook.stop();
+    await second.stop();
+    second = await webhook.startReplica({ flags: ["--heal=dry-run"] });
+    // Under failurePolicy Ignore, and without the webhook, it lacks what its namespace has.
+    await cluster.kubectl.apply(replicaSet("later"));
+    const pod = await podOf("later");
+    expect(pullSecretsOf(pod)).toEqual([]);
+    await setStatus(pod, STUCK);
+    const before = await evictions();
+    await waitUntil(
+      "the line in the log",
+      async () =>
+        (await second.log()).some(
+          (line) => line.msg === "dry run: would evict a stuck pod" && line["pod"] === pod.metadata.name,
+        ),
+      { timeoutMs: 60_000 },
+    );
+    await sleep(3000);
+    expect(await evictions()).toEqual(before);
+    expect(uidOf(await podOf("later"))).toBe(uidOf(pod));
+  }, 120_000);
 });

@@ -1,6 +1,6 @@
 import { writeKeyPair, type Authority } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
-import { installPullpass, PULLPASS_NAMESPACE } from "./install-pullpass.ts";
+import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./install-pullpass.ts";
 import { createService } from "./kubectl.ts";
 import { waitUntil } from "../../wait-until.ts";
 import {
@@ -60,6 +60,8 @@ export interface RunningWebhook {
   reviews(namespace: string): Promise<readonly ReviewLine[]>;
   /** Every line of its log. */
   log(): Promise<readonly LogLine[]>;
+  /** One more replica of the same installation, which the webhook's Service does not lead to. */
+  readonly startReplica: Installation["startReplica"];
   /** Sends SIGTERM and waits for the end of the process, which stays registered. */
   stop(): Promise<void>;
   /** Starts the process again, at the same address. */
@@ -116,6 +118,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
       );
     },
     log: async () => await replica.log(),
+    startReplica: installation.startReplica.bind(installation),
     stop: () => replica.stop(),
     start: () => replica.start(),
   };

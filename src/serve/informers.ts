@@ -57,7 +57,7 @@ const SILENCE_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 60_000;
 
 export function createInformers({ transport, timings, onRestart, logger }: InformersOptions): Informers {
-  const running = new Map<string, Pick<Informer<Versioned>, "lastActivityAt" | "close">>();
+  const running = new Map<string, Pick<Informer<Versioned>, "isSynced" | "lastActivityAt" | "close">>();
 
   const create: Informers["create"] = (label, options) => {
     const informer = createInformer({
@@ -84,7 +84,8 @@ export function createInformers({ transport, timings, onRestart, logger }: Infor
   };
   const silenceCheck = setInterval(() => {
     for (const [watch, age] of agesSeconds()) {
-      if (age * 1000 < SILENCE_MS) continue;
+      // Of one that never was synced the fault is in the log; a right may be missing that an older chart did not give.
+      if (age * 1000 < SILENCE_MS || running.get(watch)?.isSynced !== true) continue;
       const silentSeconds = Math.round(age);
       logger.error({ watch, silentSeconds }, "no news from the API server; what is known may be outdated");
     }

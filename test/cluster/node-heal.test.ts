@@ -6,7 +6,7 @@ import { CHART_DIRECTORY, createHelm } from "./harness/chart.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { pullSecretsOf, type PodList } from "./harness/pods.ts";
+import { podSpec, pullSecretsOf, type PodList, type PodObject } from "./harness/pods.ts";
 import { clusterRegistry, offeredLogin } from "./harness/registry-objects.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -38,16 +38,22 @@ await describeLevel("node", "a Deployment that fails for want of a registry", ()
     await cluster.stop();
   });
 
-  it("runs within a minute of the registry's creation, by one eviction", async () => {
+  it("runs within a minute of the registry's creation, by one eviction, and so does a DaemonSet", async () => {
     const { kubectl, passwordRegistry } = cluster;
     const image = await passwordRegistry.push("team-a/app:v1", REGISTRY_USER);
+    const labels = { app: "agent" };
     await kubectl.run(["create", "deployment", "app", `--image=${image}`, `--namespace=${NAMESPACE}`]);
+    await kubectl.create({
+      apiVersion: "apps/v1",
+      kind: "DaemonSet",
+      metadata: { name: "agent", namespace: NAMESPACE },
+      spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: podSpec(image) } },
+    });
     const pods = async () => (await kubectl.json<PodList>("get", "pods", `--namespace=${NAMESPACE}`)).items;
-    await waitUntil("the pod to fail", async () =>
-      (await pods()).some(({ status }) =>
-        status?.containerStatuses?.some(({ state }) => state?.waiting?.reason === "ImagePullBackOff"),
-      ),
-    );
+    await waitUntil("both pods to fail", async () => {
+      const found = await pods();
+      return found.length === 2 && found.every(isBackingOff);
+    });
     await sleep(FAILING_MS);
     const createdAt = Date.now();
     await kubectl.apply(
@@ -55,13 +61,23 @@ await describeLevel("node", "a Deployment that fails for want of a registry", ()
       clusterRegistry("team-a", { address: `${passwordRegistry.host}/team-a` }),
     );
     const running = await waitUntil(
-      "a pod to run",
-      async () => (await pods()).find(({ status }) => status?.phase === "Running"),
+      "both to run",
+      async () => {
+        const found = (await pods()).filter(({ status }) => status?.phase === "Running");
+        return found.length === 2 ? found : undefined;
+      },
       { timeoutMs: 60_000 },
     );
     expect(Date.now() - createdAt).toBeLessThan(60_000);
-    expect(pullSecretsOf(running)).toEqual(["pullpass-team-a"]);
+    expect(running.map(pullSecretsOf)).toEqual([["pullpass-team-a"], ["pullpass-team-a"]]);
     const evicted = (await webhook.log()).filter(({ msg }) => msg === "evicted a stuck pod");
-    expect(evicted).toHaveLength(1);
+    const controllers = evicted.map(({ controller }) => controller?.replace(/-.*/, ""));
+    expect(controllers.toSorted()).toEqual(["DaemonSet/agent", "ReplicaSet/app"]);
   }, 240_000);
 });
+
+function isBackingOff({ status }: PodObject): boolean {
+  return Boolean(
+    status?.containerStatuses?.some(({ state }) => state?.waiting?.reason === "ImagePullBackOff"),
+  );
+}

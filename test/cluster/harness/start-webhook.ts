@@ -46,6 +46,7 @@ export interface ReviewLine {
 export interface LogLine {
   readonly msg: string;
   readonly pod?: string;
+  readonly controller?: string;
   readonly reason?: string;
 }
 

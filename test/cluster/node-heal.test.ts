@@ -13,7 +13,7 @@ import { waitUntil } from "../wait-until.ts";
 
 const NAMESPACE = "team-a";
 /** Kubelet's back-off is long by then. */
-const FAILING_MS = 60_000;
+const FAILING_MS = 40_000;
 
 await describeLevel("node", "a Deployment that fails for want of a registry", () => {
   let cluster: NodeCluster;

@@ -1,8 +1,6 @@
 /** The cluster of `pullpass doctor`, with the rights of whoever asks: what they may not read is noted. */
-import type { JsonObject } from "../core/kubernetes.ts";
 import { createApis, type KubeApis } from "../kube/api.ts";
 import { hasStatus } from "../kube/errors.ts";
-import { listPages, type Collection } from "../kube/list.ts";
 import { createPodReader } from "../kube/resources/pods.ts";
 import type { Transport } from "../kube/transport.ts";
 
@@ -47,21 +45,6 @@ export function openCluster(transport: Transport): Cluster {
         )
         .toArray(),
   };
-}
-
-/** What `read` makes of each object; those of which it makes nothing are left out. */
-export async function listOf<T>(
-  { transport }: Cluster,
-  collection: Collection,
-  read: (object: JsonObject) => T | undefined,
-): Promise<readonly T[]> {
-  const found: T[] = [];
-  const add = (object: JsonObject): void => {
-    const one = read(object);
-    if (one !== undefined) found.push(one);
-  };
-  await listPages(transport, collection, add, () => undefined);
-  return found;
 }
 
 /** The path of a collection of the core API, in one namespace or in all. */

@@ -1,4 +1,5 @@
 /** Reads the stuck pods for `pullpass doctor`, and what their verdicts depend on. */
+import { listObjects } from "../kube/list.ts";
 import { diagnose, type PodWithStatus } from "../core/diagnosis.ts";
 import { asArray, getString, type JsonObject, type ServiceAccountInfo } from "../core/kubernetes.ts";
 import { asPod } from "../core/pod.ts";
@@ -8,7 +9,7 @@ import { isNotFound } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
 import { asJson } from "../kube/resources/evictions.ts";
 import type { AskRegistry } from "./doctor-ask.ts";
-import { listOf, once, pathOf, type Cluster } from "./doctor-cluster.ts";
+import { once, pathOf, type Cluster } from "./doctor-cluster.ts";
 import type { DoctorFacts, PodFacts } from "./doctor-facts.ts";
 
 export async function readStuckPods(
@@ -21,7 +22,7 @@ export async function readStuckPods(
   }
   const query = { fieldSelector: "status.phase=Pending" };
   return cluster.attempt("pods", () =>
-    listOf(cluster, { path: pathOf("pods", namespace), query }, (object) => {
+    listObjects(cluster.transport, { path: pathOf("pods", namespace), query }, (object) => {
       const pod = asPodWithStatus(object);
       return pod !== undefined && diagnose(pod, NO_CONTEXT).containers.length > 0 ? pod : undefined;
     }),

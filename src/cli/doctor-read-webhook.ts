@@ -1,5 +1,6 @@
 /** Reads how the webhook is registered for `pullpass doctor`, and tries whether it is reached. */
 import type { V1MutatingWebhook } from "@kubernetes/client-node";
+import { listObjects } from "../kube/list.ts";
 import { asArray, isObject } from "../core/kubernetes.ts";
 import { INJECTED_ANNOTATION, selectorMatches, type LabelSelector } from "../core/labels.ts";
 import { decide } from "../core/policy.ts";
@@ -9,7 +10,7 @@ import { readRegistration } from "../kube/resources/certificates.ts";
 import { asJson } from "../kube/resources/evictions.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
 import { notAfterOf, parseBundle } from "../tls/certificates.ts";
-import { listOf, type Cluster } from "./doctor-cluster.ts";
+import { type Cluster } from "./doctor-cluster.ts";
 import type { KnownRegistries, NamespaceFacts, ServiceFacts, Trial, WebhookFacts } from "./doctor-facts.ts";
 
 export interface FoundWebhook {
@@ -69,7 +70,11 @@ async function readService(cluster: Cluster, { namespace, name }: ServiceName): 
   const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
   const query = { labelSelector: `kubernetes.io/service-name=${name}` };
   const ready = await cluster.attempt(`EndpointSlices of Service ${namespace}/${name}`, () =>
-    listOf(cluster, { path, query }, ({ endpoints }) => asArray(endpoints).filter(isReady).length),
+    listObjects(
+      cluster.transport,
+      { path, query },
+      ({ endpoints }) => asArray(endpoints).filter(isReady).length,
+    ),
   );
   return { namespace, name, exists, readyEndpoints: ready?.reduce((sum, number) => sum + number, 0) };
 }

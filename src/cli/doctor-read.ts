@@ -1,5 +1,6 @@
 /** Reads what `pullpass doctor` reports on, with the rights of whoever asks. */
 import type { Configuration } from "../config/configuration.ts";
+import { listObjects } from "../kube/list.ts";
 import { REGISTRY_API, REGISTRY_API_VERSION } from "../config/registry-crd.ts";
 import { asArray, getString, isObject } from "../core/kubernetes.ts";
 import { INJECT_LABEL, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
@@ -10,7 +11,7 @@ import { readMetadata, type ApiObject } from "../kube/resources/metadata.ts";
 import { readNamespace } from "../kube/resources/namespaces.ts";
 import type { Transport } from "../kube/transport.ts";
 import type { AskRegistry } from "./doctor-ask.ts";
-import { listOf, openCluster, pathOf, type Cluster } from "./doctor-cluster.ts";
+import { openCluster, pathOf, type Cluster } from "./doctor-cluster.ts";
 import {
   expectedCopies,
   knownRegistries,
@@ -69,7 +70,7 @@ function readRegistryObjects(cluster: Cluster): Promise<KnownRegistries["objects
   const path = `/apis/${REGISTRY_API_VERSION}/${REGISTRY_API.plural}`;
   return cluster.attempt("ClusterRegistries", async () => {
     try {
-      return await listOf(cluster, { path }, (object) => object);
+      return await listObjects(cluster.transport, { path }, (object) => object);
     } catch (error) {
       if (isNotFound(error)) return "no-crd";
       throw error;
@@ -87,7 +88,7 @@ async function readNamespaces(
   });
   if (namespace === undefined) {
     const collection = { path: pathOf("namespaces", undefined), metadataOnly: true };
-    return cluster.attempt("namespaces", () => listOf(cluster, collection, read));
+    return cluster.attempt("namespaces", () => listObjects(cluster.transport, collection, read));
   }
   const found = await cluster.attempt(`namespace ${namespace}`, () =>
     cluster.apis.core.readNamespace({ name: namespace }),
@@ -125,7 +126,7 @@ function readCopies(
   const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
   const collection = { path: pathOf("secrets", namespace), query, metadataOnly: true };
   return cluster.attempt("copies (Secrets)", () =>
-    listOf(cluster, collection, (object) => {
+    listObjects(cluster.transport, collection, (object) => {
       const { namespace: where, name, annotations } = readMetadata(object);
       const registries = getString(annotations, REGISTRIES_ANNOTATION) ?? "";
       return { namespace: where, name, registries: registries.split(",").filter((each) => each !== "") };
@@ -149,7 +150,7 @@ async function readBlocking(
     const query = { fieldSelector: `metadata.name=${name}` };
     const collection = { path: pathOf("secrets", namespace), query, metadataOnly: true };
     const found = await cluster.attempt("Secrets with the name of a copy", () =>
-      listOf(cluster, collection, (object) =>
+      listObjects(cluster.transport, collection, (object) =>
         isManaged(object) ? undefined : readMetadata(object).namespace,
       ),
     );

@@ -3,7 +3,7 @@ import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts
 import type { JsonObject } from "../core/kubernetes.ts";
 import { createApis } from "../kube/api.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
-import { listPages, type Collection } from "../kube/list.ts";
+import { listObjects, type Collection } from "../kube/list.ts";
 import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/resources/certificates.ts";
 import { isWrittenByUs } from "../kube/resources/copies.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
@@ -142,19 +142,13 @@ async function detachAll(transport: Transport): Promise<number> {
   return attached.length;
 }
 
-/** Reads the metadata of each object; leaves out those for which `read` returns undefined. */
-async function list<T>(
+/** As {@link listObjects}, of metadata alone. */
+function list<T>(
   transport: Transport,
   collection: Collection,
   read: (object: JsonObject) => T | undefined,
 ): Promise<readonly T[]> {
-  const found: T[] = [];
-  const add = (object: JsonObject): void => {
-    const one = read(object);
-    if (one !== undefined) found.push(one);
-  };
-  await listPages(transport, { ...collection, metadataOnly: true }, add, () => undefined);
-  return found;
+  return listObjects(transport, { ...collection, metadataOnly: true }, read);
 }
 
 /** With a uid: that object, and not another one that has its name by now. */

@@ -57,21 +57,19 @@ export async function readRegistryObjects(
   // Loaded only here: the rest needs no cluster.
   const { withTransport } = await import("./connect.ts");
   const { isNotFound } = await import("../kube/errors.ts");
-  const { listPages } = await import("../kube/list.ts");
-  const objects: JsonObject[] = [];
+  const { listObjects } = await import("../kube/list.ts");
   const path = `/apis/${REGISTRY_API_VERSION}/${REGISTRY_API.plural}`;
-  const add = (object: JsonObject): void => void objects.push(object);
   try {
-    await withTransport(kubeconfig, io.environment, (transport) =>
-      listPages(transport, { path }, add, () => undefined),
+    return await withTransport(kubeconfig, io.environment, (transport) =>
+      listObjects(transport, { path }, (object) => object),
     );
   } catch (error) {
     if (!isNotFound(error)) throw error;
     io.writeError(
       `the cluster has no ClusterRegistries: its API server does not know ${REGISTRY_API_VERSION}\n`,
     );
+    return [];
   }
-  return objects;
 }
 
 export function warnOfFaults(faults: Faults, io: ProgramIo): void {

@@ -2,7 +2,7 @@
 
 /** On a Namespace, `enabled` opts in; on a Pod, `disabled` opts out. */
 export const INJECT_LABEL = "pullpass.dev/inject";
-/** On a Namespace, `enabled`: its pods that cannot pull may be evicted, where Pullpass is told to heal. */
+/** On a Namespace, `enabled`: its pods that cannot pull may be evicted, where `serve` has `--heal`. */
 export const HEAL_LABEL = "pullpass.dev/heal";
 /**
  * On a Pod: names of registries, separated by commas, or `*`, to inject although no image needs them. Written on a copy:

@@ -50,6 +50,21 @@ export async function listPages(
   }
 }
 
+/** What `read` makes of each object of a collection; those of which it makes nothing are left out. */
+export async function listObjects<T>(
+  client: Pick<Transport, "list">,
+  collection: Collection,
+  read: (object: JsonObject) => T | undefined,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  const add = (object: JsonObject): void => {
+    const one = read(object);
+    if (one !== undefined) found.push(one);
+  };
+  await listPages(client, collection, add, () => undefined);
+  return found;
+}
+
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches; plain JSON where it is not known. */
 export function metadataAccept(kind: "PartialObjectMetadata" | "PartialObjectMetadataList"): string {
   return `application/json;as=${kind};g=meta.k8s.io;v=v1,application/json`;

@@ -26,11 +26,12 @@ await describeLevel("control-plane", "pods that cannot pull", () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
+    // Before the replica starts: a pod of the very second in which its namespace opts in counts as older than the opt-in.
+    await createNamespace(cluster.kubectl, NAMESPACE, { "pullpass.dev/inject": "enabled" });
+    await createNamespace(cluster.kubectl, "team-b");
     installation = await installPullpass(cluster, { registries }, INSTALL_MANIFEST);
     replica = await installation.startReplica();
     await leaderOf(replica);
-    await createNamespace(cluster.kubectl, NAMESPACE, { "pullpass.dev/inject": "enabled" });
-    await createNamespace(cluster.kubectl, "team-b");
   });
   afterAll(async () => {
     await replica.stop();

@@ -115,7 +115,7 @@ export function connectCluster(
     },
   });
   const stuckPods = createStuckPods({
-    ...{ informers, optIns, serviceAccount: enforcingAccounts.get },
+    ...{ informers, optIns, logger, serviceAccount: enforcingAccounts.get },
     pullSecret: replicator.pullSecretState,
     warn: access.recordEvent,
     onStuck(pod, { containers }) {

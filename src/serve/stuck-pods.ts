@@ -1,5 +1,6 @@
 /** Watches pods that cannot pull, says why at what created them, and counts them: the leader alone. */
 import { setImmediate } from "node:timers/promises";
+import type { Logger } from "pino";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import { diagnoseStuckPod, type Diagnosis, type PodWithStatus } from "../core/diagnosis.ts";
 import { getString, type ServiceAccountInfo } from "../core/kubernetes.ts";
@@ -22,6 +23,7 @@ export interface StuckPodsOptions {
   readonly serviceAccount: (namespace: string, name: string) => ServiceAccountInfo | undefined;
   readonly pullSecret: (namespace: string, name: string) => PullSecretState;
   readonly warn: Warn;
+  readonly logger: Pick<Logger, "warn">;
   /** A pod has waited for an image for some seconds, by all that is known now for that reason. */
   readonly onStuck?: (pod: StuckPodName, diagnosis: Diagnosis) => void;
 }
@@ -58,6 +60,11 @@ const WARNINGS_A_LOOK = 3;
 const REPEAT_AFTER_MS = 60 * 60_000;
 /** Some hundred bytes each. */
 const MAX_REMEMBERED = 10_000;
+/**
+ * Of what all of them say: room for 10,000 pods with the longest image and message, however many a tenant creates. Replicas
+ * share most of it.
+ */
+const MAX_CHARACTERS = 16 * 1024 * 1024;
 const LABEL = "pending pods";
 
 /** A pod that waits for an image. */
@@ -65,17 +72,18 @@ interface Entry {
   readonly namespace: string;
   readonly name: string;
   readonly since: number;
-  pod: PendingPod;
-  stuck: StuckPod;
+  readonly pod: PendingPod;
+  readonly stuck: StuckPod;
   /** Undefined until it has waited for long enough, and where its namespace did not opt in. */
   verdict: VerdictCode | undefined;
   isDue: boolean;
   /** There was no room for its warning. */
   isUnreported: boolean;
+  readonly characters: number;
 }
 
 export function createStuckPods(options: StuckPodsOptions): StuckPods {
-  const { informers, optIns, warn } = options;
+  const { informers, optIns, warn, logger } = options;
   const entries = new Map<string, Entry>();
   const reported = createTtlSet({ ttlMs: REPEAT_AFTER_MS, maxKeys: MAX_REMEMBERED });
   let index: RegistryIndex | undefined;
@@ -83,22 +91,34 @@ export function createStuckPods(options: StuckPodsOptions): StuckPods {
   let isLeading = false;
   let isLooking = false;
   let areAllDue = false;
+  let characters = 0;
+  let isFull = false;
 
   function put(namespace: string, name: string, pod: PendingPod | undefined): void {
     const key = `${namespace}/${name}`;
+    const before = entries.get(key);
+    characters -= before?.characters ?? 0;
     if (pod?.stuck === undefined) {
       entries.delete(key);
       return;
     }
-    const before = entries.get(key);
-    if (before?.pod.uid !== pod.uid) {
-      const state = { verdict: undefined, isDue: true, isUnreported: false };
-      entries.set(key, { namespace, name, since: Date.now(), pod, stuck: pod.stuck, ...state });
+    const isSame = before?.pod.uid === pod.uid;
+    const stuck = isSame ? rememberCauses(pod.stuck, before.stuck) : pod.stuck;
+    const own = charactersIn(stuck);
+    if (characters + own > MAX_CHARACTERS) {
+      entries.delete(key);
+      pod.stuck = undefined;
+      if (!isFull) logger.warn({ pods: entries.size }, "too many stuck pods; the rest are not counted");
+      isFull = true;
       return;
     }
-    before.stuck = rememberCauses(pod.stuck, before.stuck);
-    before.pod = pod;
-    before.isDue = true;
+    characters += own;
+    if (characters < MAX_CHARACTERS / 2) isFull = false;
+    const { since, verdict, isUnreported } = isSame
+      ? before
+      : { since: Date.now(), verdict: undefined, isUnreported: false };
+    const state = { since, verdict, isDue: true, isUnreported };
+    entries.set(key, { namespace, name, pod, stuck, characters: own, ...state });
   }
 
   async function look(): Promise<void> {
@@ -198,4 +218,12 @@ export function createStuckPods(options: StuckPodsOptions): StuckPods {
       return counts;
     },
   };
+}
+
+function charactersIn({ pullSecretNames, waiting }: StuckPod): number {
+  const strings = [
+    ...pullSecretNames,
+    ...waiting.flatMap(({ container, image, text }) => [container, image, text]),
+  ];
+  return strings.reduce((sum, { length }) => sum + length, 0);
 }

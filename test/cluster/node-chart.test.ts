@@ -5,13 +5,13 @@ import { buildGoTool } from "./harness/build-go-tool.ts";
 import { buildImage } from "./harness/build-image.ts";
 import { reportToStandardError } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
-import { nodeParts } from "./harness/parts.ts";
+import { nodeParts, requestedRelease } from "./harness/parts.ts";
 import { CERT_MANAGER, HELM } from "./harness/tools.ts";
 
 await describeLevel("node", "the chart on a node", () => {
   beforeAll(async () => {
     // What follows has no network to build anything with.
-    await nodeParts(reportToStandardError);
+    await nodeParts(requestedRelease(), reportToStandardError);
     await buildGoTool(HELM, reportToStandardError);
     await buildGoTool(CERT_MANAGER, reportToStandardError);
     await buildImage(reportToStandardError);

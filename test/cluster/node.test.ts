@@ -6,7 +6,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createPullSecret, type KubernetesObject } from "./harness/kubectl.ts";
 import { NO_TRACES, readClusterTraces, readMachineState, startInChild } from "./harness/machine-state.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { controlPlaneParts, nodeParts } from "./harness/parts.ts";
+import { controlPlaneParts, nodeParts, requestedRelease } from "./harness/parts.ts";
 import { sendRequest } from "../send-request.ts";
 import { waitUntil } from "../wait-until.ts";
 
@@ -16,7 +16,7 @@ await describeLevel("node", "a node", () => {
   beforeAll(async () => {
     // On a machine that has no programs yet this builds them; only the start counts.
     await controlPlaneParts("newest", reportToStandardError);
-    await nodeParts(reportToStandardError);
+    await nodeParts(requestedRelease(), reportToStandardError);
   });
   afterAll(() => cluster.stop());
 

@@ -52,6 +52,7 @@ function start({ optedIn = ["team-a"] }: { readonly optedIn?: readonly string[] 
   const secrets = new Map<string, PullSecretState>();
   const namespaces = new Set(optedIn);
   const onStuck = vi.fn();
+  const logged = vi.fn();
   const leading = new AbortController();
   const stuckPods = createStuckPods({
     informers: informers as unknown as Pick<Informers, "create" | "stop">,
@@ -63,6 +64,7 @@ function start({ optedIn = ["team-a"] }: { readonly optedIn?: readonly string[] 
     serviceAccount: () => undefined,
     pullSecret: (_namespace, name) => secrets.get(name) ?? { kind: "unknown" },
     warn: (warning) => warnings.push(warning),
+    logger: { warn: logged },
     onStuck,
   });
   const registries = (...list: readonly ("objects" | "registries")[]) => {
@@ -116,6 +118,7 @@ function start({ optedIn = ["team-a"] }: { readonly optedIn?: readonly string[] 
     remove,
     counts,
     warnings,
+    logged,
     secrets,
     namespaces,
     registries,
@@ -278,5 +281,22 @@ describe("stuck pods", () => {
     expect(Object.values(counts())).toEqual([pods]);
     collectGarbage();
     expect((process.memoryUsage().heapUsed - before) / pods).toBeLessThan(3_000);
+  });
+
+  it("have bounded room, and what is gone makes room again", async () => {
+    const { stuckPods, put, remove, counts, leading, logged } = start();
+    stuckPods.start(leading.signal);
+    const image = `${IMAGE}-${"y".repeat(500)}`;
+    const pods = 20_000;
+    for (let pod = 0; pod < pods; pod++) put(`pod-${String(pod)}`, { image, message: "x".repeat(500) });
+    await pass(10_000);
+    const [kept = 0] = Object.values(counts());
+    expect(kept).toBeGreaterThan(10_000);
+    expect(kept).toBeLessThan(pods);
+    expect(logged.mock.calls).toEqual([[{ pods: kept }, "too many stuck pods; the rest are not counted"]]);
+    for (let pod = 0; pod < kept; pod++) remove(`pod-${String(pod)}`);
+    put(`pod-${String(pods - 1)}`, { image });
+    await pass(10_000);
+    expect(Object.values(counts())).toEqual([1]);
   });
 });

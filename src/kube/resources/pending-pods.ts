@@ -15,8 +15,8 @@ export const PENDING_PODS = {
 
 export interface PendingPod extends Versioned {
   readonly uid: string;
-  /** Undefined for a pod that does not wait for an image, which is most of them. */
-  readonly stuck: StuckPod | undefined;
+  /** Undefined for a pod that does not wait for an image, which is most of them; or, later, where there is no room for it. */
+  stuck: StuckPod | undefined;
   readonly serviceAccountName: string;
   /** Its controller, or else the pod itself. */
   readonly owner: ObjectReference;

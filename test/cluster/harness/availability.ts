@@ -64,13 +64,17 @@ async function whyNoNode(): Promise<string | undefined> {
   } catch {
     return "this machine does not let root make namespaces, which a test node needs";
   }
-  for (const tool of [KUBERNETES.newest, CONTAINERD, PAUSE]) {
+  const release = requestedRelease();
+  const containerd = release === "newest" ? [CONTAINERD] : [];
+  for (const tool of [KUBERNETES[release], PAUSE, ...containerd]) {
     if (await isOutOfReach(tool)) return `${tool.name} is not built yet: install Go 1.26 or later`;
   }
-  return whyNoPackages(NODE_PROGRAMS);
+  return whyNoPackages(release === "newest" ? NODE_PROGRAMS : [...NODE_PROGRAMS, "containerd"]);
 }
 
-async function whyNoPackages(programs: typeof NODE_PROGRAMS | typeof SHELLS): Promise<string | undefined> {
+async function whyNoPackages(
+  programs: Parameters<typeof missingDebianPackages>[0],
+): Promise<string | undefined> {
   const packages = await missingDebianPackages(programs);
   if (packages.length > 0 && !(await canInstallPackages())) {
     return `${packages.join(", ")}: not installed; on Debian, apt-get install ${packages.join(" ")}`;

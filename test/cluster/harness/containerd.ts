@@ -59,6 +59,19 @@ const ROUTED = `  nsenter --net="$CNI_NETNS" ip link add "$CNI_IFNAME" type veth
   ip link set "pod$last" up
   ip route add "$prefix.$last/32" dev "pod$last" src "$prefix.10"
 `;
+/** Containerd asks this one for every pod as well. */
+const LOOPBACK = `#!/bin/sh
+cat > /dev/null
+case $CNI_COMMAND in
+ADD)
+  nsenter --net="$CNI_NETNS" ip link set lo up
+  echo '{"cniVersion":"0.3.1","interfaces":[{"name":"lo"}]}'
+  ;;
+VERSION)
+  echo '{"cniVersion":"0.3.1","supportedVersions":["0.3.1","1.0.0"]}'
+  ;;
+esac
+`;
 const ISLAND = /^ {2}nsenter --net=[^]*?dev "\$1"' add .*\n/m;
 
 export async function writePodNetwork(directory: string, addressPrefix: string): Promise<void> {
@@ -68,6 +81,7 @@ export async function writePodNetwork(directory: string, addressPrefix: string):
     .replace("@STATE@", join(directory, "addresses"))
     .replace("@PREFIX@", addressPrefix);
   await writeFile(join(directory, "bin", NAME), plugin, { mode: 0o755 });
+  await writeFile(join(directory, "bin", "loopback"), LOOPBACK, { mode: 0o755 });
   const list = { cniVersion: "1.0.0", name: NAME, plugins: [{ type: NAME }] };
   await writeFile(join(directory, "net.d", "10-island.conflist"), JSON.stringify(list));
 }
@@ -135,13 +149,13 @@ async function writeHosts(registryDirectory: string, name: string, content: stri
   await writeFile(join(registryDirectory, name, "hosts.toml"), content);
 }
 
-/** Single quotes make TOML's literal strings. */
+/** In the version that containerd 1.6 reads; later ones translate it. Single quotes make TOML's literal strings. */
 function configuration(
   { host, parts, directory }: ContainerdOptions,
   registries: string,
   cni: string,
 ): string {
-  return `version = 3
+  return `version = 2
 imports = []
 
 [plugins.'io.containerd.internal.v1.opt']
@@ -150,28 +164,23 @@ imports = []
 [plugins.'io.containerd.nri.v1.nri']
   disable = true
 
-[plugins.'io.containerd.cri.v1.images'.pinned_images]
-  sandbox = '${PAUSE_IMAGE}'
-
-[plugins.'io.containerd.cri.v1.images'.registry]
-  config_path = '${registries}'
-
-[plugins.'io.containerd.cri.v1.runtime']
+[plugins.'io.containerd.grpc.v1.cri']
+  sandbox_image = '${PAUSE_IMAGE}'
+  stream_server_address = '${host}'
   # Only who has CAP_SYS_RESOURCE may lower the score, and root in a container often has not.
   restrict_oom_score_adj = true
 
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+[plugins.'io.containerd.grpc.v1.cri'.registry]
+  config_path = '${registries}'
+
+[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.runc]
   runtime_type = 'io.containerd.runc.v2'
 
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.runc.options]
   BinaryName = '${parts.programs.runc}'
 
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = ['${cni}/bin']
+[plugins.'io.containerd.grpc.v1.cri'.cni]
+  bin_dir = '${cni}/bin'
   conf_dir = '${cni}/net.d'
-  use_internal_loopback = true
-
-[plugins.'io.containerd.grpc.v1.cri']
-  stream_server_address = '${host}'
 `;
 }

@@ -4,6 +4,7 @@ import { findExecutable, runCommand } from "./run-command.ts";
 
 /** Programs that Debian packages, and the oldest versions that are known to work. */
 const PROGRAMS = [
+  { program: "containerd", debianPackage: "containerd", atLeast: "1.6", versionArgs: ["--version"] },
   { program: "runc", debianPackage: "runc", atLeast: "1.1", versionArgs: ["--version"] },
   {
     program: "docker-registry",

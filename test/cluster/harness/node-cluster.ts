@@ -9,7 +9,7 @@ import {
 } from "./cluster.ts";
 import { API_SERVER_PORT } from "./control-plane.ts";
 import { startNode, type ClusterNode } from "./node.ts";
-import { nodeParts } from "./parts.ts";
+import { nodeParts, requestedRelease } from "./parts.ts";
 import {
   startPasswordRegistry,
   startTokenRegistry,
@@ -75,19 +75,16 @@ export interface NodeCluster extends Cluster {
 /** Who may push and pull at both registries from the start. */
 export const REGISTRY_USER = { username: "pullpass", password: "pass:word@with+signs" };
 
-export async function startNodeCluster(options: Omit<ClusterOptions, "release"> = {}): Promise<NodeCluster> {
-  // The parts of a node are built for the newest release only.
-  const parts = await nodeParts(options.report ?? reportToStandardError);
+export async function startNodeCluster(options: ClusterOptions = {}): Promise<NodeCluster> {
+  const { release = requestedRelease(), report = reportToStandardError } = options;
+  const parts = await nodeParts(release, report);
   return startOrUndo(async (teardown) => {
     const apiServerFlags = [
       ...(options.apiServerFlags ?? []),
       // kube-proxy refuses what has no endpoint, and here the API server's may be one.
       ...(IS_ROUTED ? ["--endpoint-reconciler-type=lease"] : []),
     ];
-    const controlPlane = await startControlPlaneLevel(
-      { ...options, release: "newest", apiServerFlags },
-      teardown,
-    );
+    const controlPlane = await startControlPlaneLevel({ ...options, release, apiServerFlags }, teardown);
     const { network } = controlPlane;
     // The address of the Service "kubernetes", by which pods with the host's network find the API server.
     const apiServer = { host: network.address(3), port: API_SERVER_PORT };

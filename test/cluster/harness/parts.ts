@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { buildGoTool } from "./build-go-tool.ts";
 import { NODE_PROGRAMS, requireDebianPrograms, type NodePrograms } from "./debian-programs.ts";
 import { findExecutable, isExecutable } from "./run-command.ts";
@@ -58,10 +58,10 @@ export async function controlPlaneParts(
   };
 }
 
-export async function nodeParts(report: Report): Promise<NodeParts> {
+export async function nodeParts(release: KubernetesRelease, report: Report): Promise<NodeParts> {
   const programs = await requireDebianPrograms(NODE_PROGRAMS, report);
-  const kubernetes = await buildGoTool(KUBERNETES.newest, report);
-  const containerdDirectory = await buildGoTool(CONTAINERD, report);
+  const kubernetes = await buildGoTool(KUBERNETES[release], report);
+  const containerdDirectory = await containerdOf(release, report);
   const pauseDirectory = await buildGoTool(PAUSE, report);
   return {
     scheduler: join(kubernetes, "kube-scheduler"),
@@ -73,6 +73,12 @@ export async function nodeParts(report: Report): Promise<NodeParts> {
     pause: join(pauseDirectory, "pause"),
     programs,
   };
+}
+
+/** Beside the oldest release is what many nodes still have: the containerd of a Debian of some years ago. */
+async function containerdOf(release: KubernetesRelease, report: Report): Promise<string> {
+  if (release === "newest") return buildGoTool(CONTAINERD, report);
+  return dirname((await requireDebianPrograms(["containerd"], report)).containerd);
 }
 
 /** The programs for which envtest's directory is enough. */

@@ -33,17 +33,9 @@ export const ETCD: GoTool = {
   program: "etcd",
 };
 
-const CONTROL_PLANE_LINKS = ["kube-apiserver", "kube-controller-manager"];
-
 export const KUBERNETES: Readonly<Record<KubernetesRelease, GoTool>> = {
-  newest: kubernetes("newest", [
-    ...CONTROL_PLANE_LINKS,
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-    "kubectl",
-  ]),
-  oldest: kubernetes("oldest", CONTROL_PLANE_LINKS),
+  newest: kubernetes("newest"),
+  oldest: kubernetes("oldest"),
 };
 
 export const CONTAINERD: GoTool = {
@@ -117,14 +109,17 @@ export const SMALLEST_WEBHOOK: GoTool = {
   program: "smallest-webhook",
 };
 
-function kubernetes(release: KubernetesRelease, links: readonly string[]): GoTool {
+function kubernetes(release: KubernetesRelease): GoTool {
   return {
     name: "kubernetes",
     directory: join(GO_DIRECTORY, "kubernetes", release),
     versionModule: "k8s.io/kubernetes",
     packages: ["."],
     program: "kubernetes",
-    links,
+    links: [
+      ...["kube-apiserver", "kube-controller-manager", "kube-scheduler"],
+      ...["kubelet", "kube-proxy", "kubectl"],
+    ],
     stamp(version) {
       const [major = "", minor = ""] = version.replace(/^v/, "").split(".");
       const variables = { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: "archive" };

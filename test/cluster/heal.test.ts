@@ -252,6 +252,31 @@ await describeLevel("control-plane", "heal", () => {
     expect(await evict(apisFor, pod)).toBe("evicted");
   });
 
+  it("evicts five pods at once, and then ten a minute", async () => {
+    const { kubectl } = cluster;
+    await kubectl.run(["delete", "mutatingwebhookconfiguration", "pullpass"]);
+    const names = Array.from({ length: 7 }, (_, index) => `many-${String(index)}`);
+    await kubectl.apply(...names.map((name) => replicaSet(name)));
+    for (const name of names) await setStatus(await podOf(name), STUCK);
+    // Older than that they may be evicted, if only their successors were better.
+    await sleep(31_000);
+    await kubectl.apply(webhookConfiguration(webhook.registration));
+    const times = await waitUntil(
+      "seven evictions",
+      async () => {
+        const evicted = (await auditedRequests(cluster)).filter(
+          ({ resource, name, status }) =>
+            resource === "pods/eviction" && name.startsWith("many-") && status < 300,
+        );
+        return evicted.length === names.length && evicted.map(({ at }) => at);
+      },
+      { timeoutMs: 60_000 },
+    );
+    // After the burst one in six seconds; the first of them may have been due.
+    expect((times[6] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(5_500);
+    expect((times[4] ?? 0) - (times[0] ?? 0)).toBeLessThan(5_500);
+  }, 150_000);
+
   it("touches nothing in a dry run, and logs what it would evict", async () => {
     await webhook.stop();
     await second.stop();

@@ -20,8 +20,8 @@ const rowsOf = (name: string) =>
   );
 
 describe("readPullMessage", () => {
-  // Recorded by test/cluster/node-diagnosis.test.ts.
-  it.each(rowsOf("containerd.json"))(
+  // Recorded by test/cluster/node-diagnosis.test.ts with the newest and the oldest kubelet and containerd.
+  it.each([...rowsOf("newest.json"), ...rowsOf("oldest.json")])(
     "reads what containerd says: %s, %s: %s",
     (_source, reason, failure, message) => {
       expect(readPullMessage(reason, message)?.failure).toBe(failure);

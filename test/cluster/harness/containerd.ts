@@ -135,11 +135,12 @@ export async function runContainerd(options: ContainerdOptions): Promise<Contain
   return {
     daemon,
     ctr,
+    // Containerd 1.6 wants a host, and asks the server once more where that says 404.
     trustRegistry: (name, server, authorityFile) =>
       writeHosts(
         registryDirectory,
         name,
-        `server = "${server}"\n\n[host."${server}"]\n  capabilities = ["pull", "resolve"]\n  ca = "${authorityFile}"\n`,
+        `server = "${server}"\nca = "${authorityFile}"\n\n[host."${server}"]\n  capabilities = ["pull", "resolve"]\n  ca = "${authorityFile}"\n`,
       ),
   };
 }

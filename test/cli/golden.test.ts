@@ -1,54 +1,87 @@
-/**
- * Each directory of test/golden is one call of the program, which runs in it: `args`, one a line, maybe `stdin`, and
- * the expected `stdout`, `stderr` and `status`. UPDATE_GOLDEN=1 writes those again; read the diff.
- */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { indexConfiguration } from "../../src/config/configuration.ts";
 import { injectFiles } from "../../src/cli/inject.ts";
 import { readConfiguration } from "../../src/config/read.ts";
 import type { RegistryIndex } from "../../src/core/registry.ts";
-import { runPullpass, type ProgramResult } from "./run-pullpass.ts";
+import { runPullpass } from "./run-pullpass.ts";
 
 const GOLDEN = fileURLToPath(new URL("../golden", import.meta.url));
 const REPOSITORY = path.resolve(GOLDEN, "../..");
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
-const cases = readdirSync(GOLDEN, { withFileTypes: true }).flatMap((entry) =>
-  entry.isDirectory() ? entry.name : [],
-);
+const SUFFIX = ".txt";
+const OUTPUTS: readonly string[] = ["stdout", "stderr", "exit status"];
+const NO_NEWLINE = "\n\\ No newline at end of file\n";
 
-function readOr(file: string, otherwise: string): string {
-  return existsSync(file) ? readFileSync(file, "utf8") : otherwise;
+/**
+ * One call of the program: `$ pullpass ARGUMENTS`, and sections, each below a line such as `-- stdin --`. They are the files that
+ * the program finds where it runs, beside the other files of test/golden one level up, then `stdin`, and what comes out: `stdout`,
+ * `stderr` and `exit status`, where there is any. UPDATE_GOLDEN=1 writes these again; read the diff.
+ */
+interface Golden {
+  readonly args: readonly string[];
+  /** By name, as bytes. */
+  readonly sections: ReadonlyMap<string, Buffer>;
 }
 
-function linesOf(text: string): readonly string[] {
-  return text === "" ? [] : text.trimEnd().split("\n");
+function readGolden(name: string): Golden {
+  // A character a byte: some files are no UTF-8.
+  const text = readFileSync(path.join(GOLDEN, name + SUFFIX), "latin1");
+  const [command = "", ...rest] = text.split(/^-- (.+) --\n/m);
+  const sections = new Map<string, Buffer>();
+  for (let index = 0; index < rest.length; index += 2) {
+    const [title = "", content = ""] = rest.slice(index, index + 2);
+    const bytes = content.endsWith(NO_NEWLINE) ? content.slice(0, -NO_NEWLINE.length) : content;
+    sections.set(title, Buffer.from(bytes, "latin1"));
+  }
+  const [dollar, program, ...args] = command.trim().replaceAll("REPOSITORY", REPOSITORY).split(" ");
+  if (dollar !== "$" || program !== "pullpass") throw new Error(`${name}: ${command}`);
+  return { args, sections };
 }
 
-function run(directory: string): ProgramResult {
-  const args = linesOf(readOr(path.join(directory, "args"), ""));
-  const { stdout, stderr, status } = runPullpass(args, directory, readOr(path.join(directory, "stdin"), ""));
-  return { stdout: stdout.replaceAll(REPOSITORY, "REPOSITORY"), stderr, status };
+function writeGolden(name: string, { args, sections }: Golden): void {
+  const parts = [...sections].map(([title, content]) => {
+    const text = content.toString("latin1");
+    return `-- ${title} --\n${text}${text === "" || text.endsWith("\n") ? "" : NO_NEWLINE}`;
+  });
+  const command = ["$ pullpass", ...args].join(" ").replaceAll(REPOSITORY, "REPOSITORY");
+  writeFileSync(path.join(GOLDEN, name + SUFFIX), [`${command}\n`, ...parts].join(""), "latin1");
 }
 
-function update(directory: string, { stdout, stderr, status }: ProgramResult): void {
-  writeFileSync(path.join(directory, "stdout"), stdout);
-  writeFileSync(path.join(directory, "stderr"), stderr);
-  writeFileSync(path.join(directory, "status"), `${String(status)}\n`);
+const entries = readdirSync(GOLDEN);
+const cases = entries.flatMap((entry) => (entry.endsWith(SUFFIX) ? entry.slice(0, -SUFFIX.length) : []));
+const workDirectory = mkdtempSync(path.join(tmpdir(), "pullpass-golden-"));
+for (const shared of entries.filter((entry) => !entry.endsWith(SUFFIX)))
+  cpSync(path.join(GOLDEN, shared), path.join(workDirectory, shared));
+for (const name of cases) {
+  mkdirSync(path.join(workDirectory, name));
+  for (const [title, content] of readGolden(name).sections) {
+    if (title !== "stdin" && !OUTPUTS.includes(title))
+      writeFileSync(path.join(workDirectory, name, title), content);
+  }
 }
+afterAll(() => {
+  rmSync(workDirectory, { recursive: true });
+});
 
 describe("the program writes what it always wrote", () => {
   it.each(cases)("%s", (name) => {
-    const directory = path.join(GOLDEN, name);
-    const result = run(directory);
-    if (isUpdate) update(directory, result);
-    expect(result).toEqual({
-      stdout: readOr(path.join(directory, "stdout"), "no file"),
-      stderr: readOr(path.join(directory, "stderr"), "no file"),
-      status: Number(readOr(path.join(directory, "status"), "NaN")),
-    });
+    const { args, sections } = readGolden(name);
+    const result = runPullpass(args, path.join(workDirectory, name), sections.get("stdin")?.toString());
+    const status = result.status === 0 ? "" : `${String(result.status)}\n`;
+    const found = [result.stdout.replaceAll(REPOSITORY, "REPOSITORY"), result.stderr, status];
+    if (isUpdate) {
+      const inputs = [...sections].filter(([title]) => !OUTPUTS.includes(title));
+      const outputs = OUTPUTS.flatMap((title, index) => {
+        const text = found[index] ?? "";
+        return text === "" ? [] : [[title, Buffer.from(text)] as const];
+      });
+      writeGolden(name, { args, sections: new Map([...inputs, ...outputs]) });
+    }
+    expect(found).toEqual(OUTPUTS.map((title) => readGolden(name).sections.get(title)?.toString() ?? ""));
     // A config.json is what was asked for.
     const isConfigJson = name.startsWith("registries-docker-config");
     expect((isConfigJson ? "" : result.stdout) + result.stderr).not.toContain("made-up");
@@ -56,16 +89,17 @@ describe("the program writes what it always wrote", () => {
 });
 
 describe("injecting into what was injected changes nothing", () => {
-  /** Of the configuration that the call itself used. */
-  const indexFor = (name: string): RegistryIndex => {
-    const args = linesOf(readOr(path.join(GOLDEN, name, "args"), ""));
-    const used = path.join(GOLDEN, name, args[args.indexOf("--config") + 1] ?? "");
-    const configuration = readConfiguration([existsSync(used) ? used : path.join(GOLDEN, "pullpass.yaml")]);
-    return indexConfiguration(configuration, true);
+  const indexFor = (name: string, { args }: Golden): RegistryIndex => {
+    const used = args[args.indexOf("--config") + 1] ?? "";
+    return indexConfiguration(readConfiguration([path.join(workDirectory, name, used)]), true);
   };
+  const injected = cases.flatMap((name) => {
+    const golden = readGolden(name);
+    const text = golden.sections.get("stdout")?.toString();
+    return name.startsWith("inject-") && text !== undefined ? [{ name, golden, text }] : [];
+  });
 
-  it.each(cases.filter((name) => name.startsWith("inject-")))("%s", (name) => {
-    const text = readOr(path.join(GOLDEN, name, "stdout"), "");
-    expect(injectFiles([{ name, text }], indexFor(name))).toMatchObject([{ text }]);
+  it.each(injected)("$name", ({ name, golden, text }) => {
+    expect(injectFiles([{ name, text }], indexFor(name, golden))).toMatchObject([{ text }]);
   });
 });

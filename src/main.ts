@@ -24,7 +24,7 @@ const io: ProgramIo = {
   writeError: (output) => void process.stderr.write(output),
 };
 
-/** 0; 1 when something failed; 2 for wrong usage or an unusable configuration. */
+/** 0; 1 when something failed; 2 for wrong usage or an unusable configuration; 3 for what `policy --strict` finds. */
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ReportedError) return error.exitCode;

@@ -20,9 +20,9 @@ export interface ProgramIo {
 /** Thrown where a command found something wrong and has reported it already. */
 export class ReportedError extends Error {
   override readonly name = "ReportedError";
-  readonly exitCode: 1 | 2;
+  readonly exitCode: 1 | 2 | 3;
 
-  constructor(exitCode: 1 | 2) {
+  constructor(exitCode: 1 | 2 | 3) {
     super("reported");
     this.exitCode = exitCode;
   }

@@ -5,6 +5,7 @@ import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
+import { policyCommand } from "./policy.ts";
 import type { ProgramIo } from "./program-io.ts";
 import { purgeCommand } from "./purge.ts";
 import { registriesCommand } from "./registries.ts";
@@ -38,6 +39,8 @@ export function buildProgram(io: ProgramIo, name = "pullpass"): Command {
   registriesCommand(list.option(...CONFIG_OPTION), io);
   registriesExportCommand(registries.command("export").requiredOption(...CONFIG_OPTION), io);
   registriesDockerConfigCommand(registries.command("docker-config").option(...CONFIG_OPTION), io);
+
+  policyCommand(program.command("policy").option(...CONFIG_OPTION), io);
 
   purgeCommand(program.command("purge"), io);
 

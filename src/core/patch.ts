@@ -57,9 +57,9 @@ function listInjected(pod: Pod, { registries, build }: Injection): string {
 }
 
 /** All annotations together may have 256 KiB, checked after us (k8s.io/apimachinery `TotalAnnotationSizeLimitB`). */
-const MAX_ANNOTATIONS_BYTES = 256 * 1024;
+export const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 /** A UTF-16 code unit takes at most three bytes in UTF-8. */
-const MAX_BYTES_PER_CODE_UNIT = 3;
+export const MAX_BYTES_PER_CODE_UNIT = 3;
 
 const INJECTED_PATH = `/metadata/annotations/${jsonpatch.escapePathComponent(INJECTED_ANNOTATION)}`;
 

@@ -79,7 +79,7 @@ export interface AnnotatedList {
  * More than any pod has containers, or needs registries by name: `*` names them all. An entry costs thirty times what it takes to
  * parse it as JSON, so a string of nothing but commas would take long.
  */
-const MAX_LIST_ENTRIES = 1024;
+export const MAX_LIST_ENTRIES = 1024;
 
 export function listAnnotationOf(pod: Pod, key: string): AnnotatedList {
   const text = annotationOf(pod, key) ?? "";

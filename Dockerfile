@@ -8,6 +8,10 @@ RUN npm ci --ignore-scripts
 COPY deploy/image deploy/image
 COPY src src
 RUN npm run build
+# What V8 compiles at every start, compiled once: a tenth of the processor time of a start. Node keeps it by the flags of V8 and by
+# the user, so these are the flags and the user of the last stage.
+RUN NODE_COMPILE_CACHE=/app/compile-cache node --max-semi-space-size=8 --max-old-space-size-percentage=40 --heap-growing-percent=50 --expose-gc dist/main.js --version && \
+    for directory in compile-cache/*; do mv "$directory" "${directory%-*}-65532"; done && chmod -R a+rX compile-cache
 RUN npm prune --omit=dev --omit=optional --ignore-scripts
 # For scanners, which find no package manager in the image. npm lists what the package asks for, so it asks for no more.
 RUN npm pkg delete devDependencies optionalDependencies && npm sbom --sbom-format=spdx > sbom.spdx.json
@@ -24,10 +28,11 @@ LABEL org.opencontainers.image.title="pullpass" \
       org.opencontainers.image.revision="${REVISION}" \
       dev.pullpass.sbom="/app/sbom.spdx.json"
 # The C library's memory: pools that threads share, as each of V8's would keep its own, and given back when it is free.
-ENV NODE_ENV=production MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072 NODE_COMPILE_CACHE=/app/compile-cache
 COPY --from=build /runtime /
 COPY --from=build /app/package.json /app/sbom.spdx.json /app/
 COPY --from=build /app/dist /app/dist
+COPY --from=build /app/compile-cache /app/compile-cache
 USER 65532:65532
 WORKDIR /app
 EXPOSE 8443 8080

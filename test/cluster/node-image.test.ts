@@ -16,8 +16,6 @@ shift 2
 mount --bind "$tmp" "$root/tmp"
 exec chroot --userspec=65532:65532 "$root" "$@"
 `;
-/** Nothing of this machine's, such as where its certificates are. */
-const ENVIRONMENT = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", NODE_ENV: "production" };
 const MEBIBYTE = 2 ** 20;
 const STARTS = 5;
 
@@ -37,13 +35,16 @@ await describeLevel("node", "the image", () => {
     ...["--mount", "--propagation", "private", "--", "sh", "-ec", IN_IMAGE, "sh"],
     ...[image.rootDirectory, directory, ...args],
   ];
-  const run = (...args: readonly string[]) => runCommand("unshare", command(args), { env: ENVIRONMENT });
+  /** The image's, and nothing of this machine's, such as where its certificates are. */
+  const environment = () => Object.fromEntries((image.config.Env ?? []).map((entry) => entry.split("=")));
+  const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    runCommand("unshare", command(args), { env: { ...environment(), ...env } });
   const pullpass = (...args: readonly string[]) => [...image.config.Entrypoint, ...args];
 
   it("runs Pullpass, as nobody in particular", async () => {
     expect(image.config).toMatchObject({ User: "65532:65532" });
     const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
-    expect((await run(...pullpass("--version"))).stdout).toBe(`${version}\n`);
+    expect((await run(pullpass("--version"))).stdout).toBe(`${version}\n`);
     expect(image.config).toMatchObject({ Labels: { "org.opencontainers.image.version": version } });
   });
 
@@ -56,6 +57,9 @@ await describeLevel("node", "the image", () => {
       ["libatomic1", "libc6", "libgcc-s1", "libstdc++6"].map((name) => `var/lib/dpkg/status.d/${name}`),
     );
     expect(files.filter((file) => file.startsWith("app/")).sort()).toEqual([
+      "app/compile-cache",
+      expect.stringMatching(/^app\/compile-cache\/v[^/]*-65532$/),
+      expect.stringMatching(/^app\/compile-cache\/[^/]*-65532\/[0-9a-f]+$/),
       "app/dist",
       "app/dist/LICENSES.txt",
       "app/dist/main.js",
@@ -63,6 +67,11 @@ await describeLevel("node", "the image", () => {
       "app/package.json",
       "app/sbom.spdx.json",
     ]);
+  });
+
+  it("need not compile what it starts with", async () => {
+    const { stderr } = await run(pullpass("--version"), { NODE_DEBUG_NATIVE: "COMPILE_CACHE" });
+    expect(stderr).toContain("file:///app/dist/main.js was accepted");
   });
 
   it("lists what is in the bundle in an SBOM, where a label says", async () => {
@@ -84,7 +93,7 @@ await describeLevel("node", "the image", () => {
     const listen = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"];
     const starts: Start[] = [];
     while (starts.length < STARTS)
-      starts.push(await untilListening(command(pullpass("serve", ...flags, ...listen))));
+      starts.push(await untilListening(command(pullpass("serve", ...flags, ...listen)), environment()));
     const median = (key: keyof Start) =>
       Math.round(starts.map((start) => start[key]).toSorted((a, b) => a - b)[Math.floor(STARTS / 2)] ?? NaN);
     const sizes = image.layers.map((layer) => ({ plain: layer.length, packed: gzipSync(layer).length }));
@@ -107,9 +116,9 @@ interface Start {
 }
 
 /** Runs `unshare` until the program in it says that it listens, and then ends it. */
-async function untilListening(args: readonly string[]): Promise<Start> {
+async function untilListening(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Start> {
   const startedAt = performance.now();
-  const child = spawn("unshare", args, { env: ENVIRONMENT, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn("unshare", args, { env, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("close", resolve));
   const listening = new Promise<void>((resolve) => {
     let log = "";

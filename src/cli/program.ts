@@ -1,19 +1,20 @@
-/** The command line: commands, flags and help. */
-import { Command } from "commander";
+/** The command line: commands, flags, help and the exit status. */
+import { Command, CommanderError } from "commander";
+import { InvalidConfigurationError } from "../config/diagnostics.ts";
+import { messageOf } from "../core/error-message.ts";
 import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
 import { policyCommand } from "./policy.ts";
-import type { ProgramIo } from "./program-io.ts";
+import { ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
 import { purgeCommand } from "./purge.ts";
 import { registriesCommand } from "./registries.ts";
 import { registriesDockerConfigCommand } from "./registries-docker-config.ts";
 import { registriesExportCommand } from "./registries-export.ts";
 import { serveCommand } from "./serve.ts";
 
-/** The program; `parseAsync` throws what a command throws, and CommanderError for help and wrong usage. */
 export function buildProgram(io: ProgramIo, name = "pullpass"): Command {
   const program = new Command(name)
     .description("Gives every pod the registry credentials its images need.")
@@ -47,6 +48,26 @@ export function buildProgram(io: ProgramIo, name = "pullpass"): Command {
   completionCommand(program.command("completion"), io);
 
   return program;
+}
+
+/**
+ * The exit status: 0; 1 when something failed; 2 for wrong usage or an unusable configuration; 3 for what `policy --strict` finds.
+ */
+export async function runProgram(program: Command, args: readonly string[], io: ProgramIo): Promise<number> {
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof ReportedError) return error.exitCode;
+    const message = messageOf(error);
+    if (error instanceof InvalidConfigurationError) {
+      io.writeError(`pullpass: the configuration cannot be used:\n${message}\n`);
+      return 2;
+    }
+    io.writeError(`pullpass: ${message}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
 }
 
 const CONFIG_OPTION = [

@@ -5,12 +5,16 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { indexConfiguration } from "../../src/config/configuration.ts";
 import { injectFiles } from "../../src/cli/inject.ts";
+import type { ProgramIo } from "../../src/cli/program-io.ts";
 import { readConfiguration } from "../../src/config/read.ts";
 import type { RegistryIndex } from "../../src/core/registry.ts";
-import { runPullpass } from "./run-pullpass.ts";
+import { buildProgram, runProgram } from "../../src/cli/program.ts";
 
 const GOLDEN = fileURLToPath(new URL("../golden", import.meta.url));
 const REPOSITORY = path.resolve(GOLDEN, "../..");
+const { version: VERSION } = JSON.parse(readFileSync(path.join(REPOSITORY, "package.json"), "utf8")) as {
+  readonly version: string;
+};
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
 const SUFFIX = ".txt";
 const OUTPUTS: readonly string[] = ["stdout", "stderr", "exit status"];
@@ -67,12 +71,33 @@ afterAll(() => {
   rmSync(workDirectory, { recursive: true });
 });
 
+/** As main.ts does; test/cli/smoke.test.ts runs the built program. */
+async function run(args: readonly string[], stdin: Buffer = Buffer.alloc(0)) {
+  const out: Buffer[] = [];
+  let stderr = "";
+  const io: ProgramIo = {
+    version: VERSION,
+    // Whatever cluster the machine knows of is none of the test's.
+    environment: { HOME: "/nonexistent", KUBECONFIG: "" },
+    readStdin: () => Promise.resolve(stdin),
+    isTerminal: false,
+    writeOut: (output) => void out.push(Buffer.from(output)),
+    writeError: (text) => void (stderr += text),
+  };
+  const status = await runProgram(buildProgram(io), args, io);
+  return { stdout: Buffer.concat(out).toString(), stderr, status };
+}
+
 describe("the program writes what it always wrote", () => {
-  it.each(cases)("%s", (name) => {
+  it.each(cases)("%s", async (name) => {
     const { args, sections } = readGolden(name);
-    const result = runPullpass(args, path.join(workDirectory, name), sections.get("stdin")?.toString());
-    const status = result.status === 0 ? "" : `${String(result.status)}\n`;
-    const found = [result.stdout.replaceAll(REPOSITORY, "REPOSITORY"), result.stderr, status];
+    process.chdir(path.join(workDirectory, name));
+    const { stdout, stderr, status } = await run(args, sections.get("stdin"));
+    const found = [
+      stdout.replaceAll(REPOSITORY, "REPOSITORY"),
+      stderr,
+      status === 0 ? "" : `${String(status)}\n`,
+    ];
     if (isUpdate) {
       const inputs = [...sections].filter(([title]) => !OUTPUTS.includes(title));
       const outputs = OUTPUTS.flatMap((title, index) => {
@@ -84,7 +109,7 @@ describe("the program writes what it always wrote", () => {
     expect(found).toEqual(OUTPUTS.map((title) => readGolden(name).sections.get(title)?.toString() ?? ""));
     // A config.json is what was asked for.
     const isConfigJson = name.startsWith("registries-docker-config");
-    expect((isConfigJson ? "" : result.stdout) + result.stderr).not.toContain("made-up");
+    expect((isConfigJson ? "" : stdout) + stderr).not.toContain("made-up");
   });
 });
 

@@ -24,6 +24,7 @@ import {
   type PodName,
 } from "../kube/resources/evictions.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
+import { createSuccessorWatch, createTokenBucket, dropOldest } from "./heal-limits.ts";
 
 export type HealMode = "on" | "dry-run";
 
@@ -71,7 +72,7 @@ const DEFAULT_TIMINGS: HealTimings = {
   evictionIntervalMs: 6_000,
 };
 const BURST = 5;
-/** Pods that wait for a look, and controllers that are remembered. */
+/** Pods that wait for a look, or were left alone, and controllers that are watched. */
 const MAX_REMEMBERED = 10_000;
 
 export interface Healer {
@@ -89,13 +90,6 @@ interface Candidate extends PodName {
   lookAt: number;
 }
 
-/** A controller of which a pod was evicted. */
-interface Episode {
-  readonly evictedUid: string;
-  readonly evictedAt: number;
-  handsOffUntil: number | undefined;
-}
-
 export function createHealer(options: HealOptions): Healer {
   const { mode, apisFor, isEnabledIn, logger } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
@@ -103,15 +97,23 @@ export function createHealer(options: HealOptions): Healer {
   const candidates = new Map<string, Candidate>();
   /** What was said last of a pod, by uid, so that it is said once. */
   const said = new Map<string, LeaveReason | "would-evict">();
-  /** By the uid of the controller. */
-  const episodes = new Map<string, Episode>();
-  let tokens = BURST;
-  let refilledAt = Date.now();
+  const watch = createSuccessorWatch({
+    ...timings,
+    maxControllers: MAX_REMEMBERED,
+    hasPendingSuccessor: (namespace, uid, since) => hasPendingSuccessor(apisFor, namespace, uid, since),
+    onNoBetter(candidate, controller) {
+      const message = `The pod that replaced an evicted one, ${candidate.name}, cannot pull either. Pullpass evicts no other pod of ${controller.kind} ${controller.name} for an hour.`;
+      options.report(candidate.namespace, controller, "EvictionDidNotHelp", message);
+      options.onOutcome("did-not-help");
+      logger.warn({ ...facts(candidate), controller: describe(controller) }, "an eviction did not help");
+    },
+  });
+  const takeToken = createTokenBucket(BURST, timings.evictionIntervalMs);
 
   const consider: Healer["consider"] = ({ namespace, name, uid, owner }, containers) => {
     if (!isEnabledIn(namespace) || candidates.has(uid) || candidates.size >= MAX_REMEMBERED) return;
     // A pod that lacks nothing may be the next one of a controller, and no better.
-    if (couldHelp(containers) || episodes.has(owner.uid)) {
+    if (couldHelp(containers) || watch.has(owner.uid)) {
       candidates.set(uid, { namespace, name, uid, lookAt: Date.now() });
     }
   };
@@ -145,7 +147,10 @@ export function createHealer(options: HealOptions): Healer {
     const containers = options.diagnose(namespace, withStatus);
     if (containers.length === 0) return "done";
     const controller = controllerOf(withStatus);
-    if (controller !== undefined && (await isWatched(candidate, withStatus, controller))) return "again";
+    if (controller !== undefined) {
+      const createdAt = Date.parse(String(pod.metadata["creationTimestamp"]));
+      if (await watch.isWatched({ ...candidate, createdAt }, controller)) return "again";
+    }
 
     const context = {
       isEnabled: isEnabledIn(namespace),
@@ -182,38 +187,6 @@ export function createHealer(options: HealOptions): Healer {
     return job && asJson(job);
   }
 
-  /** One pod of a controller at a time: until its next pod is seen to be better, or to be no better. */
-  async function isWatched(
-    candidate: Candidate,
-    pod: PodWithStatus,
-    controller: Controller,
-  ): Promise<boolean> {
-    const episode = episodes.get(controller.uid);
-    if (episode === undefined) return false;
-    const { evictedUid, evictedAt, handsOffUntil } = episode;
-    if (handsOffUntil !== undefined) {
-      if (Date.now() < handsOffUntil) return true;
-      episodes.delete(controller.uid);
-      return false;
-    }
-    const createdAt = Date.parse(String(pod.metadata["creationTimestamp"]));
-    // Kubernetes keeps times in whole seconds.
-    const since = Math.floor(evictedAt / 1000) * 1000;
-    if (candidate.uid !== evictedUid && createdAt >= since) {
-      episode.handsOffUntil = Date.now() + timings.handsOffMs;
-      const message = `The pod that replaced an evicted one, ${candidate.name}, cannot pull either. Pullpass evicts no other pod of ${controller.kind} ${controller.name} for an hour.`;
-      options.report(candidate.namespace, controller, "EvictionDidNotHelp", message);
-      options.onOutcome("did-not-help");
-      logger.warn({ ...facts(candidate), controller: describe(controller) }, "an eviction did not help");
-      return true;
-    }
-    const isOver = Date.now() >= evictedAt + timings.successorMs;
-    if (!isOver || (await hasPendingSuccessor(apisFor, candidate.namespace, controller.uid, since)))
-      return true;
-    episodes.delete(controller.uid);
-    return false;
-  }
-
   async function act(
     candidate: Candidate,
     resourceVersion: string,
@@ -236,8 +209,7 @@ export function createHealer(options: HealOptions): Healer {
       logger.info({ ...described, outcome }, "a stuck pod was not evicted");
       return "again";
     }
-    episodes.set(controller.uid, { evictedUid: uid, evictedAt: Date.now(), handsOffUntil: undefined });
-    dropOldest(episodes);
+    watch.add(controller.uid, uid);
     options.onOutcome("evicted");
     const message = `Evicted pod ${name}, which could not pull its images and lacked pull secrets that its replacement gets.`;
     options.report(namespace, controller, "EvictedToPull", message);
@@ -249,18 +221,8 @@ export function createHealer(options: HealOptions): Healer {
     const before = said.get(uid);
     said.delete(uid);
     said.set(uid, what);
-    dropOldest(said);
+    dropOldest(said, MAX_REMEMBERED);
     return before !== what;
-  }
-
-  function takeToken(): boolean {
-    const now = Date.now();
-    const refilled = Math.floor((now - refilledAt) / timings.evictionIntervalMs);
-    tokens = Math.min(BURST, tokens + refilled);
-    refilledAt += refilled * timings.evictionIntervalMs;
-    if (tokens < 1) return false;
-    tokens--;
-    return true;
   }
 
   return {
@@ -289,11 +251,6 @@ const PASSING: ReadonlySet<LeaveReason> = new Set([
   ...(["too-young", "copy-missing", "disruption-budget"] as const),
   ...(["job-counts-failures", "webhook-not-ready"] as const),
 ]);
-
-function dropOldest(remembered: Map<string, unknown>): void {
-  const oldest = remembered.keys().next();
-  if (remembered.size > MAX_REMEMBERED && oldest.done !== true) remembered.delete(oldest.value);
-}
 
 function facts({ namespace, name }: PodName): { readonly namespace: string; readonly pod: string } {
   return { namespace, pod: name };

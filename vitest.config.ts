@@ -44,7 +44,7 @@ export default defineConfig({
           include: ["test/cluster/*.test.ts"],
           exclude: ["test/cluster/node*.test.ts", ...ALONE],
           // Most of them wait most of the time.
-          maxWorkers: 2,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

@@ -3,8 +3,8 @@
  * informer keeps whole objects, stops at most errors, and has no watchdog.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { createBackOff, type BackOffLimits } from "../core/back-off.ts";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
-import { createBackOff, type BackOffLimits } from "./back-off.ts";
 import { KubeApiError, KubeUnreachableError } from "./errors.ts";
 import { listPages, type Collection } from "./list.ts";
 import { readMetadata } from "./resources/metadata.ts";

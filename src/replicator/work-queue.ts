@@ -1,4 +1,5 @@
 /** A queue of keys that are handled until they succeed. */
+import { longestWait } from "../core/back-off.ts";
 import type { Priority } from "./ports.ts";
 
 export interface WorkQueueOptions {
@@ -12,9 +13,7 @@ export interface WorkQueueOptions {
   readonly random: () => number;
 }
 
-/** The longest wait after the first failure; it doubles with each further failure, up to LAST_RETRY_MS. */
-const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 5 * 60_000;
+const RETRIES = { firstMs: 250, maxMs: 5 * 60_000 };
 
 export interface WorkQueue {
   /**
@@ -100,7 +99,8 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
     } catch (error) {
       const count = (failures.get(key) ?? 0) + 1;
       failures.set(key, count);
-      retryInMs = retryDelay(count, random());
+      // Half to all of it, so that keys that failed together are not retried together.
+      retryInMs = longestWait(count, RETRIES) * (0.5 + random() / 2);
       onFailure(key, error, retryInMs);
     }
     const again = active.get(key);
@@ -141,10 +141,4 @@ export function createWorkQueue({ handle, concurrency, onFailure, random }: Work
       return waiting.high.size + waiting.low.size + active.size;
     },
   };
-}
-
-/** Half to all of the doubled time, so that keys that failed together are not retried together. */
-function retryDelay(failureCount: number, random: number): number {
-  const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failureCount - 1));
-  return ceiling * (0.5 + random / 2);
 }

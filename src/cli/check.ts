@@ -9,8 +9,15 @@ import {
   type Diagnostic,
 } from "../config/diagnostics.ts";
 import { REGISTRY_KIND } from "../config/registry-crd.ts";
+import { providersWithoutPrograms } from "../config/providers.ts";
 import { findCredentialWarnings, findWarnings } from "../config/warnings.ts";
-import { NoApiServerError, ReportedError, UsageError, type ProgramIo } from "./program-io.ts";
+import {
+  NoApiServerError,
+  PROGRAM_DIRECTORY_OPTION,
+  ReportedError,
+  UsageError,
+  type ProgramIo,
+} from "./program-io.ts";
 import {
   readRegistriesAndFaults,
   withSecrets,
@@ -23,6 +30,7 @@ import {
 interface CheckFlags extends RegistryFlags, SecretFlags {
   readonly login?: true;
   readonly pull?: readonly string[];
+  readonly credentialProviderBinDir?: string;
 }
 
 /** Adds the arguments, the flags and the action. `--config` is there already, because other commands have it, too. */
@@ -35,6 +43,7 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
       "--pull <image...>",
       "with --login: ask also whether the image may be pulled, of the registry that covers it",
     )
+    .option(...PROGRAM_DIRECTORY_OPTION)
     .option("--from-cluster", "check the ClusterRegistries of the cluster, too, beside those of the files")
     .option(
       "--kubeconfig <file>",
@@ -51,7 +60,11 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
         command.error("error: missing argument 'file', or option '--config <file>' or '--from-cluster'");
       if (!login && pull.length > 0) throw new UsageError("--pull asks a registry: add --login");
       const { configuration, faults } = await readForCheck({ ...flags, config: configPaths }, io);
-      const { lines, errorCount } = checkConfiguration(configuration, io.environment, faults);
+      const { credentialProviderBinDir: programDirectory } = flags;
+      const { lines, errorCount } = checkConfiguration(configuration, io.environment, {
+        faults,
+        programDirectory,
+      });
       writeLines(lines, io);
       const hasFailedLogin = login && (await askRegistries(configuration, flags, io));
       if (errorCount > 0) throw new ReportedError(2);
@@ -77,17 +90,22 @@ export interface CheckReport {
   readonly errorCount: number;
 }
 
-const NO_FAULTS: Faults = new Map();
+export interface CheckedBesides {
+  /** Of registry objects. */
+  readonly faults?: Faults;
+  readonly programDirectory?: string | undefined;
+}
 
 /** Checks what a valid configuration refers to: credentials are read and thrown away. */
 export function checkConfiguration(
   configuration: Configuration,
   environment: Environment,
-  faults = NO_FAULTS,
+  { faults = new Map(), programDirectory }: CheckedBesides = {},
 ): CheckReport {
   const results = configuration.registries.map((registry) => checkCredentials(registry, environment));
   const errors = [
     ...results.flatMap((result) => result.error ?? []),
+    ...providersWithoutPrograms(configuration, programDirectory),
     ...Array.from(faults, ([name, { message }]) => ({
       location: { file: `${REGISTRY_KIND} ${name}`, line: undefined, path: [] },
       message,
@@ -112,6 +130,7 @@ function checkCredentials(
   registry: ConfiguredRegistry,
   environment: Environment,
 ): { readonly error?: Diagnostic; readonly warnings: readonly Diagnostic[] } {
+  if (registry.source?.kind === "provider") return { warnings: [] };
   try {
     return { warnings: findCredentialWarnings(registry, readCredentials(registry, environment)) };
   } catch (error) {

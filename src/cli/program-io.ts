@@ -38,6 +38,12 @@ export class NoApiServerError extends UsageError {
   override readonly name = "NoApiServerError";
 }
 
+/** As kubelet calls it. */
+export const PROGRAM_DIRECTORY_OPTION = [
+  "--credential-provider-bin-dir <dir>",
+  "where the programs are that providers in the configuration name",
+] as const;
+
 const STANDARD_INPUT = "(standard input)";
 
 /** Manifests of a file, or of standard input for `-`. @throws the system's error, or one for bytes that are not text. */

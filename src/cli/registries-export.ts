@@ -63,8 +63,8 @@ export function writeYaml(documents: readonly JsonObject[]): string {
 
 /** What objects of the cluster say otherwise, or not at all. */
 function findNotes({ registries, ...settings }: Configuration): readonly string[] {
-  const { builders, attachedServiceAccounts, podTemplates } = settings;
-  const left = Object.entries({ builders, serviceAccounts: attachedServiceAccounts, podTemplates })
+  const { providers, builders, attachedServiceAccounts, podTemplates } = settings;
+  const left = Object.entries({ providers, builders, serviceAccounts: attachedServiceAccounts, podTemplates })
     .filter(([, entries]) => entries.length > 0)
     .map(([key]) => key);
   const note = `${left.join(", ")}: not registries, and not exported; keep the configuration for them`;
@@ -99,6 +99,8 @@ export function exportRegistries(
     const { name, secretName, list } = registry;
     if (list === "connections") {
       faults.push(`${name} is not exported: Secret ${secretName} of its connection is Polyaxon's`);
+    } else if (registry.source?.kind === "provider") {
+      documents.push(objectOf(registry, { type: "Provider", provider: registry.source.provider }));
     } else if ("fault" in each) {
       faults.push(`${name} is not exported: ${each.fault}`);
     } else {
@@ -124,30 +126,37 @@ function exportRegistry(
   credentials: readonly AddressedCredential[],
   secret: { readonly namespace: string; readonly name: string },
 ): readonly JsonObject[] {
-  const { name, displayName, address, namespaces, use, secretName, hosts } = registry;
   const offer = offerOf(registry, credentials);
+  if (offer === undefined) return [objectOf(registry, undefined)];
+  const { type, secretType, username } = offer;
+  const metadata = { ...secret, labels: { [CREDENTIALS_LABEL]: "true" } };
+  const data = Object.fromEntries(
+    Object.entries(offer.data).map(([key, text]) => [key, encodeBase64(withLastLineBreak(text))]),
+  );
+  return [
+    { apiVersion: "v1", kind: "Secret", type: secretType, metadata, data },
+    objectOf(registry, { type, secretRef: { name: secret.name }, username }),
+  ];
+}
+
+function objectOf(registry: ConfiguredRegistry, auth: JsonObject | undefined): JsonObject {
+  const { name, displayName, address, namespaces, use, secretName, hosts } = registry;
   const isDefaultUse = REGISTRY_DEFAULTS.use.every((each) => use.includes(each));
   // JSON leaves out what is undefined, and YAML's writer does so, too.
-  const object = {
+  return {
     apiVersion: REGISTRY_API_VERSION,
     kind: REGISTRY_KIND,
     metadata: { name },
     spec: {
       displayName,
       address: writeAddress(address),
-      auth: offer && { type: offer.type, secretRef: { name: secret.name }, username: offer.username },
+      auth,
       namespaces,
       use: isDefaultUse ? undefined : use,
       secretName: secretName === `pullpass-${name}` ? undefined : secretName,
       hosts: hosts.length === 0 ? undefined : hosts.map(writeAddress),
     },
   };
-  if (offer === undefined) return [object];
-  const metadata = { ...secret, labels: { [CREDENTIALS_LABEL]: "true" } };
-  const data = Object.fromEntries(
-    Object.entries(offer.data).map(([key, text]) => [key, encodeBase64(withLastLineBreak(text))]),
-  );
-  return [{ apiVersion: "v1", kind: "Secret", type: offer.secretType, metadata, data }, object];
 }
 
 /** The text that is read as this address: one leading `/v1/` of the path is taken off. */

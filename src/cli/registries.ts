@@ -54,7 +54,7 @@ interface Row {
   /** The configuration file as it was given, or `cluster`. */
   readonly from: string;
   readonly address: string | null;
-  readonly auth: "BasicAuth" | "Token" | "DockerConfig" | "Secret" | "none" | null;
+  readonly auth: "BasicAuth" | "Token" | "DockerConfig" | "Secret" | "Provider" | "none" | null;
   readonly secret: string | null;
   /** The condition Ready of the object's status. */
   readonly ready: string | null;
@@ -77,6 +77,7 @@ const AUTH = {
   token: "Token",
   "docker-config": "DockerConfig",
   secret: "Secret",
+  provider: "Provider",
 } as const;
 
 function authOf({ source }: ConfiguredRegistry): Row["auth"] {

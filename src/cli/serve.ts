@@ -6,7 +6,7 @@ import type { Environment } from "../config/credentials.ts";
 import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/plan-renewal.ts";
-import { UsageError } from "./program-io.ts";
+import { PROGRAM_DIRECTORY_OPTION, UsageError } from "./program-io.ts";
 import type { HealMode } from "../serve/heal.ts";
 import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 
@@ -21,6 +21,7 @@ interface ServeFlags {
   readonly webhookName?: string;
   readonly serviceName: string;
   readonly standalone?: true;
+  readonly credentialProviderBinDir?: string;
   readonly shutdownDelay: number;
   readonly kubeconfig?: string;
   readonly namespace?: string;
@@ -56,6 +57,7 @@ export function serveCommand(command: Command, environment: Environment): Comman
       "--standalone",
       "ask no Kubernetes API: every namespace counts as opted in, nothing is replicated",
     )
+    .option(...PROGRAM_DIRECTORY_OPTION)
     .option(
       "--shutdown-delay <seconds>",
       "how long to go on after SIGTERM, until endpoints have changed everywhere",
@@ -113,6 +115,7 @@ export function serveCommand(command: Command, environment: Environment): Comman
         shutdownDelayMs: flags.shutdownDelay * 1000,
         cluster,
         environment,
+        programDirectory: flags.credentialProviderBinDir,
       });
     });
 }

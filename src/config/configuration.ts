@@ -1,6 +1,7 @@
 /** The configuration once it is read: registries with the sources of their credentials, not the credentials. */
 import type { Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
+import type { CredentialProvider } from "../core/credential-provider.ts";
 import { indexRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
 import type { OfferedContent } from "../core/source-secret.ts";
 import type { KeyPath, SourceLocation } from "./diagnostics.ts";
@@ -22,6 +23,8 @@ export type CredentialSource =
     }
   | { readonly kind: "docker-config"; readonly path: string }
   | { readonly kind: "secret"; readonly name: string; readonly namespace: string | undefined }
+  /** The name of the provider. */
+  | { readonly kind: "provider"; readonly provider: string }
   /** A ClusterRegistry's: a Secret in Pullpass's own namespace that is offered by its label. */
   | ({ readonly kind: "offered-secret"; readonly name: string } & OfferedContent);
 
@@ -33,6 +36,11 @@ export interface ConfiguredRegistry extends Registry {
   readonly hosts: readonly Address[];
   /** The list of the configuration that it is in. */
   readonly list: "registries" | "privateRegistries" | "connections" | "objects";
+  /** Where one of its fields is, or the entry itself. */
+  readonly locate: (field: KeyPath) => SourceLocation;
+}
+
+export interface ConfiguredProvider extends CredentialProvider {
   /** Where one of its fields is, or the entry itself. */
   readonly locate: (field: KeyPath) => SourceLocation;
 }
@@ -67,6 +75,7 @@ export function configuredRegistry(
 
 export interface Configuration {
   readonly registries: readonly ConfiguredRegistry[];
+  readonly providers: readonly ConfiguredProvider[];
   readonly builders: readonly BuilderEntry[];
   readonly attachedServiceAccounts: readonly string[];
   readonly podTemplates: readonly PodTemplateEntry[];

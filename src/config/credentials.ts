@@ -33,7 +33,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * The credentials of a registry as its source has them now; none for a registry without a source, and none for one
  * whose source is a Secret, which takes a cluster to read.
  *
- * @throws UnusableCredentialsError if the source is not there, cannot be read, or holds nothing for the registry.
+ * @throws UnusableCredentialsError if the source is not there, cannot be read, or holds nothing for the registry, and for one whose
+ *   source is a provider, which takes a program to run.
  */
 export function readCredentials(
   registry: ConfiguredRegistry,
@@ -52,6 +53,10 @@ export function readCredentials(
     }
     case "docker-config":
       return credentialsIn(source.path, address);
+    case "provider":
+      throw new UnusableCredentialsError("only serve and check run credential providers", {
+        field: ["auth", "provider"],
+      });
   }
 }
 

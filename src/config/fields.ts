@@ -39,6 +39,16 @@ export const secretName = z
     "must be a Secret's name: lower-case letters, digits, - and ., none of them at an end",
   );
 
+/** As kubelet checks it, and without what no program is named with. */
+export const providerName = z
+  .string()
+  .max(253, tooLong(253))
+  .regex(
+    // Go's regular expressions, in which the CRD has it, cannot look ahead.
+    /^(?:\.{0,2}[^\s./\\\p{Cc}]|\.{3})[^\s/\\\p{Cc}]*$/u,
+    "must be the name of a program: without spaces and slashes, and neither . nor ..",
+  );
+
 export function isDnsLabel(name: string): boolean {
   return dnsLabel.safeParse(name).success;
 }

@@ -7,6 +7,7 @@ import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import {
   configuredRegistry,
   type Configuration,
+  type ConfiguredProvider,
   type ConfiguredRegistry,
   type CredentialSource,
   type TextSource,
@@ -20,6 +21,7 @@ import {
   type LocatedValue,
 } from "./diagnostics.ts";
 import { readConnection, readPrivateRegistry, RegistryNames, type RegistryResult } from "./polyaxon.ts";
+import { providerConflicts, providerFault, readProvider } from "./providers.ts";
 import { documentSchema, registrySchema, type AuthEntry, type SourceEntry } from "./schema.ts";
 import { parseYamlFile } from "./yaml-document.ts";
 
@@ -45,14 +47,23 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
     ...entriesOf(document, "connections").map((entry) => readConnection(entry, names)),
   ]);
   const registries = [...own, ...polyaxon].flatMap(({ registry }) => registry ?? []);
-  const results = [...parsed, ...settings, ...own, ...polyaxon];
-  const diagnostics = [...results.flatMap((result) => result.diagnostics), ...conflictsAmong(registries)];
+  const listed = documents.flatMap((document) => entriesOf(document, "providers").map(readProvider));
+  const providers = listed.flatMap(({ provider }) => provider ?? []);
+  const results = [...parsed, ...settings, ...own, ...polyaxon, ...listed];
+  const diagnostics = [
+    ...results.flatMap((result) => result.diagnostics),
+    ...conflictsAmong(registries),
+    ...providerConflicts(providers),
+    // An entry that is wrong may be the one that a registry names.
+    ...(listed.length === providers.length ? providerFaults(registries, providers) : []),
+  ];
   if (diagnostics.length > 0) {
     const paths = files.map((file) => file.path);
     throw new InvalidConfigurationError(inReadingOrder(diagnostics, paths));
   }
   return {
     registries,
+    providers,
     builders: settings.flatMap(({ builders = [] }) => builders),
     attachedServiceAccounts: settings.flatMap(({ serviceAccounts }) => serviceAccounts?.attach ?? []),
     podTemplates: settings.flatMap(({ podTemplates = [] }) => podTemplates),
@@ -101,7 +112,19 @@ function credentialSource(auth: AuthEntry, directory: string): CredentialSource 
       return { kind: "docker-config", path: path.resolve(directory, auth.file) };
     case "Secret":
       return { kind: "secret", name: auth.name, namespace: auth.namespace };
+    case "Provider":
+      return { kind: "provider", provider: auth.provider };
   }
+}
+
+function providerFaults(
+  registries: readonly ConfiguredRegistry[],
+  providers: readonly ConfiguredProvider[],
+): readonly Diagnostic[] {
+  return registries.flatMap((registry) => {
+    const fault = providerFault(registry, providers);
+    return fault === undefined ? [] : { location: registry.locate(fault.field), message: fault.message };
+  });
 }
 
 /** The schema ensures that there is exactly one of the three. */

@@ -11,6 +11,9 @@ export function readConfiguration(paths: readonly string[]): Configuration {
   return load(readFiles(paths));
 }
 
+/** @throws InvalidConfigurationError if whoever reads the configuration cannot use it, valid as it is. */
+export type CheckUse = (configuration: Configuration) => void;
+
 /** What happens as the files change. */
 export interface ReloadListener {
   onReload(configuration: Configuration): void;
@@ -22,7 +25,11 @@ export interface ReloadListener {
  * Reads the configuration again whenever its files hold something other than the last time; reports each fault once. What
  * is compared is what is loaded: a file may change between two readings.
  */
-export function watchConfiguration(paths: readonly string[], listener: ReloadListener): FileWatch {
+export function watchConfiguration(
+  paths: readonly string[],
+  check: CheckUse,
+  listener: ReloadListener,
+): FileWatch {
   let lastText = contentOf(readFiles(paths));
   return watchFiles(paths, () => {
     const next = readFiles(paths);
@@ -30,7 +37,9 @@ export function watchConfiguration(paths: readonly string[], listener: ReloadLis
     if (text === lastText) return;
     lastText = text;
     try {
-      listener.onReload(load(next));
+      const configuration = load(next);
+      check(configuration);
+      listener.onReload(configuration);
     } catch (error) {
       if (!(error instanceof InvalidConfigurationError)) throw error;
       listener.onFailure(error);

@@ -2,9 +2,15 @@
 import { getString, isObject, type JsonObject } from "../core/kubernetes.ts";
 import { BUILD_SECRET_NAME } from "../core/replication.ts";
 import type { RegistryFault } from "../core/registry-status.ts";
-import { configuredRegistry, type Configuration, type ConfiguredRegistry } from "./configuration.ts";
+import {
+  configuredRegistry,
+  type Configuration,
+  type ConfiguredRegistry,
+  type CredentialSource,
+} from "./configuration.ts";
 import { formatKeyPath, schemaDiagnostics, type LocatedValue } from "./diagnostics.ts";
 import { isDnsLabel } from "./fields.ts";
+import { providerFault } from "./providers.ts";
 import { REGISTRY_KIND } from "./registry-crd.ts";
 import { registryObjectSchema, type RegistryObjectEntry } from "./schema.ts";
 
@@ -32,11 +38,12 @@ export interface JoinedRegistries {
  * the object                                          | it is                                  | fault
  * has the name of a registry of the file              | not used                               | NameTakenByFile
  * has a spec that the schema refuses, or would write  | used by its last good spec, if that is | InvalidSpec
- *   a Secret that another registry or a build has     |   known, and not used otherwise        |
+ *   a Secret that another registry or a build has,    |   known, and not used otherwise        |
+ *   or that the provider it names cannot serve        |                                        |
  * anything else                                       | used                                   | none
  */
 export function joinRegistryObjects(
-  { registries: fromFile }: Pick<Configuration, "registries">,
+  { registries: fromFile, providers }: Pick<Configuration, "registries" | "providers">,
   objects: Iterable<RegistryObject>,
 ): JoinedRegistries {
   const registries = [...fromFile];
@@ -48,6 +55,10 @@ export function joinRegistryObjects(
     const result = readRegistryObject(object);
     if (result.kind === "invalid") return result.message;
     const { registry } = result;
+    const unprovided = providerFault(registry, providers);
+    if (unprovided !== undefined) {
+      return `${formatKeyPath(["spec", ...unprovided.field])}: ${unprovided.message}`;
+    }
     const conflict = secretConflict(registry, writers);
     if (conflict !== undefined) return `spec.secretName: ${conflict}`;
     registries.push(registry);
@@ -107,17 +118,20 @@ export function readRegistryObject({ name, spec }: RegistryObject): RegistryObje
     );
     return { kind: "invalid", message: messages.join("; ") };
   }
-  const source = data.auth === undefined ? undefined : offeredSecret(data.auth);
+  const source = data.auth === undefined ? undefined : sourceOf(data.auth);
   const registry = configuredRegistry({ name, ...data }, { source, list: "objects", locate: located.locate });
   return { kind: "registry", registry };
 }
 
-function offeredSecret({
+/** The schema ensures that there is either a Secret or a provider. */
+function sourceOf({
   type,
   secretRef,
+  provider = "",
   username,
-}: NonNullable<RegistryObjectEntry["auth"]>): ConfiguredRegistry["source"] {
-  return { kind: "offered-secret", name: secretRef.name, type, username };
+}: NonNullable<RegistryObjectEntry["auth"]>): CredentialSource {
+  if (type === "Provider") return { kind: "provider", provider };
+  return { kind: "offered-secret", name: secretRef?.name ?? "", type, username };
 }
 
 /** Reads a ClusterRegistry as the API server sends it. */

@@ -19,6 +19,7 @@ import {
   labelKey,
   labelValue,
   list,
+  providerName,
   secret,
   secretName,
   strictObject,
@@ -71,18 +72,34 @@ const secretAuth = strictObject({
     .describe("The namespace of the Secret. Default: the one that Pullpass runs in."),
 });
 
-const auth = z.discriminatedUnion("type", [basicAuth, tokenAuth, dockerConfigAuth, secretAuth], {
-  // What is not a mapping has zod's own message about its type.
-  error: ({ input }) =>
-    isObject(input) ? "must be one of BasicAuth, Token, DockerConfig and Secret" : undefined,
+const provider = providerName.describe("The name of an entry of `providers` in pullpass.yaml.");
+
+const providerAuth = strictObject({
+  type: z.literal("Provider").describe("A program that hands out credentials which end, and is run in time."),
+  provider,
 });
+
+const auth = z.discriminatedUnion(
+  "type",
+  [basicAuth, tokenAuth, dockerConfigAuth, secretAuth, providerAuth],
+  {
+    // What is not a mapping has zod's own message about its type.
+    error: ({ input }) =>
+      isObject(input) ? "must be one of BasicAuth, Token, DockerConfig, Secret and Provider" : undefined,
+  },
+);
 
 /**
  * Rules of a ClusterRegistry's CRD, in CEL, beside the checks of the schema that say the same: the schema also reads objects that are
  * older than a rule.
  */
 function celRules(
-  ...rules: readonly { readonly rule: string; readonly message: string; readonly fieldPath?: string }[]
+  ...rules: readonly {
+    readonly rule: string;
+    readonly message: string;
+    readonly fieldPath?: string;
+    readonly reason?: "FieldValueRequired" | "FieldValueForbidden";
+  }[]
 ): Readonly<Record<string, unknown>> {
   return { "x-kubernetes-validations": rules };
 }
@@ -185,35 +202,73 @@ export const registrySchema = strictObject({
     ),
 }).superRefine(requireAccountName);
 
+const TOKEN_ALONE = "belongs to type Token alone";
+const PROVIDER_ALONE = "belongs to type Provider alone";
+const NO_SECRET = "type Provider has no Secret";
+
 const objectAuth = strictObject({
   type: z
-    .enum(["BasicAuth", "Token", "DockerConfig"], "must be one of BasicAuth, Token and DockerConfig")
+    .enum(
+      ["BasicAuth", "Token", "DockerConfig", "Provider"],
+      "must be one of BasicAuth, Token, DockerConfig and Provider",
+    )
     .describe(
-      "What the Secret holds. BasicAuth: the keys `username` and `password`. Token: the key `token`. DockerConfig: the key `.dockerconfigjson` or `config.json`, of which only the entries for the address are used.",
+      "What the Secret holds. BasicAuth: the keys `username` and `password`. Token: the key `token`. DockerConfig: the key `.dockerconfigjson` or `config.json`, of which only the entries for the address are used. Provider: there is no Secret, but a program that hands out credentials.",
     ),
   secretRef: strictObject({
     name: secretName.describe("The name of the Secret."),
   })
     .meta(ATOMIC)
+    .optional()
     .describe(
       'A Secret in the namespace that Pullpass runs in. It must have the label `pullpass.dev/registry-credentials: "true"`.',
     ),
+  provider: provider.meta({ minLength: 1 }).optional(),
   username: username
     .max(256, "is too long: at most 256 characters")
     .meta({ minLength: 1, ...celRules({ rule: "!self.contains(':')", message: "a user name has no colon" }) })
     .optional()
     .describe("For a Token alone: the user name. Default: what the vendor expects for the host."),
 })
-  .refine(({ type, username }) => type === "Token" || username === undefined, {
-    message: "belongs to type Token alone",
-    path: ["username"],
+  .superRefine(({ type, secretRef, provider, username }, context) => {
+    const isProvider = type === "Provider";
+    const issue = (field: string, message: string): void => {
+      context.addIssue({ code: "custom", message, path: [field] });
+    };
+    if (!isProvider && secretRef === undefined) issue("secretRef", "is missing");
+    if (isProvider && secretRef !== undefined) issue("secretRef", NO_SECRET);
+    if (isProvider && provider === undefined) issue("provider", "is missing");
+    if (!isProvider && provider !== undefined) issue("provider", PROVIDER_ALONE);
+    if (type !== "Token" && username !== undefined) issue("username", TOKEN_ALONE);
   })
   .meta(
-    celRules({
-      rule: "!has(self.username) || self.type == 'Token'",
-      message: "belongs to type Token alone",
-      fieldPath: ".username",
-    }),
+    celRules(
+      {
+        rule: "self.type == 'Provider' || has(self.secretRef)",
+        message: "types other than Provider need a Secret",
+        fieldPath: ".secretRef",
+        reason: "FieldValueRequired",
+      },
+      {
+        rule: "self.type != 'Provider' || !has(self.secretRef)",
+        message: NO_SECRET,
+        fieldPath: ".secretRef",
+        reason: "FieldValueForbidden",
+      },
+      {
+        rule: "self.type != 'Provider' || has(self.provider)",
+        message: "type Provider needs a provider",
+        fieldPath: ".provider",
+        reason: "FieldValueRequired",
+      },
+      {
+        rule: "self.type == 'Provider' || !has(self.provider)",
+        message: PROVIDER_ALONE,
+        fieldPath: ".provider",
+        reason: "FieldValueForbidden",
+      },
+      { rule: "!has(self.username) || self.type == 'Token'", message: TOKEN_ALONE, fieldPath: ".username" },
+    ),
   );
 
 /** The `spec` of a ClusterRegistry: an entry of `registries` whose credentials are only ever references. */
@@ -268,6 +323,10 @@ export const documentSchema = strictObject({
     .array(z.unknown())
     .optional()
     .describe("The registries. They are checked one by one with the schema of a registry."),
+  providers: z
+    .array(z.unknown())
+    .optional()
+    .describe("Programs that hand out credentials, as in a kubelet's CredentialProviderConfig."),
   builders: z.array(builder).optional().describe("Builders besides those of the built-in table."),
   serviceAccounts: strictObject({
     attach: z.array(secretName).optional().describe("Names of ServiceAccounts."),

@@ -126,6 +126,18 @@ function coversPath(prefix: string, path: string): boolean {
   return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === "/");
 }
 
+/** The concrete hosts behind an address with `*`, each with its path; a host that it does not cover gets nothing. */
+export function coveredHosts(wildcard: Address, hosts: readonly Address[]): readonly Address[] {
+  const concrete = hosts.filter((host) => !host.isWildcard);
+  const withPath = concrete.map((host) => (host.path === "" ? atPath(host, wildcard.path) : host));
+  return withPath.filter((host) => addressCovers(wildcard, host));
+}
+
+/** The same address with another path. */
+export function atPath(host: Address, path: string): Address {
+  return path === "" ? host : { ...host, path, text: `${host.authority}/${path}` };
+}
+
 /**
  * Orders addresses from most to least specific: longer path, then a host without `*`, then the longer text. Addresses
  * that are equal in all three compare as 0; a stable sort leaves them in the order of the configuration.

@@ -6,7 +6,7 @@
  * namespace is read by builders (go-containerregistry's default keychain, docker, BuildKit, buildah): they know no `*`,
  * look for the whole repository and then for its host, take what they find first, and try no second credential.
  */
-import { addressCovers, compareSpecificity, type Address } from "./address.ts";
+import { atPath, compareSpecificity, coveredHosts, type Address } from "./address.ts";
 import { type AddressedCredential, type Credential, encodeBase64 } from "./credential.ts";
 import type { ReplicatedRegistry } from "./replication.ts";
 
@@ -86,23 +86,12 @@ const HUB_KEY = "https://index.docker.io/v1/";
 function claimsOf({ registry, credentials }: CredentialedRegistry): readonly Claim[] {
   return credentials.flatMap((credential) => {
     if (!credential.address.isWildcard) return [claim(credential)];
-    return hostsOf(credential.address, registry.hosts).map((host) => claim(credential, host));
+    return coveredHosts(credential.address, registry.hosts).map((host) => claim(credential, host));
   });
 }
 
 function claim(credential: AddressedCredential, address = credential.address): Claim {
   return { address, origin: credential.address, credential };
-}
-
-/** The concrete hosts behind an address with `*`, each with its path; a host that it does not cover gets nothing. */
-function hostsOf(wildcard: Address, hosts: readonly Address[]): readonly Address[] {
-  const concrete = hosts.filter((host) => !host.isWildcard);
-  const withPath = concrete.map((host) => (host.path === "" ? atPath(host, wildcard.path) : host));
-  return withPath.filter((host) => addressCovers(wildcard, host));
-}
-
-function atPath(host: Address, path: string): Address {
-  return path === "" ? host : { ...host, path, text: `${host.authority}/${path}` };
 }
 
 function mostSpecificFirst(claims: readonly Claim[]): readonly Claim[] {

@@ -9,7 +9,9 @@ import { measured, reviewHandler } from "../admission/handler.ts";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
-import { readConfiguration, watchConfiguration } from "../config/read.ts";
+import { InvalidConfigurationError } from "../config/diagnostics.ts";
+import { providersWithoutPrograms } from "../config/providers.ts";
+import { readConfiguration, watchConfiguration, type CheckUse } from "../config/read.ts";
 import { messageOf } from "../core/error-message.ts";
 import { MANAGER } from "../core/labels.ts";
 import { adminApp } from "../http/admin.ts";
@@ -37,6 +39,8 @@ export interface ServedCluster extends ClusterOptions {
 export interface ServeOptions {
   readonly configPaths: readonly string[];
   readonly environment: Environment;
+  /** Where the programs of credential providers are. */
+  readonly programDirectory: string | undefined;
   /** Without a cluster every namespace counts as opted in, and nothing is replicated. */
   readonly cluster: ServedCluster | undefined;
   readonly tls: CertificateOptions;
@@ -44,6 +48,14 @@ export interface ServeOptions {
   readonly adminListen: ListenAddress;
   /** After SIGTERM the server is no longer ready, but goes on for so long, until every API server knows. */
   readonly shutdownDelayMs: number;
+}
+
+/** Without a cluster there are no copies, and no provider is run. */
+function requirePrograms({ cluster, programDirectory }: ServeOptions): CheckUse {
+  return (configuration) => {
+    const diagnostics = cluster && providersWithoutPrograms(configuration, programDirectory);
+    if (diagnostics !== undefined && diagnostics.length > 0) throw new InvalidConfigurationError(diagnostics);
+  };
 }
 
 /** Requests under way at the end of the shut-down delay are given as long as the API server itself waits. */
@@ -63,6 +75,7 @@ const STOP_TIMEOUT_MS = 7_500;
 export async function serve(options: ServeOptions): Promise<void> {
   // Files first, while signals still do what they do by default: one may be a pipe that nobody writes to.
   const configuration = readConfiguration(options.configPaths);
+  requirePrograms(options)(configuration);
   const local = isSelfManaged(options.tls) ? undefined : await localCertificates(options.tls, options.listen);
   try {
     await serveUntil(listenForStop(), configuration, local, options);
@@ -154,7 +167,7 @@ async function serveUntil(
   );
   waitingFor = undefined;
   cluster.setConfiguration(configuration);
-  const configurationWatch = watchConfiguration(options.configPaths, {
+  const configurationWatch = watchConfiguration(options.configPaths, requirePrograms(options), {
     onReload(next) {
       cluster.setConfiguration(next);
       if (!isReplicated) warnOfLimitedRegistries(next, logger);

@@ -185,6 +185,7 @@ describe("which registry is asked about an image", () => {
   const planned = planPulls(["x.io/team/app", "x.io/app", "x.io/app", "y.io/app", "X"], {
     registries,
     builders: [],
+    providers: [],
     attachedServiceAccounts: [],
     podTemplates: [],
   });

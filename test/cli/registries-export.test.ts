@@ -8,7 +8,11 @@ import { parse, parseAllDocuments } from "yaml";
 import { explainImage, explanationJson } from "../../src/cli/explain.ts";
 import { exportRegistries, writeYaml } from "../../src/cli/registries-export.ts";
 import type { RegistryCredentials } from "../../src/cli/registries-source.ts";
-import { indexConfiguration, type ConfiguredRegistry } from "../../src/config/configuration.ts";
+import {
+  indexConfiguration,
+  type Configuration,
+  type ConfiguredRegistry,
+} from "../../src/config/configuration.ts";
 import { readCredentials } from "../../src/config/credentials.ts";
 import { readConfiguration } from "../../src/config/read.ts";
 import { asRegistryObject, joinRegistryObjects } from "../../src/config/registry-objects.ts";
@@ -32,7 +36,7 @@ function readFile(text: string): readonly Registered[] {
 }
 
 /** The registries that a cluster has once the YAML is applied in one go, with what `serve` reads from their Secrets. */
-function readExport(yaml: string): readonly Registered[] {
+function readExport(yaml: string, providers: Configuration["providers"] = []): readonly Registered[] {
   const values = parseAllDocuments(yaml).map((document) => document.toJS() as JsonObject);
   const nameOf = ({ metadata }: JsonObject) => (isObject(metadata) ? metadata["name"] : undefined);
   const secrets = new Map(
@@ -45,7 +49,10 @@ function readExport(yaml: string): readonly Registered[] {
     });
   }
   const objects = values.filter(({ kind }) => kind === "ClusterRegistry");
-  const { registries, faults } = joinRegistryObjects({ registries: [] }, objects.map(asRegistryObject));
+  const { registries, faults } = joinRegistryObjects(
+    { registries: [], providers },
+    objects.map(asRegistryObject),
+  );
   expect(faults).toEqual(new Map());
   return registries.map((registry) => {
     const { source, address } = registry;
@@ -63,6 +70,7 @@ function meaningOf({ registry, credentials }: Registered): unknown {
   const { source, list, locate, use, ...rest } = registry;
   return {
     ...rest,
+    provider: source?.kind === "provider" ? source.provider : undefined,
     use: use.toSorted(),
     hasSource: source !== undefined,
     isLocated: locate([]).file !== "" && list !== "connections",
@@ -120,7 +128,7 @@ describe("registries export", () => {
     expect(await run(args, { environment })).toEqual({
       stdout: "",
       stderr:
-        "warning: builders, serviceAccounts, podTemplates: not registries, and not exported; keep the configuration for them\n" +
+        "warning: providers, builders, serviceAccounts, podTemplates: not registries, and not exported; keep the configuration for them\n" +
         "warning: team-a, registry-example-com: the configuration has them in this order for registry.example.com; ClusterRegistries are ordered by age, and then by name\n" +
         "error: docker-connection-kaniko is not exported: Secret docker-conf of its connection is Polyaxon's\n",
       status: 1,
@@ -129,15 +137,15 @@ describe("registries export", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const yaml = readFileSync(file, "utf8");
     expect(yaml).not.toContain("made-up");
-    const { registries } = readConfiguration([path.join(directory, "pullpass.yaml")]);
-    const before = registries.slice(0, -1).map((registry) => ({
-      registry,
-      credentials:
-        registry.source?.kind === "secret"
-          ? [{ address: registry.address, ...credential("github") }]
-          : readCredentials(registry, environment),
-    }));
-    expectSameMeaning(before, readExport(yaml), IMAGES);
+    const { registries, providers } = readConfiguration([path.join(directory, "pullpass.yaml")]);
+    const credentialsOf = (registry: ConfiguredRegistry) => {
+      if (registry.source?.kind === "secret") return [{ address: registry.address, ...credential("github") }];
+      return registry.source?.kind === "provider" ? [] : readCredentials(registry, environment);
+    };
+    const before = registries
+      .slice(0, -1)
+      .map((registry) => ({ registry, credentials: credentialsOf(registry) }));
+    expectSameMeaning(before, readExport(yaml, providers), IMAGES);
   });
 
   const auth = (rest: object) => ({ auth: { ...rest } });

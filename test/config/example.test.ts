@@ -23,6 +23,7 @@ describe("deploy/examples/pullpass.yaml", () => {
     ["quay.io/my-org/app", ["pullpass-quay"]],
     ["quay.io/app", []],
     ["ghcr.io/my-org/app", ["pullpass-github"]],
+    ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/app", ["pullpass-aws"]],
     ["myregistry.com/org/repo", ["docker-conf"]],
   ])("gives %s the pull secrets %j", (image, secrets) => {
     const { registries } = explainImage(image, indexRegistries(configuration.registries));
@@ -37,13 +38,13 @@ describe("deploy/examples/pullpass.yaml", () => {
 
   it("lacks nothing but the files that a cluster mounts, and warns of Polyaxon's Secret alone", () => {
     const environment = { TEAM_B_PASSWORD: "made-up", AZURE_TOKEN: "made-up" };
-    const { lines } = checkConfiguration(configuration, environment);
+    const { lines } = checkConfiguration(configuration, environment, { programDirectory: "/usr/bin" });
     expect(lines.map((line) => line.replaceAll(EXAMPLE, "").replace(/(: [^:]+):.*/, "$1"))).toEqual([
       "error: :16: registries[0] (team-a).auth.passwordFrom.file",
       "error: :49: registries[4] (google).auth.tokenFrom.file",
       "error: :66: registries[6] (quay).auth.file",
-      "warning: :95: connections[0] (docker-connection-kaniko)",
-      "10 registries, 3 errors, 1 warning",
+      "warning: :114: connections[0] (docker-connection-kaniko)",
+      "11 registries, 3 errors, 1 warning",
     ]);
   });
 });

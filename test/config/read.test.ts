@@ -12,7 +12,7 @@ function registryNamed(name: string): string {
 /** What a server would have in force, and what it would have logged. */
 function watched(...files: readonly string[]): { readonly seen: readonly string[] } {
   const seen: string[] = [];
-  const watch = watchConfiguration(files, {
+  const watch = watchConfiguration(files, () => undefined, {
     onReload: ({ registries }) => void seen.push(registries.map(({ name }) => name).join(",")),
     onFailure: (error) => void seen.push(error.message),
   });

@@ -54,6 +54,7 @@ export const ACCEPTED: readonly RegistryObjectCase[] = [
   { what: "a name of 63 characters", name: "a".repeat(63), spec: { address: ADDRESS } },
   { what: "an address as docker login writes it", spec: { address: "https://index.docker.io/v1/" } },
   { what: "BasicAuth", spec: withAuth(BASIC_AUTH) },
+  { what: "Provider", spec: withAuth({ type: "Provider", provider: "ecr-credential-provider" }) },
   { what: "DockerConfig", spec: withAuth({ ...BASIC_AUTH, type: "DockerConfig" }) },
   { what: "a Secret's name with a dot", spec: withAuth({ ...TOKEN, secretRef: { name: "team-a.login" } }) },
   {
@@ -158,19 +159,19 @@ export const REFUSED: readonly (RefusedCase & {
   {
     what: "auth without a type",
     spec: withAuth({ secretRef }),
-    schema: "auth.type: must be one of BasicAuth, Token and DockerConfig",
+    schema: "auth.type: must be one of BasicAuth, Token, DockerConfig and Provider",
     apiServer: ["spec.auth.type: Required value"],
   },
   {
     what: "a type that there is not",
     spec: withAuth({ ...BASIC_AUTH, type: "Bearer" }),
-    schema: "auth.type: must be one of BasicAuth, Token and DockerConfig",
+    schema: "auth.type: must be one of BasicAuth, Token, DockerConfig and Provider",
     apiServer: ['spec.auth.type: Unsupported value: "Bearer"'],
   },
   {
     what: "a type of the file alone",
     spec: withAuth({ ...BASIC_AUTH, type: "Secret" }),
-    schema: "auth.type: must be one of BasicAuth, Token and DockerConfig",
+    schema: "auth.type: must be one of BasicAuth, Token, DockerConfig and Provider",
     apiServer: ['spec.auth.type: Unsupported value: "Secret"'],
   },
   {
@@ -178,6 +179,42 @@ export const REFUSED: readonly (RefusedCase & {
     spec: withAuth({ type: "BasicAuth" }),
     schema: "auth.secretRef: is missing",
     apiServer: ["spec.auth.secretRef: Required value"],
+  },
+  {
+    what: "Provider without a provider",
+    spec: withAuth({ type: "Provider" }),
+    schema: "auth.provider: is missing",
+    apiServer: ["spec.auth.provider: Required value"],
+  },
+  {
+    what: "Provider with a Secret",
+    spec: withAuth({ type: "Provider", provider: "ecr", secretRef }),
+    schema: "auth.secretRef: type Provider has no Secret",
+    apiServer: ["spec.auth.secretRef: Forbidden: type Provider has no Secret"],
+  },
+  {
+    what: "a provider without Provider",
+    spec: withAuth({ ...BASIC_AUTH, provider: "ecr" }),
+    schema: "auth.provider: belongs to type Provider alone",
+    apiServer: ["spec.auth.provider: Forbidden: belongs to type Provider alone"],
+  },
+  {
+    what: "a provider in another directory",
+    spec: withAuth({ type: "Provider", provider: "../ecr" }),
+    schema: "auth.provider: must be the name of a program",
+    apiServer: ["spec.auth.provider", "should match"],
+  },
+  {
+    what: "a provider's name of 254 characters",
+    spec: withAuth({ type: "Provider", provider: "a".repeat(254) }),
+    schema: "auth.provider: is too long: at most 253 characters",
+    apiServer: ["spec.auth.provider: Too long: may not be more than 253"],
+  },
+  {
+    what: "Provider with a user name",
+    spec: withAuth({ type: "Provider", provider: "ecr", username: "user" }),
+    schema: "auth.username: belongs to type Token alone",
+    apiServer: ["spec.auth.username", "belongs to type Token alone"],
   },
   {
     what: "a secretRef without a name",

@@ -25,7 +25,19 @@ const ARROWS = {
   kube: ["core", "admission", "replicator"],
   http: ["core", "admission"],
   registry: ["core"],
-  serve: ["core", "config", "tls", "telemetry", "admission", "replicator", "kube", "http", "registry"],
+  providers: ["core"],
+  serve: [
+    "core",
+    "config",
+    "tls",
+    "telemetry",
+    "admission",
+    "replicator",
+    "kube",
+    "http",
+    "registry",
+    "providers",
+  ],
   cli: [
     "core",
     "config",
@@ -37,6 +49,7 @@ const ARROWS = {
     "kube",
     "http",
     "registry",
+    "providers",
     "serve",
   ],
 };

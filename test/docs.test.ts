@@ -44,6 +44,7 @@ describe("the documentation", () => {
       blockedNamespaces: 0,
       isLeading: false,
       unreadableSources: new Set(),
+      credentialExpiries: new Map(),
       watchAgesSeconds: new Map(),
       stuckPods: new Map(),
     }));

@@ -115,7 +115,6 @@ export function serveCommand(command: Command, environment: Environment): Comman
         shutdownDelayMs: flags.shutdownDelay * 1000,
         cluster,
         environment,
-        programDirectory: flags.credentialProviderBinDir,
       });
     });
 }
@@ -138,6 +137,7 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
     requestLimit: perSecond === undefined ? undefined : { perSecond, burst },
     concurrency,
     heal: flags.heal,
+    programDirectory: flags.credentialProviderBinDir,
     informerTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
   };
 }

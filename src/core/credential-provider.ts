@@ -22,6 +22,9 @@ export interface CredentialProvider {
   readonly env: readonly { readonly name: string; readonly value: Sensitive }[];
 }
 
+/** The Secret, in Pullpass's own namespace, that keeps what providers handed out. It is no source of credentials by itself. */
+export const ANSWERS_SECRET_NAME = "pullpass-provider-answers";
+
 /** One question to a provider: about an image, for the concrete address of a registry. */
 export interface ProviderRequest {
   readonly address: Address;

@@ -12,6 +12,13 @@ export interface Credential {
 /** A credential and the address that it is for: the registry's, or a more exact one from a `config.json`. */
 export interface AddressedCredential extends Credential {
   readonly address: Address;
+  /** What it replaced, where that is known. Registries may still take it. */
+  readonly previous?: PreviousCredential | undefined;
+}
+
+export interface PreviousCredential extends Credential {
+  /** Pull secrets have it beside the new one. Those that have it afterwards keep it until they are written for another reason. */
+  readonly isInGrace: boolean;
 }
 
 /** What a source holds as a user name, a password or a token. */

@@ -40,6 +40,8 @@ export const SELF_MANAGED = "self-managed";
  * ClusterRegistries may not thereby read every Secret of that namespace.
  */
 export const CREDENTIALS_LABEL = "pullpass.dev/registry-credentials";
+/** On the Secret in which Pullpass keeps what credential providers handed out, with the value `true`. */
+export const PROVIDER_ANSWERS_LABEL = "pullpass.dev/provider-answers";
 /** On a ClusterRegistry: when somebody asked for a login, in RFC 3339. */
 export const CHECK_REQUESTED_ANNOTATION = "pullpass.dev/check-requested-at";
 /** Written on a copy: they keep Argo CD from removing what no repository holds. */

@@ -7,14 +7,29 @@ export interface RegistryFault {
   readonly message: string;
 }
 
-export type CredentialsReason = "SecretNotFound" | "SecretNotOffered" | "KeyMissing";
+export type CredentialsReason =
+  "SecretNotFound" | "SecretNotOffered" | "KeyMissing" | "ProviderFailed" | "Expired";
+
+/** What is wrong with a registry's credentials; nothing secret. */
+export interface CredentialsFault {
+  readonly reason: CredentialsReason;
+  readonly message: string;
+}
+
+/** In RFC 3339; undefined where it is not known. */
+export interface CredentialTimes {
+  readonly changedAt: string | undefined;
+  readonly expiresAt: string | undefined;
+  /** Of credentials that Pullpass renews. */
+  readonly nextRefreshAt: string | undefined;
+}
 
 /** What is known of a registry's credentials. */
 export type CredentialsState =
   | { readonly kind: "managed-by-admin" }
-  /** `changedAt` is in RFC 3339. */
-  | { readonly kind: "read"; readonly changedAt: string | undefined }
-  | { readonly kind: "unreadable"; readonly reason: CredentialsReason; readonly message: string };
+  /** `problem`: they were not renewed. */
+  | ({ readonly kind: "read"; readonly problem: CredentialsFault | undefined } & CredentialTimes)
+  | ({ readonly kind: "unreadable" } & CredentialsFault & CredentialTimes);
 
 /** Numbers of namespaces. */
 export interface CopyCounts {
@@ -74,7 +89,12 @@ export interface RegistryStatus {
   readonly address?: string;
   readonly secretName?: string;
   readonly namespaces?: { readonly selected: number; readonly synced?: number; readonly refused?: number };
-  readonly credentials?: { readonly changedAt?: string; readonly lastLoginAt?: string };
+  readonly credentials?: {
+    readonly changedAt?: string;
+    readonly expiresAt?: string;
+    readonly nextRefreshAt?: string;
+    readonly lastLoginAt?: string;
+  };
   readonly conditions: readonly Condition[];
 }
 
@@ -146,8 +166,12 @@ function credentialsFinding(credentials: CredentialsState): Finding | undefined 
   switch (credentials.kind) {
     case "managed-by-admin":
       return undefined;
-    case "read":
-      return { status: "True", reason: "Read", message: "The credentials were read." };
+    case "read": {
+      const { problem } = credentials;
+      if (problem === undefined)
+        return { status: "True", reason: "Read", message: "The credentials were read." };
+      return { status: "True", reason: problem.reason, message: sentence(problem.message) };
+    }
     case "unreadable":
       return { status: "False", reason: credentials.reason, message: sentence(credentials.message) };
   }
@@ -214,13 +238,18 @@ function loginFinding({ reason, message }: LoginResult): Finding {
   return { status, reason, message: sentence(message) };
 }
 
+const NO_TIMES: CredentialTimes = { changedAt: undefined, expiresAt: undefined, nextRefreshAt: undefined };
+
 function credentialTimes(
   credentials: CredentialsState | undefined,
   login: LoginResult | undefined,
 ): Pick<RegistryStatus, "credentials"> {
+  const { changedAt, expiresAt, nextRefreshAt } =
+    credentials === undefined || credentials.kind === "managed-by-admin" ? NO_TIMES : credentials;
   const times = {
-    ...(credentials?.kind === "read" &&
-      credentials.changedAt !== undefined && { changedAt: credentials.changedAt }),
+    ...(changedAt !== undefined && { changedAt }),
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(nextRefreshAt !== undefined && { nextRefreshAt }),
     ...(login?.at !== undefined && { lastLoginAt: login.at }),
   };
   return Object.keys(times).length === 0 ? {} : { credentials: times };
@@ -234,4 +263,9 @@ function sentence(text: string): string {
   const capitalised = /^[a-z]+ /.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;
   const start = capitalised.slice(0, MAX_MESSAGE_LENGTH - 1);
   return start.endsWith(".") ? start : `${start}.`;
+}
+
+/** RFC 3339, in seconds, as Kubernetes writes times. */
+export function formatTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -4,7 +4,12 @@ import { type AddressedCredential, encodeBase64 } from "./credential.ts";
 import type { Namespace } from "./kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "./labels.ts";
 import { isPermittedIn, type Registry } from "./registry.ts";
-import { EMPTY_DOCUMENT, writeBuildDocument, writePullDocument } from "./write-docker-config.ts";
+import {
+  EMPTY_DOCUMENT,
+  writeBuildDocument,
+  writePullDocument,
+  writePullDocumentWithPrevious,
+} from "./write-docker-config.ts";
 
 /** An entry of the configuration, as far as copies need it. */
 export interface ReplicatedRegistry extends Registry {
@@ -34,6 +39,16 @@ export interface Copy {
   readonly registries: readonly string[];
   /** See {@link contentOf}. */
   readonly content: string;
+  /** Another content that is as good: one with credentials that are no longer written. A copy with it is left as it is. */
+  readonly alternative?: string | undefined;
+}
+
+/** Whether a copy needs no write. */
+export function isUpToDate(
+  { content, alternative }: Pick<Copy, "content" | "alternative">,
+  existing: Pick<ExistingCopy, "content">,
+): boolean {
+  return existing.content !== undefined && [content, alternative].includes(existing.content);
 }
 
 /** A Secret that has our label, as far as a plan needs it. Small, however large the Secret is. */
@@ -149,11 +164,17 @@ export function prepareCopies(
 /** The names of the registries that were added or removed, or whose credentials changed. */
 export function registriesChanged(before: readonly Source[], after: readonly Source[]): readonly string[] {
   const [old, current] = [before, after].map(
-    (sources) =>
-      new Map(sources.map(({ registry, credentials }) => [registry.name, JSON.stringify(credentials)])),
+    (sources) => new Map(sources.map((source) => [source.registry.name, fingerprint(source)])),
   );
   const names = new Set([...before, ...after].map(({ registry }) => registry.name));
   return [...names].filter((name) => old?.get(name) !== current?.get(name));
+}
+
+function fingerprint({ credentials }: Source): string {
+  if (typeof credentials === "string") return credentials;
+  return JSON.stringify(
+    credentials.map(({ address, username, password }) => [address.text, username, password]),
+  );
 }
 
 function namesByNamespace(sources: readonly Source[]): ReadonlyMap<string, ReadonlySet<string>> {
@@ -174,8 +195,13 @@ interface PreparedSource {
 function prepareSource(source: Source, digest: Digest): PreparedSource {
   const { registry, credentials } = source;
   if (!registry.use.includes("pull") || typeof credentials === "string") return { source };
-  const document = writePullDocument(registry, credentials);
-  return { source, copy: writeCopy(registry.secretName, document, [registry.name], digest) };
+  const write = (document: string): Copy => writeCopy(registry.secretName, document, [registry.name], digest);
+  const copy = write(writePullDocument(registry, credentials));
+  if (credentials.every(({ previous }) => previous === undefined)) return { source, copy };
+  const withPrevious = write(writePullDocumentWithPrevious(registry, credentials));
+  const isInGrace = credentials.some(({ previous }) => previous?.isInGrace);
+  // What has the previous credential keeps it until the next one comes: one write for each change, and not two.
+  return { source, copy: isInGrace ? withPrevious : { ...copy, alternative: withPrevious.content } };
 }
 
 function writeCopy(name: string, document: string, registries: readonly string[], digest: Digest): Copy {
@@ -266,7 +292,7 @@ export function planReplication(
     const current = existing.get(name);
     if (sources.has(name)) actions.push({ kind: "leave", name, reason: "SourceHasNameOfCopy" });
     else if (current === undefined) actions.push({ kind: "create", copy });
-    else if (!retained.has(name) && current.content !== copy.content) {
+    else if (!retained.has(name) && !isUpToDate(copy, current)) {
       actions.push({ kind: current.isUpdatable ? "update" : "replace", copy, uid: current.uid });
     }
   }

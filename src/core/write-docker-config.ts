@@ -20,7 +20,7 @@ export interface CredentialedRegistry {
 interface Claim {
   readonly address: Address;
   readonly origin: Address;
-  readonly credential: Credential;
+  readonly credential: AddressedCredential;
 }
 
 /*
@@ -50,18 +50,48 @@ export function writePullDocument(
   return writeNodeDocument([{ registry, credentials }]);
 }
 
+/*
+ * The same with the previous credentials beside the new ones. kubelet tries all that match, in the order of its index: the keys as Go
+ * parses them, sorted by bytes, descending; keys that become one share a place, in any order. It parses a key a second time to compare it.
+ *
+ * key                  | in the index  | matches like  | credential
+ * a.com/%23            | a.com/#       | a.com         | the new one, first
+ * a.com                | a.com         | a.com         | the new one, for all who look for this key
+ * https://a.com        | a.com         | a.com         | the previous one
+ *
+ * Behind a path it is a.com/team%23. No other key of a registry is between the first two: / and letters sort after #.
+ */
+export function writePullDocumentWithPrevious(
+  registry: ReplicatedRegistry,
+  credentials: readonly AddressedCredential[],
+): string {
+  const entries = nodeEntries([{ registry, credentials }]);
+  const more = new Map<string, Credential>();
+  for (const [key, credential] of entries) {
+    const { previous } = credential;
+    if (previous === undefined || key === HUB_KEY || key.startsWith("index.docker.io/")) continue;
+    more.set(key.includes("/") ? `${key}%23` : `${key}/%23`, credential);
+    more.set(`https://${key}`, previous);
+  }
+  return writeDocument(entries, more);
+}
+
 /**
  * The documents of the registries' own copies in one, for a kubelet's own `config.json`. Of two registries that claim one key the
  * more specific address has it, and of equal ones the first.
  */
 export function writeNodeDocument(sources: readonly CredentialedRegistry[]): string {
+  return writeDocument(nodeEntries(sources));
+}
+
+function nodeEntries(sources: readonly CredentialedRegistry[]): ReadonlyMap<string, AddressedCredential> {
   const globs = sources.flatMap(({ credentials }) => credentials.filter(({ address }) => address.isWildcard));
   const claims = [...globs.map((credential) => claim(credential)), ...sources.flatMap(claimsOf)];
-  const entries = new Map<string, Credential>();
+  const entries = new Map<string, AddressedCredential>();
   for (const { address, credential } of mostSpecificFirst(claims)) {
     for (const key of pullKeys(address)) addUnlessThere(entries, key, credential);
   }
-  return writeDocument(entries);
+  return entries;
 }
 
 /**
@@ -112,17 +142,22 @@ function pullKeys(address: Address): readonly string[] {
   return keysOf(isStripped ? atPath(address, `v1/${address.path}`) : address);
 }
 
-function addUnlessThere(entries: Map<string, Credential>, key: string, credential: Credential): void {
+function addUnlessThere<T>(entries: Map<string, T>, key: string, credential: T): void {
   if (!entries.has(key)) entries.set(key, credential);
 }
 
-/** Members and their order are those of `kubectl create secret docker-registry`. */
-function writeDocument(entries: ReadonlyMap<string, Credential>): string {
-  const auths = Array.from(entries, ([key, { username, password }]) => {
-    const auth = encodeBase64(`${username}:${password}`);
-    return [key, { username, password, auth }] as const;
+/** Members and their order are those of `kubectl create secret docker-registry`. Of `more` all that readers need, which is half of it. */
+function writeDocument(
+  entries: ReadonlyMap<string, Credential>,
+  more: ReadonlyMap<string, Credential> = new Map(),
+): string {
+  const auth = ({ username, password }: Credential) => encodeBase64(`${username}:${password}`);
+  const auths = Array.from(entries, ([key, credential]) => {
+    const { username, password } = credential;
+    return [key, { username, password, auth: auth(credential) }] as const;
   });
-  return JSON.stringify({ auths: Object.fromEntries(auths) });
+  const others = Array.from(more, ([key, credential]) => [key, { auth: auth(credential) }] as const);
+  return JSON.stringify({ auths: Object.fromEntries([...auths, ...others]) });
 }
 
 /** What {@link writeBuildDocument} writes where builders would find nothing. */

@@ -1,7 +1,7 @@
 /** Counts, registry by registry, in how many namespaces its copies are up to date. */
 import type { Namespace } from "../core/kubernetes.ts";
 import type { CopyCounts } from "../core/registry-status.ts";
-import type { DesiredCopies, ExistingCopy } from "../core/replication.ts";
+import { isUpToDate, type DesiredCopies, type ExistingCopy } from "../core/replication.ts";
 
 /** What is known of one namespace. */
 export interface NamespaceCopies {
@@ -33,10 +33,11 @@ export function createCopyTally(): {
       if (!isOptedIn || isTerminating) return;
       const refusedOf = new Set<string>();
       const outdatedOf = new Set<string>();
-      for (const { name, content, registries } of desired.copies) {
+      for (const copy of desired.copies) {
+        const { name, registries } = copy;
         const isRefused = refused.has(name) || desired.sources.has(name);
         const current = existing.get(name);
-        const isSynced = current !== undefined && (desired.retained.has(name) || current.content === content);
+        const isSynced = current !== undefined && (desired.retained.has(name) || isUpToDate(copy, current));
         if (isRefused) for (const registry of registries) refusedOf.add(registry);
         else if (!isSynced) for (const registry of registries) outdatedOf.add(registry);
       }

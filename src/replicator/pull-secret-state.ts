@@ -1,6 +1,6 @@
 /** What the replicator knows of a Secret that a pod names, without reading it. */
 import { expiryOf, type PullSecretState } from "../core/pull-secret.ts";
-import type { Source } from "../core/replication.ts";
+import { isUpToDate, type Source } from "../core/replication.ts";
 import type { NamespaceCopies } from "./count-copies.ts";
 
 /*
@@ -27,7 +27,7 @@ export function pullSecretState(
   if (current === undefined) {
     return { kind: copy === undefined && !desired.retained.has(name) ? "unknown" : "missing" };
   }
-  if (copy === undefined || current.content !== copy.content) return { kind: "unknown" };
+  if (copy === undefined || !isUpToDate(copy, current)) return { kind: "unknown" };
   const credentials = sources
     .filter(({ registry }) => copy.registries.includes(registry.name))
     .flatMap((source) => (typeof source.credentials === "string" ? [] : source.credentials))

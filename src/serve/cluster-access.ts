@@ -44,6 +44,8 @@ export interface ClusterOptions {
   readonly concurrency: number;
   /** Whether pods that cannot pull are evicted; undefined: they are not. */
   readonly heal: HealMode | undefined;
+  /** Where the programs of credential providers are; undefined only where the configuration has none. */
+  readonly programDirectory: string | undefined;
   readonly informerTimings: Partial<InformerTimings>;
 }
 

@@ -6,7 +6,7 @@ import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { messageOf } from "../core/error-message.ts";
 import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
-import { BUILD_SECRET_NAME } from "../core/replication.ts";
+import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
 import { createCopyWriter, digest } from "../kube/resources/copies.ts";
 import { isRegistered } from "../kube/resources/evictions.ts";
 import {
@@ -27,13 +27,14 @@ import {
 } from "./cluster-certificates.ts";
 import {
   createCredentialSources,
-  createFaultReport,
   describeSecret,
+  firstExpiry,
   type CredentialSources,
   type CredentialSourcesOptions,
-  type FaultReport,
   type SecretName,
 } from "./credential-sources.ts";
+import { createProvidedCredentials, type ProvidedCredentials } from "./provided-credentials.ts";
+import { createFaultReport, type FaultReport } from "./fault-report.ts";
 import { createInformers, type Informers, type ObjectWatch } from "./informers.ts";
 import { createHealer, type Healer, type HealMode } from "./heal.ts";
 import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
@@ -134,7 +135,7 @@ export function connectCluster(
       isReady: () => unreadyReasons().length === 0,
     });
 
-  const { registries, sources, status, faults } = wireRegistries(options, telemetry, {
+  const { registries, sources, provided, status, faults } = wireRegistries(options, telemetry, {
     ...{ environment, access, informers, watchSecret, replicator },
     onRegistries(joined) {
       onRegistries(joined);
@@ -144,6 +145,7 @@ export function connectCluster(
   stack.defer(() => {
     registries.close();
     sources.close();
+    provided.close();
   });
   for (const informer of [known.namespaces, known.copies]) {
     informer.subscribe(status.schedule);
@@ -163,6 +165,7 @@ export function connectCluster(
     blockedNamespaces: replicator.blockedNamespaces,
     isLeading: access.election.isLeading(),
     unreadableSources: faults.registries(),
+    credentialExpiries: expiriesOf(sources.current()),
     watchAgesSeconds: informers.agesSeconds(),
     stuckPods: stuckPods.counts(),
   }));
@@ -176,12 +179,13 @@ export function connectCluster(
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */
   async function startElection(): Promise<void> {
     await Promise.all([known.synced, registries.objects.asked]);
-    await sources.settled();
+    await Promise.all([sources.settled(), provided.settled()]);
     if (stack.disposed) return;
     lead(access, informers, logger, {
       onStarted(signal) {
         certificates?.lead?.(signal);
         replicator.start();
+        provided.start(signal);
         status.start(signal);
         stuckPods.start(signal);
         healer?.start(signal);
@@ -214,6 +218,14 @@ export function connectCluster(
     },
     stop: () => stack.disposeAsync(),
   };
+}
+
+/** In Unix time, in milliseconds; of those registries whose credentials say when they end. */
+function expiriesOf(sources: readonly Source[]): ReadonlyMap<string, number> {
+  const expiries = sources.map(
+    ({ registry: { name }, credentials }) => [name, firstExpiry(credentials)] as const,
+  );
+  return new Map(expiries.filter(([, expiresAt]) => expiresAt < Infinity));
 }
 
 function cacheEnforcingAccounts(
@@ -287,12 +299,13 @@ interface RegistryParts {
 
 /** From the registries of file and cluster to what the replicator writes, and back to the status of those of the cluster. */
 function wireRegistries(
-  { namespace, pod }: ClusterOptions,
-  { logger }: ClusterTelemetry,
+  { namespace, pod, programDirectory }: ClusterOptions,
+  { logger, metrics }: ClusterTelemetry,
   { environment, access, informers, watchSecret, replicator, onRegistries }: RegistryParts,
 ): {
   readonly registries: RegistryList;
   readonly sources: CredentialSources;
+  readonly provided: ProvidedCredentials;
   readonly status: RegistryStatusWriter;
   readonly faults: FaultReport;
 } {
@@ -304,14 +317,23 @@ function wireRegistries(
     ...{ informers, namespace, logger },
     onJoined(joined) {
       onRegistries(joined);
+      provided.setRegistries(joined, registries.unlisted.size === 0);
       sources.setConfiguration(joined);
     },
     onStatusChange() {
       status.schedule();
     },
   });
+  const provided = createProvidedCredentials({
+    ...{ apisFor: access.leaderApisFor, namespace, watchSecret, logger },
+    programs: { directory: programDirectory ?? "", environment },
+    onAnswer: metrics.countRefresh,
+    onChange() {
+      sources.refresh();
+    },
+  });
   const sources = createCredentialSources({
-    ...{ environment, ownNamespace: namespace, watchSecret, offers: registries.objects },
+    ...{ environment, ownNamespace: namespace, watchSecret, offers: registries.objects, provided },
     onChange(next, nextFaults) {
       faults.report(nextFaults, next);
       const { attachedServiceAccounts, unlisted } = registries;
@@ -324,11 +346,13 @@ function wireRegistries(
     objects: registries.objects,
     joined: () => registries.joined,
     faults: faults.current,
+    sources: sources.current,
+    provided,
     countCopies: replicator.countCopies,
     login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
     logger,
   });
-  return { registries, sources, status, faults };
+  return { registries, sources, provided, status, faults };
 }
 
 interface ReplicatorParts {

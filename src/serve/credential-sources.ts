@@ -1,5 +1,4 @@
 /** The credentials of all registries as their sources have them now: the file, mounted files, Secrets. */
-import type { Logger } from "pino";
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import {
   credentialFiles,
@@ -11,12 +10,14 @@ import { watchFiles, type FileWatch } from "../config/files.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import { CREDENTIALS_LABEL } from "../core/labels.ts";
-import type { CredentialsReason } from "../core/registry-status.ts";
-import type { Warn } from "../replicator/ports.ts";
+import { formatTime } from "../core/registry-status.ts";
 import type { ObjectWatch } from "./informers.ts";
 import type { RegistryObjects } from "./registry-objects.ts";
 import type { Source } from "../core/replication.ts";
 import { credentialsInOffer, credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
+import { ANSWERS_SECRET_NAME } from "../core/credential-provider.ts";
+import { expiryOf } from "../core/pull-secret.ts";
+import type { SourceFault } from "./fault-report.ts";
 
 export interface SecretName {
   readonly namespace: string;
@@ -26,13 +27,17 @@ export interface SecretName {
 /** What is known of a Secret that is a source; `missing` is known, too. */
 type SecretState = JsonObject | "missing" | "unknown";
 
-/** Why a registry's credentials cannot be read; nothing secret. */
-export interface SourceFault {
-  readonly registry: string;
-  readonly reason: CredentialsReason;
-  readonly message: string;
-  /** The Secret that is the source, if one is. */
-  readonly secret: SecretName | undefined;
+/** What is known of the credentials that a provider handed out for a registry. Times are Unix times in milliseconds. */
+export interface ProvidedState {
+  /** Those for its address, or for each of its hosts; empty where there was no answer yet. */
+  readonly credentials: readonly AddressedCredential[];
+  /** The last attempt of this replica failed: a sentence about the provider, without anything secret. */
+  readonly fault: string | undefined;
+  readonly changedAt: number | undefined;
+  /** Known to the replica that leads. */
+  readonly nextRefreshAt: number | undefined;
+  /** When the first of its previous credentials is no longer written. */
+  readonly graceEndsAt: number;
 }
 
 export interface CredentialSourcesOptions {
@@ -45,6 +50,8 @@ export interface CredentialSourcesOptions {
   ) => ObjectWatch;
   /** The Secrets that ClusterRegistries may refer to. */
   readonly offers?: Pick<RegistryObjects, "offeredSecret" | "missingFields">;
+  /** What credential providers handed out. */
+  readonly provided?: { readonly stateOf: (registry: ConfiguredRegistry) => ProvidedState };
   /** All registries in configuration order, at every change of one of them; the faults are those of the moment. */
   readonly onChange: (sources: readonly Source[], faults: readonly SourceFault[]) => void;
 }
@@ -52,6 +59,8 @@ export interface CredentialSourcesOptions {
 export interface CredentialSources {
   /** Watches what the registries name, and stops watching what they no longer name. */
   setConfiguration(configuration: Pick<Configuration, "registries">): void;
+  /** Looks at all sources again: something that is not watched here may be different. */
+  refresh(): void;
   /** All registries with their credentials, as they were given to `onChange` last. */
   readonly current: () => readonly Source[];
   /** Resolves once every Secret that the configuration names now was asked for. */
@@ -70,6 +79,7 @@ export function createCredentialSources({
   ownNamespace,
   watchSecret,
   offers = { offeredSecret: () => "unknown", missingFields: [] },
+  provided = { stateOf: () => NOTHING_PROVIDED },
   onChange,
 }: CredentialSourcesOptions): CredentialSources {
   const secrets = new Map<string, WatchedSecret>();
@@ -77,25 +87,55 @@ export function createCredentialSources({
   let sources: readonly Source[] = [];
   let files: readonly string[] = [];
   let fileWatch: FileWatch | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
   const publish = (): void => {
     const faults: SourceFault[] = [];
+    const now = Date.now();
+    let nextChangeAt = Infinity;
     sources = registries.map((registry): Source => {
       const secret = secretOf(registry);
-      const common = { registry, secret };
-      if (registry.source === undefined) return { ...common, credentials: "managed-by-admin" };
-      try {
-        return { ...common, credentials: read(registry, secret) };
-      } catch (error) {
-        if (!(error instanceof UnusableCredentialsError)) throw error;
-        const { message } = error;
-        const reason = error instanceof MissingSecretError ? "SecretNotFound" : "KeyMissing";
-        if (!(error instanceof UnknownSecretError))
-          faults.push({ registry: registry.name, reason, message, secret });
-        return { ...common, credentials: "unreadable" };
+      const source = { registry, secret, ...look(registry, secret) };
+      const { credentials, fault } = source;
+      if (fault !== undefined) faults.push({ registry: registry.name, secret, ...fault });
+      if (typeof credentials === "string") return { registry, secret, credentials };
+      const expiresAt = firstExpiry(credentials);
+      if (expiresAt <= now) {
+        // Copies stay: the registry may see it otherwise.
+        const why = fault === undefined ? "" : `; ${fault.message}`;
+        const message = `they expired at ${formatTime(expiresAt)}${why}`;
+        if (fault !== undefined) faults.pop();
+        faults.push({ registry: registry.name, secret, reason: "Expired", message });
       }
+      const { graceEndsAt } = provided.stateOf(registry);
+      nextChangeAt = Math.min(nextChangeAt, ...[expiresAt, graceEndsAt].filter((time) => time > now));
+      return { registry, secret, credentials };
     });
+    clearTimeout(timer);
+    if (nextChangeAt < Infinity)
+      timer = setTimeout(publish, Math.min(nextChangeAt - now + 1, MAX_TIMER_MS)).unref();
     onChange(sources, faults);
+  };
+
+  const look = (registry: ConfiguredRegistry, secret: SecretName | undefined): Looked => {
+    const { source } = registry;
+    if (source === undefined) return { credentials: "managed-by-admin" };
+    if (source.kind === "provider") {
+      const { credentials, fault } = provided.stateOf(registry);
+      return {
+        credentials: credentials.length === 0 ? "unreadable" : credentials,
+        fault: fault === undefined ? undefined : { reason: "ProviderFailed", message: fault },
+      };
+    }
+    try {
+      return { credentials: read(registry, secret) };
+    } catch (error) {
+      if (!(error instanceof UnusableCredentialsError)) throw error;
+      const { message } = error;
+      if (error instanceof UnknownSecretError) return { credentials: "unreadable" };
+      const reason = error instanceof MissingSecretError ? "SecretNotFound" : "KeyMissing";
+      return { credentials: "unreadable", fault: { reason, message } };
+    }
   };
 
   const secretOf = ({ source }: ConfiguredRegistry): SecretName | undefined => {
@@ -119,7 +159,9 @@ export function createCredentialSources({
       if (offers.missingFields.length > 0) {
         throw new UnusableCredentialsError(`the CRD in the cluster lacks ${offers.missingFields.join(", ")}`);
       }
-      const offered = secretIn(offers.offeredSecret(source.name), name, false, NOT_OFFERED);
+      // Whoever labels it does not make one registry's credentials another's.
+      const state = source.name === ANSWERS_SECRET_NAME ? "missing" : offers.offeredSecret(source.name);
+      const offered = secretIn(state, name, false, NOT_OFFERED);
       return credentialsInOffer(offered, source, address);
     } catch (error) {
       if (!(error instanceof UnusableSecretError)) throw error;
@@ -170,15 +212,35 @@ export function createCredentialSources({
       }
       publish();
     },
+    refresh: publish,
     current: () => sources,
     async settled() {
       await Promise.all([...secrets.values()].map(({ watch: { asked } }) => asked));
     },
     close() {
+      clearTimeout(timer);
       fileWatch?.close();
       for (const { watch: secretWatch } of secrets.values()) secretWatch.close();
     },
   };
+}
+
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 24 * 3_600_000;
+
+const NOTHING_PROVIDED: ProvidedState = {
+  ...{ credentials: [], fault: undefined, changedAt: undefined, nextRefreshAt: undefined },
+  graceEndsAt: Infinity,
+};
+
+interface Looked extends Pick<Source, "credentials"> {
+  readonly fault?: Pick<SourceFault, "reason" | "message"> | undefined;
+}
+
+/** When the first of them ends, as far as they say; in Unix time, in milliseconds. */
+export function firstExpiry(credentials: Source["credentials"]): number {
+  if (typeof credentials === "string") return Infinity;
+  return Math.min(...credentials.map(({ password }) => expiryOf(password) ?? Infinity));
 }
 
 const NOT_OFFERED = `does not exist, or does not have the label ${CREDENTIALS_LABEL}=true`;
@@ -202,64 +264,4 @@ function secretIn<T extends object>(
 
 export function describeSecret({ namespace, name }: SecretName): string {
   return `${namespace}/${name}`;
-}
-
-export interface FaultReport {
-  /** The registries whose credentials cannot be read now. */
-  registries(): ReadonlySet<string>;
-  readonly current: () => readonly SourceFault[];
-  /** Takes the current faults. Every replica logs each new one, and each source that can be read again. */
-  report(faults: readonly SourceFault[], sources: readonly Source[]): void;
-  /** Writes Events, as the replica that starts to write does, too. */
-  warn(): void;
-}
-
-/**
- * Events come from the replica that writes, once for all of them. They are Pullpass's pod's, where `kubectl describe`
- * shows them; without a pod, the Secret's, if the source is one.
- */
-export function createFaultReport(
-  logger: Logger,
-  warn: Warn,
-  { isLeading, isPod }: { readonly isLeading: () => boolean; readonly isPod: boolean },
-): FaultReport {
-  let current: readonly SourceFault[] = [];
-  let registries: ReadonlySet<string> = new Set();
-  /** Registries whose fault is in the log, and not yet that it is over. */
-  const unreadable = new Set<string>();
-  const warnOfAll = (): void => {
-    for (const { registry, message, secret } of current) {
-      warn({
-        reason: "CredentialsUnreadable",
-        message: `The credentials of registry ${registry} cannot be read: ${message}. Copies stay as they are.`,
-        ...(secret === undefined || isPod ? {} : { secret }),
-      });
-    }
-  };
-  return {
-    registries: () => registries,
-    current: () => current,
-    report(faults, sources) {
-      const before = new Set(current.map(describeFault));
-      current = faults;
-      registries = new Set(faults.map(({ registry }) => registry));
-      for (const registry of unreadable) {
-        const source = sources.find(({ registry: { name } }) => name === registry);
-        if (source?.credentials === "unreadable") continue;
-        unreadable.delete(registry);
-        if (source !== undefined) logger.info({ registry }, "credentials can be read again");
-      }
-      for (const registry of registries) unreadable.add(registry);
-      const news = faults.filter((fault) => !before.has(describeFault(fault)));
-      for (const fault of news)
-        logger.error(fault, "cannot read registry credentials; keeping the existing copies");
-      // What was reported before is not reported again: see the recorder of Events.
-      if (news.length > 0 && isLeading()) warnOfAll();
-    },
-    warn: warnOfAll,
-  };
-}
-
-function describeFault({ registry, message }: SourceFault): string {
-  return `${registry}: ${message}`;
 }

@@ -1,7 +1,7 @@
 /** Logs in to registries with the credentials that Pullpass has for them, for whoever asks for it on a ClusterRegistry. */
 import { readRegistryStatus } from "../config/status-schema.ts";
 import { CHECK_REQUESTED_ANNOTATION } from "../core/labels.ts";
-import type { LoginReason, LoginResult } from "../core/registry-status.ts";
+import { formatTime, type LoginReason, type LoginResult } from "../core/registry-status.ts";
 import type { Source } from "../core/replication.ts";
 import { checkLogin, isTlsFailure, type LoginOutcome } from "../registry/login.ts";
 import { planLogins } from "../registry/plan-logins.ts";
@@ -88,9 +88,4 @@ export function createLoginRequests(login: LogIn, onResult: () => void): LoginRe
       for (const uid of requests.keys()) if (!uids.has(uid)) requests.delete(uid);
     },
   };
-}
-
-/** RFC 3339, in seconds, as Kubernetes writes times. */
-export function formatTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }

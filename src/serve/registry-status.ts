@@ -3,21 +3,28 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { REGISTRY_API } from "../config/registry-crd.ts";
 import { readRegistryStatus } from "../config/status-schema.ts";
+import type { ConfiguredRegistry, CredentialSource } from "../config/configuration.ts";
 import type { JoinedRegistries } from "../config/registry-objects.ts";
 import { messageOf } from "../core/error-message.ts";
 import { CREDENTIALS_LABEL } from "../core/labels.ts";
 import {
+  formatTime,
   registryStatus,
   type CopyCounts,
+  type CredentialsFault,
   type CredentialsState,
+  type CredentialTimes,
   type RegistryFacts,
   type RegistryStatus,
 } from "../core/registry-status.ts";
+import type { Source } from "../core/replication.ts";
 import type { ApisFor } from "../kube/api.ts";
 import { writeRegistryStatus, type ClusterRegistry } from "../kube/resources/cluster-registries.ts";
 import { getSecret } from "../kube/resources/copies.ts";
-import { describeSecret, type SecretName, type SourceFault } from "./credential-sources.ts";
-import { createLoginRequests, formatTime, type LogIn } from "./registry-login.ts";
+import { describeSecret, firstExpiry, type SecretName } from "./credential-sources.ts";
+import type { SourceFault } from "./fault-report.ts";
+import type { ProvidedCredentials } from "./provided-credentials.ts";
+import { createLoginRequests, type LogIn } from "./registry-login.ts";
 import type { RegistryObjects } from "./registry-objects.ts";
 
 export interface RegistryStatusOptions {
@@ -26,6 +33,9 @@ export interface RegistryStatusOptions {
   readonly objects: Pick<RegistryObjects, "list" | "put" | "missingFields" | "offeredSecret">;
   readonly joined: () => JoinedRegistries;
   readonly faults: () => readonly SourceFault[];
+  /** The registries with their credentials. */
+  readonly sources: () => readonly Source[];
+  readonly provided: Pick<ProvidedCredentials, "stateOf">;
   readonly countCopies: () => Promise<ReadonlyMap<string, CopyCounts>>;
   readonly login: LogIn;
   readonly logger: Logger;
@@ -62,7 +72,7 @@ export interface RegistryStatusWriter {
 const NOBODY: CopyCounts = { selected: 0, synced: 0, refused: 0, failing: 0 };
 
 export function createRegistryStatusWriter(options: RegistryStatusOptions): RegistryStatusWriter {
-  const { apisFor, objects, joined, faults, countCopies, logger } = options;
+  const { apisFor, objects, joined, faults, sources, provided, countCopies, logger } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
   const logins = createLoginRequests(options.login, schedule);
   /** By uid: the last write, and when the next one may come that is about counts alone. */
@@ -160,32 +170,52 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
       used: registry && {
         address: registry.address.text,
         secretName: registry.secretName,
-        credentials:
-          registry.source?.kind === "offered-secret"
-            ? await credentialsOf(name, registry.source.name)
-            : { kind: "managed-by-admin" },
+        credentials: await credentialsOf(registry),
         counts: counts.get(name) ?? NOBODY,
       },
       login: logins.resultOf(object),
     };
   }
 
-  async function credentialsOf(registry: string, secretName: string): Promise<CredentialsState> {
-    const fault = faults().find((candidate) => candidate.registry === registry);
-    const offered = objects.offeredSecret(secretName);
-    if (fault?.secret === undefined) {
-      return { kind: "read", changedAt: typeof offered === "object" ? offered.changedAt : undefined };
+  async function credentialsOf(registry: ConfiguredRegistry): Promise<CredentialsState> {
+    const { name, source } = registry;
+    if (source?.kind !== "offered-secret" && source?.kind !== "provider") return { kind: "managed-by-admin" };
+    const fault = await faultOf(name);
+    const times = timesOf(registry, source);
+    const known = sources().find(({ registry: { name: other } }) => other === name);
+    const isReadable = known !== undefined && known.credentials !== "unreadable";
+    if (fault === undefined || (isReadable && fault.reason === "ProviderFailed")) {
+      return { kind: "read", problem: fault, ...times };
     }
+    return { kind: "unreadable", ...fault, ...times };
+  }
+
+  async function faultOf(registry: string): Promise<CredentialsFault | undefined> {
+    const fault = faults().find((candidate) => candidate.registry === registry);
+    if (fault === undefined) return undefined;
     const { reason, message, secret } = fault;
-    if (reason !== "SecretNotFound") return { kind: "unreadable", reason, message };
+    if (reason !== "SecretNotFound" || secret === undefined) return { reason, message };
     const described = describeSecret(secret);
-    return (await exists(secret))
-      ? {
-          kind: "unreadable",
-          reason: "SecretNotOffered",
-          message: `Secret ${described} does not have the label ${CREDENTIALS_LABEL}=true`,
-        }
-      : { kind: "unreadable", reason, message: `Secret ${described} does not exist` };
+    if (!(await exists(secret))) return { reason, message: `Secret ${described} does not exist` };
+    return {
+      reason: "SecretNotOffered",
+      message: `Secret ${described} does not have the label ${CREDENTIALS_LABEL}=true`,
+    };
+  }
+
+  function timesOf(
+    registry: ConfiguredRegistry,
+    source: Extract<CredentialSource, { readonly kind: "offered-secret" | "provider" }>,
+  ): CredentialTimes {
+    const known = sources().find((candidate) => candidate.registry.name === registry.name);
+    const expiresAt = timeOf(firstExpiry(known?.credentials ?? "unreadable"));
+    if (source.kind === "offered-secret") {
+      const offered = objects.offeredSecret(source.name);
+      const changedAt = typeof offered === "object" ? offered.changedAt : undefined;
+      return { changedAt, expiresAt, nextRefreshAt: undefined };
+    }
+    const { changedAt, nextRefreshAt } = provided.stateOf(registry);
+    return { changedAt: timeOf(changedAt), expiresAt, nextRefreshAt: timeOf(nextRefreshAt) };
   }
 
   async function exists(secret: SecretName): Promise<boolean> {
@@ -208,6 +238,11 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
       schedule();
     },
   };
+}
+
+/** In RFC 3339; undefined for no time, and for one that is no date. */
+function timeOf(ms: number | undefined): string | undefined {
+  return ms === undefined || Math.abs(ms) > 8.64e15 ? undefined : formatTime(ms);
 }
 
 const MAX_UNOFFERED = 1024;

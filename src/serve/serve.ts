@@ -39,8 +39,6 @@ export interface ServedCluster extends ClusterOptions {
 export interface ServeOptions {
   readonly configPaths: readonly string[];
   readonly environment: Environment;
-  /** Where the programs of credential providers are. */
-  readonly programDirectory: string | undefined;
   /** Without a cluster every namespace counts as opted in, and nothing is replicated. */
   readonly cluster: ServedCluster | undefined;
   readonly tls: CertificateOptions;
@@ -51,9 +49,9 @@ export interface ServeOptions {
 }
 
 /** Without a cluster there are no copies, and no provider is run. */
-function requirePrograms({ cluster, programDirectory }: ServeOptions): CheckUse {
+function requirePrograms({ cluster }: ServeOptions): CheckUse {
   return (configuration) => {
-    const diagnostics = cluster && providersWithoutPrograms(configuration, programDirectory);
+    const diagnostics = cluster && providersWithoutPrograms(configuration, cluster.programDirectory);
     if (diagnostics !== undefined && diagnostics.length > 0) throw new InvalidConfigurationError(diagnostics);
   };
 }

@@ -9,6 +9,8 @@ export interface ClusterGauges {
   readonly isLeading: boolean;
   /** Names of registries whose credentials cannot be read now. */
   readonly unreadableSources: ReadonlySet<string>;
+  /** When credentials end, in Unix time in milliseconds, by registry; of those that say so. */
+  readonly credentialExpiries: ReadonlyMap<string, number>;
   /** Seconds since each watch last told something, were it only that nothing happened. */
   readonly watchAgesSeconds: ReadonlyMap<string, number>;
   /** Pods that cannot pull, by verdict; empty where this replica does not lead. */
@@ -25,6 +27,7 @@ export interface ClusterMetrics {
   countThrottled(): void;
   readonly countWatchRestart: (watch: string, reason: string) => void;
   readonly countHeal: (outcome: string) => void;
+  readonly countRefresh: (provider: string, outcome: string) => void;
 }
 
 function observe(registers: MetricRegistry[], read: () => ClusterGauges): void {
@@ -59,6 +62,16 @@ function observe(registers: MetricRegistry[], read: () => ClusterGauges): void {
     collect: () => {
       unreadable.reset();
       for (const registry of read().unreadableSources) unreadable.set({ registry }, 1);
+    },
+  });
+  const expiries = new Gauge<"registry">({
+    name: "pullpass_credential_expiry_timestamp_seconds",
+    help: "When the credentials of a registry end, in Unix time, where they say so.",
+    labelNames: ["registry"],
+    registers,
+    collect: () => {
+      expiries.reset();
+      for (const [registry, at] of read().credentialExpiries) expiries.set({ registry }, at / 1000);
     },
   });
   const stuckPods = new Gauge<"verdict">({
@@ -119,6 +132,12 @@ export function createClusterMetrics(register: MetricRegistry): ClusterMetrics {
     labelNames: ["outcome"],
     registers,
   });
+  const refreshes = new Counter({
+    name: "pullpass_credential_refreshes_total",
+    help: "Runs of credential providers: changed, unchanged, or why they failed. Only the replica that writes runs them.",
+    labelNames: ["provider", "outcome"],
+    registers,
+  });
   return {
     observe(read) {
       observe(registers, read);
@@ -140,6 +159,9 @@ export function createClusterMetrics(register: MetricRegistry): ClusterMetrics {
     },
     countHeal(outcome) {
       heals.inc({ outcome });
+    },
+    countRefresh(provider, outcome) {
+      refreshes.inc({ provider, outcome });
     },
   };
 }

@@ -7,11 +7,8 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { checkConfiguration } from "../../src/cli/check.ts";
 import { explainImage, explanationText } from "../../src/cli/explain.ts";
-import {
-  createCredentialSources,
-  createFaultReport,
-  type SourceFault,
-} from "../../src/serve/credential-sources.ts";
+import { createCredentialSources } from "../../src/serve/credential-sources.ts";
+import { createFaultReport, type SourceFault } from "../../src/serve/fault-report.ts";
 import type { Configuration } from "../../src/config/configuration.ts";
 import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
 import { parseAddress } from "../../src/core/address.ts";

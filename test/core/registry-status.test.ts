@@ -14,11 +14,13 @@ const NOW = "2026-11-26T12:00:00Z";
 const BEFORE = "2026-11-25T12:00:00Z";
 
 const ALL_SYNCED: CopyCounts = { selected: 2, synced: 2, refused: 0, failing: 0 };
-const READ: CredentialsState = { kind: "read", changedAt: undefined };
+const NO_TIMES = { changedAt: undefined, expiresAt: undefined, nextRefreshAt: undefined };
+const READ: CredentialsState = { kind: "read", problem: undefined, ...NO_TIMES };
 const UNREADABLE: CredentialsState = {
   kind: "unreadable",
   reason: "SecretNotFound",
   message: "Secret pullpass/a does not exist",
+  ...NO_TIMES,
 };
 const BY_ADMIN: CredentialsState = { kind: "managed-by-admin" };
 
@@ -170,11 +172,16 @@ describe("LoginSucceeded", () => {
   it("is what another replica found out, until the credentials change", () => {
     const previous = registryStatus(facts({ login: result("Succeeded") }), undefined, BEFORE);
     expect(registryStatus(facts(), previous, NOW)).toEqual(previous);
-    const older: CredentialsState = { kind: "read", changedAt: "2026-11-24T12:00:00Z" };
+    const older: CredentialsState = {
+      kind: "read",
+      problem: undefined,
+      ...NO_TIMES,
+      changedAt: "2026-11-24T12:00:00Z",
+    };
     expect(find(registryStatus(facts({ credentials: older }), previous, NOW), "LoginSucceeded")?.status).toBe(
       "True",
     );
-    const newer: CredentialsState = { kind: "read", changedAt: NOW };
+    const newer: CredentialsState = { kind: "read", problem: undefined, ...NO_TIMES, changedAt: NOW };
     const after = registryStatus(facts({ credentials: newer }), previous, NOW);
     expect(find(after, "LoginSucceeded")).toMatchObject({ status: "Unknown", reason: "NotAsked" });
     expect(after.credentials).toEqual({ changedAt: NOW, lastLoginAt: BEFORE });

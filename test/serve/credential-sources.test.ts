@@ -2,11 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import {
-  createCredentialSources,
-  type CredentialSources,
-  type SourceFault,
-} from "../../src/serve/credential-sources.ts";
+import { createCredentialSources, type CredentialSources } from "../../src/serve/credential-sources.ts";
+import type { SourceFault } from "../../src/serve/fault-report.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import type { Source } from "../../src/core/replication.ts";
 import { loadConfiguration } from "../../src/config/load.ts";

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { createFaultReport, type SourceFault } from "../../src/serve/credential-sources.ts";
+import { createFaultReport, type SourceFault } from "../../src/serve/fault-report.ts";
 import type { Source } from "../../src/core/replication.ts";
 import type { ClusterWarning } from "../../src/replicator/ports.ts";
 import { makeRegistry } from "../core/make-registry.ts";

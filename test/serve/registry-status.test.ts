@@ -51,6 +51,12 @@ function start({
     objects: { list, put: () => undefined, missingFields: [], offeredSecret: () => "missing" },
     joined,
     faults: () => [],
+    sources: () => [],
+    provided: {
+      stateOf: () => {
+        throw new Error("no providers");
+      },
+    },
     countCopies: () => Promise.resolve(new Map(joined().registries.map(({ name }) => [name, state.counts]))),
     login,
     logger: logger as never,

@@ -161,7 +161,12 @@ await describeLevel("control-plane", "credential providers", () => {
 
   it("leave the old credential where it is when its grace period ends; new copies go without it", async () => {
     const before = (await auditedWrites(cluster)).length;
+    const { leader } = await leaderOf(...replicas);
+    const reloads = async () =>
+      (await leader.log()).filter(({ msg }) => msg === "configuration reloaded").length;
+    const known = await reloads();
     await configure("third", { credentialGracePeriod: "1ms" });
+    await waitUntil("the configuration", async () => (await reloads()) > known);
     await createNamespace(cluster.kubectl, "later", OPTED_IN);
     await waitForCopies(client, "later", copies({ [HOST]: "user:made-up-2" }, build("made-up-2")));
     await waitForCopies(client, "app", copies(withPrevious("made-up-2", "made-up-1"), build("made-up-2")));
@@ -236,7 +241,7 @@ await describeLevel("control-plane", "credential providers", () => {
     });
     expect(failed).toMatchObject({
       status: "True",
-      message: "Provider made-up-provider exited with 1: login failed: wrong … .",
+      message: "Provider made-up-provider exited with 1: login failed: wrong ….",
     });
     expect(await reasonOf("object", "Ready")).toMatchObject({ status: "True" });
     expect(await copiesIn(client, "app")).toEqual(before);

@@ -1,6 +1,7 @@
 /** `pullpass check --login`: decides what to ask of which registry, asks, and says what the answer was. */
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
+import type { AddressedCredential } from "../core/credential.ts";
 import type { ImageReference } from "../core/image-reference.ts";
 import { indexRegistries, selectRegistries, type Registry } from "../core/registry.ts";
 import {
@@ -11,12 +12,15 @@ import {
   type PullOutcome,
 } from "../registry/login.ts";
 import { passOver, planLogins, type LoginStep } from "../registry/plan-logins.ts";
+import { inParallel } from "./in-parallel.ts";
 import { isSecretSource, type ReadSecretSource } from "./registries-source.ts";
 
 export interface LoginSources {
   readonly environment: Environment;
   /** Without it, registries whose credentials are in a Secret are not asked. */
   readonly readSecretSource?: ReadSecretSource | undefined;
+  /** What providers handed out, by the names of registries. */
+  readonly provided?: ReadonlyMap<string, readonly AddressedCredential[]>;
 }
 
 /** More would not be faster where one name server and one line serve all. */
@@ -43,13 +47,21 @@ export async function checkLogins(
  * a Secret, and it can be asked | the same
  * a Secret, without a cluster   | passed over
  * a Secret that an admin keeps  | passed over
+ * a provider, which answered    | those of planLogins
+ * a provider, and it did not    | a failure
  */
 async function planRegistry(
   registry: ConfiguredRegistry,
   images: readonly ImageReference[],
-  { environment, readSecretSource }: LoginSources,
+  { environment, readSecretSource, provided }: LoginSources,
 ): Promise<readonly LoginStep[]> {
   const { source, address, secretName } = registry;
+  if (source?.kind === "provider") {
+    const credentials = provided?.get(registry.name) ?? [];
+    return credentials.length === 0
+      ? [passOver("its provider handed out no credentials", true)]
+      : planLogins(registry, credentials, images);
+  }
   if (source === undefined) return [passOver(`an admin keeps Secret ${secretName} in the namespaces`)];
   try {
     if (!isSecretSource(source)) return planLogins(registry, readCredentials(registry, environment), images);
@@ -155,19 +167,4 @@ function formatFailure({ kind, reason }: Failure): string {
 
 function isFailed({ kind }: LoginOutcome | PullOutcome): boolean {
   return kind in FAILURES;
-}
-
-/** Works on all items, at most `limit` at a time; the results are in the order of the items. */
-export async function inParallel<Item, Result>(
-  items: readonly Item[],
-  limit: number,
-  work: (item: Item) => Promise<Result>,
-): Promise<readonly Result[]> {
-  const results: Result[] = [];
-  const waiting = items.entries();
-  const takeTurns = async (): Promise<void> => {
-    for (const [index, item] of waiting) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: limit }, takeTurns));
-  return results;
 }

@@ -2,12 +2,14 @@
 import type { Command } from "commander";
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
+import { formatDiagnostic, inReadingOrder, InvalidConfigurationError } from "../config/diagnostics.ts";
 import {
-  formatDiagnostic,
-  inReadingOrder,
-  InvalidConfigurationError,
-  type Diagnostic,
-} from "../config/diagnostics.ts";
+  askProviders,
+  providedCredentials,
+  reportProviders,
+  type AskedProviders,
+  type ProviderReport,
+} from "./check-providers.ts";
 import { REGISTRY_KIND } from "../config/registry-crd.ts";
 import { providersWithoutPrograms } from "../config/providers.ts";
 import { findCredentialWarnings, findWarnings } from "../config/warnings.ts";
@@ -61,12 +63,14 @@ export function checkCommand(command: Command, io: ProgramIo): Command {
       if (!login && pull.length > 0) throw new UsageError("--pull asks a registry: add --login");
       const { configuration, faults } = await readForCheck({ ...flags, config: configPaths }, io);
       const { credentialProviderBinDir: programDirectory } = flags;
-      const { lines, errorCount } = checkConfiguration(configuration, io.environment, {
-        faults,
-        programDirectory,
-      });
+      const { environment } = io;
+      const asked =
+        programDirectory === undefined
+          ? undefined
+          : await askProviders(configuration, { directory: programDirectory, environment });
+      const { lines, errorCount } = checkConfiguration(configuration, environment, { faults, asked });
       writeLines(lines, io);
-      const hasFailedLogin = login && (await askRegistries(configuration, flags, io));
+      const hasFailedLogin = login && (await askRegistries(configuration, flags, io, asked));
       if (errorCount > 0) throw new ReportedError(2);
       if (hasFailedLogin) throw new ReportedError(1);
     });
@@ -93,19 +97,20 @@ export interface CheckReport {
 export interface CheckedBesides {
   /** Of registry objects. */
   readonly faults?: Faults;
-  readonly programDirectory?: string | undefined;
+  /** Undefined if nobody says in which directory the programs of providers are. */
+  readonly asked?: AskedProviders | undefined;
 }
 
 /** Checks what a valid configuration refers to: credentials are read and thrown away. */
 export function checkConfiguration(
   configuration: Configuration,
   environment: Environment,
-  { faults = new Map(), programDirectory }: CheckedBesides = {},
+  { faults = new Map(), asked }: CheckedBesides = {},
 ): CheckReport {
-  const results = configuration.registries.map((registry) => checkCredentials(registry, environment));
+  const results = configuration.registries.map((registry) => checkCredentials(registry, environment, asked));
   const errors = [
-    ...results.flatMap((result) => result.error ?? []),
-    ...providersWithoutPrograms(configuration, programDirectory),
+    ...results.flatMap((result) => result.errors),
+    ...(asked === undefined ? providersWithoutPrograms(configuration, undefined) : []),
     ...Array.from(faults, ([name, { message }]) => ({
       location: { file: `${REGISTRY_KIND} ${name}`, line: undefined, path: [] },
       message,
@@ -122,6 +127,7 @@ export function checkConfiguration(
     ...errors.map((error) => `error: ${formatDiagnostic(error)}`),
     ...inReadingOrder(warnings, [...files]).map((warning) => `warning: ${formatDiagnostic(warning)}`),
     summary.join(", "),
+    ...results.flatMap((result) => result.lines),
   ];
   return { lines, errorCount: errors.length };
 }
@@ -129,13 +135,16 @@ export function checkConfiguration(
 function checkCredentials(
   registry: ConfiguredRegistry,
   environment: Environment,
-): { readonly error?: Diagnostic; readonly warnings: readonly Diagnostic[] } {
-  if (registry.source?.kind === "provider") return { warnings: [] };
+  asked: AskedProviders | undefined,
+): ProviderReport {
+  if (registry.source?.kind === "provider") return reportProviders(registry, asked?.get(registry.name) ?? []);
   try {
-    return { warnings: findCredentialWarnings(registry, readCredentials(registry, environment)) };
+    const credentials = readCredentials(registry, environment);
+    return { errors: [], warnings: findCredentialWarnings(registry, credentials), lines: [] };
   } catch (error) {
     if (!(error instanceof UnusableCredentialsError)) throw error;
-    return { error: { location: registry.locate(error.field), message: error.reason }, warnings: [] };
+    const fault = { location: registry.locate(error.field), message: error.reason };
+    return { errors: [fault], warnings: [], lines: [] };
   }
 }
 
@@ -148,13 +157,15 @@ async function askRegistries(
   configuration: Configuration,
   flags: CheckFlags,
   io: ProgramIo,
+  asked: AskedProviders = new Map(),
 ): Promise<boolean> {
   // Loaded only here: the other commands need no network.
   const { checkLogins, planPulls } = await import("./check-login.ts");
   const pulls = planPulls(flags.pull ?? [], configuration);
   if (pulls.faults.length > 0) throw new UsageError(pulls.faults.join("\n"));
+  const provided = new Map(Array.from(asked, ([name, each]) => [name, providedCredentials(each)]));
   const ask = (readSecretSource?: ReadSecretSource): ReturnType<typeof checkLogins> =>
-    checkLogins(configuration, pulls, { environment: io.environment, readSecretSource });
+    checkLogins(configuration, pulls, { environment: io.environment, readSecretSource, provided });
   const lines = await withSecrets(configuration.registries, flags, io, ask).catch((error: unknown) => {
     if (error instanceof NoApiServerError && flags.kubeconfig === undefined) return ask();
     throw error;

@@ -1,6 +1,7 @@
 /** What `check --login` says of registries that answer, in plain HTTP on loopback. */
 import { describe, expect, it } from "vitest";
-import { checkLogins, inParallel, planPulls, type LoginSources } from "../../src/cli/check-login.ts";
+import { checkLogins, planPulls, type LoginSources } from "../../src/cli/check-login.ts";
+import { inParallel } from "../../src/cli/in-parallel.ts";
 import type { ConfiguredRegistry } from "../../src/config/configuration.ts";
 import { UnusableCredentialsError } from "../../src/config/credentials.ts";
 import { parseAddress } from "../../src/core/address.ts";

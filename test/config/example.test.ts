@@ -38,7 +38,7 @@ describe("deploy/examples/pullpass.yaml", () => {
 
   it("lacks nothing but the files that a cluster mounts, and warns of Polyaxon's Secret alone", () => {
     const environment = { TEAM_B_PASSWORD: "made-up", AZURE_TOKEN: "made-up" };
-    const { lines } = checkConfiguration(configuration, environment, { programDirectory: "/usr/bin" });
+    const { lines } = checkConfiguration(configuration, environment, { asked: new Map() });
     expect(lines.map((line) => line.replaceAll(EXAMPLE, "").replace(/(: [^:]+):.*/, "$1"))).toEqual([
       "error: :16: registries[0] (team-a).auth.passwordFrom.file",
       "error: :49: registries[4] (google).auth.tokenFrom.file",

@@ -41,6 +41,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   SomeCopiesFailed: "See below which namespaces are affected, and their Events.",
   Writing: "Wait a moment. If it stays so, see Pullpass's log.",
 };
+/** The same, by the reason of the condition CredentialsAvailable, where the Secret is not the cause. */
+const ADVICE_CREDENTIALS: Readonly<Record<string, string>> = {
+  ProviderFailed:
+    "See Pullpass's log, and run pullpass check --credential-provider-bin-dir where the program is.",
+  Expired: "Renew the credentials in their Secret, or see why their provider does not.",
+};
 const ADVICE_LOGIN = "Correct the credentials, or see why Pullpass does not reach the registry.";
 const ADVICE_NOT_RUNNING =
   "See that Pullpass runs and that one replica leads: kubectl get lease --all-namespaces";
@@ -80,6 +86,8 @@ function reportRegistries({ objects, faults, fromFile }: KnownRegistries): reado
  * there is none               | yes                   | that one
  * there is none               | no                    | not-looked-at
  * True, of an older spec      | no                    | out-of-date
+ * True, but the credentials   | no                    | ProviderFailed
+ *   are not renewed           |                       |
  * True                        | no                    | none
  */
 function faultsOf(
@@ -91,8 +99,13 @@ function faultsOf(
   const condition = (type: string): unknown =>
     asArray(status.conditions).find((candidate) => getString(candidate, "type") === type);
   const title = `ClusterRegistry ${name}`;
-  const fromReason = (reason: string, message: string): Finding =>
-    fault(reason, `${title} is not ready: ${reason}: ${message}`, ADVICE[reason] ?? "See Pullpass's log.");
+  const available = condition("CredentialsAvailable");
+  const credentialsReason = getString(available, "reason") ?? "";
+  const fromReason = (reason: string, message: string): Finding => {
+    const advice =
+      (reason === "CredentialsUnreadable" && ADVICE_CREDENTIALS[credentialsReason]) || ADVICE[reason];
+    return fault(reason, `${title} is not ready: ${reason}: ${message}`, advice ?? "See Pullpass's log.");
+  };
   const ready = condition("Ready");
   const find = (): Finding | undefined => {
     const state = getString(ready, "status");
@@ -107,8 +120,11 @@ function faultsOf(
       );
     const generation = isObject(object["metadata"]) ? object["metadata"]["generation"] : undefined;
     const isCurrent = isObject(ready) && ready["observedGeneration"] === generation;
-    const message = `The state of ${title} is that of an earlier spec.`;
-    return isCurrent ? undefined : fault("out-of-date", message, ADVICE_NOT_RUNNING);
+    const outdated = `The state of ${title} is that of an earlier spec.`;
+    if (!isCurrent) return fault("out-of-date", outdated, ADVICE_NOT_RUNNING);
+    if (credentialsReason !== "ProviderFailed") return undefined;
+    const message = `${title}: its credentials are not renewed: ${getString(available, "message") ?? ""}`;
+    return fault(credentialsReason, message, ADVICE_CREDENTIALS[credentialsReason] ?? "");
   };
   const login = condition("LoginSucceeded");
   const isLoginFailed = getString(login, "status") === "False";

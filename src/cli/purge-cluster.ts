@@ -1,5 +1,5 @@
 /** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
-import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
+import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER, PROVIDER_ANSWERS_LABEL } from "../core/labels.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import { createApis } from "../kube/api.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
@@ -59,7 +59,7 @@ const ATTEMPTS = 10;
 
 /**
  * Removes the webhook first, so that no pod names a Secret that goes; then the copies; then what was added to
- * ServiceAccounts; then the certificates and the lease; and last, if nothing came back, the rights of Pullpass. What
+ * ServiceAccounts; then the certificates, the answers of providers and the lease; and last, if nothing came back, the rights of Pullpass. What
  * is gone already is not an error, so that a purge that broke off can be run again.
  *
  * @throws StillRunningError if copies come back; KubeApiError, KubeUnreachableError
@@ -75,9 +75,15 @@ export async function purgeCluster(
   await removeSecrets(transport, copies);
   const accountCount = await detachAll(transport);
   // Those of cert-manager, too, which leaves them behind.
-  const certificates = { labelSelector: CERTIFICATES_LABEL };
-  const secrets = namespace === undefined ? "/api/v1/secrets" : `/api/v1/namespaces/${namespace}/secrets`;
-  await removeSecrets(transport, await list(transport, { path: secrets, query: certificates }, readSecret));
+  const path = namespace === undefined ? "/api/v1/secrets" : `/api/v1/namespaces/${namespace}/secrets`;
+  const labelledBy = (labelSelector: string): Promise<readonly FoundSecret[]> =>
+    list(transport, { path, query: { labelSelector } }, readSecret);
+  await removeSecrets(transport, await labelledBy(CERTIFICATES_LABEL));
+  const answers = await labelledBy(PROVIDER_ANSWERS_LABEL);
+  await removeSecrets(
+    transport,
+    answers.filter((secret) => secret.isWrittenByUs),
+  );
   const namespaces = namespace === undefined ? await namespacesWithLease(transport, lease) : [namespace];
   for (const name of namespaces)
     await remove(transport, `/apis/coordination.k8s.io/v1/namespaces/${name}/leases/${lease}`);

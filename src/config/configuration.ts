@@ -76,6 +76,8 @@ export function configuredRegistry(
 export interface Configuration {
   readonly registries: readonly ConfiguredRegistry[];
   readonly providers: readonly ConfiguredProvider[];
+  /** False where no file was given: which providers there are is not known then. */
+  readonly isFromFiles: boolean;
   readonly builders: readonly BuilderEntry[];
   readonly attachedServiceAccounts: readonly string[];
   readonly podTemplates: readonly PodTemplateEntry[];

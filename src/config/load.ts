@@ -62,8 +62,7 @@ export function loadConfiguration(files: readonly ConfigurationFile[]): Configur
     throw new InvalidConfigurationError(inReadingOrder(diagnostics, paths));
   }
   return {
-    registries,
-    providers,
+    ...{ registries, providers, isFromFiles: files.length > 0 },
     builders: settings.flatMap(({ builders = [] }) => builders),
     attachedServiceAccounts: settings.flatMap(({ serviceAccounts }) => serviceAccounts?.attach ?? []),
     podTemplates: settings.flatMap(({ podTemplates = [] }) => podTemplates),

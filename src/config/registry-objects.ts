@@ -32,6 +32,8 @@ export interface JoinedRegistries {
   readonly faults: ReadonlyMap<string, RegistryFault>;
 }
 
+type JoinedConfiguration = Pick<Configuration, "registries" | "providers" | "isFromFiles">;
+
 /*
  * The first row that holds decides.
  *
@@ -43,7 +45,7 @@ export interface JoinedRegistries {
  * anything else                                       | used                                   | none
  */
 export function joinRegistryObjects(
-  { registries: fromFile, providers }: Pick<Configuration, "registries" | "providers">,
+  { registries: fromFile, providers, isFromFiles }: JoinedConfiguration,
   objects: Iterable<RegistryObject>,
 ): JoinedRegistries {
   const registries = [...fromFile];
@@ -55,7 +57,7 @@ export function joinRegistryObjects(
     const result = readRegistryObject(object);
     if (result.kind === "invalid") return result.message;
     const { registry } = result;
-    const unprovided = providerFault(registry, providers);
+    const unprovided = isFromFiles ? providerFault(registry, providers) : undefined;
     if (unprovided !== undefined) {
       return `${formatKeyPath(["spec", ...unprovided.field])}: ${unprovided.message}`;
     }

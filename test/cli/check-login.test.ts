@@ -187,6 +187,7 @@ describe("which registry is asked about an image", () => {
     registries,
     builders: [],
     providers: [],
+    isFromFiles: true,
     attachedServiceAccounts: [],
     podTemplates: [],
   });

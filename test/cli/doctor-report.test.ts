@@ -21,6 +21,7 @@ import type { PodWithStatus } from "../../src/core/diagnosis.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import { readPullSecret, type PullSecretState } from "../../src/core/pull-secret.ts";
 import { readNamespace } from "../../src/kube/resources/namespaces.ts";
+import { loadConfiguration } from "../../src/config/load.ts";
 import { loadText } from "../config/load-text.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures/doctor", import.meta.url));
@@ -95,6 +96,51 @@ describe("the report on what was read of a cluster", () => {
 it("is what docs/operations.md shows", () => {
   const page = readFileSync(path.join(FIXTURES, "../../../docs/operations.md"), "utf8");
   expect(page).toContain(`$ pullpass doctor\n${read("documented", "stdout")}\`\`\`\n`);
+});
+
+describe("the credentials of a ClusterRegistry with a provider", () => {
+  const object = (ready: string, reason: string, available: string) => ({
+    metadata: { name: "aws", generation: 1 },
+    spec: { address: "a.com", auth: { type: "Provider", provider: "ecr" } },
+    status: {
+      conditions: [
+        { type: "Ready", status: ready, reason, message: "It is so.", observedGeneration: 1 },
+        {
+          type: "CredentialsAvailable",
+          status: ready,
+          reason: available,
+          message: "Provider ecr exited with 1.",
+        },
+      ],
+    },
+  });
+  it.each([
+    ["True", "Ready", "Read", []],
+    [
+      "True",
+      "Ready",
+      "ProviderFailed",
+      [
+        "ProviderFailed: ClusterRegistry aws: its credentials are not renewed: Provider ecr exited with 1. See Pullpass's log, and run",
+      ],
+    ],
+    [
+      "False",
+      "CredentialsUnreadable",
+      "Expired",
+      [
+        "CredentialsUnreadable: ClusterRegistry aws is not ready: CredentialsUnreadable: It is so. Renew the credentials",
+      ],
+    ],
+  ])("whose condition Ready is %s (%s), CredentialsAvailable %s", (ready, reason, available, expected) => {
+    const facts = readFacts(read("healthy", "facts.json"));
+    const objects = [object(ready, reason, available)];
+    const known = knownRegistries(loadConfiguration([]), objects);
+    const found = reportOn({ ...facts, known }).registries.filter(({ state }) => state === "fault");
+    expect(found.map(({ code, message, advice = "" }) => `${code}: ${message} ${advice}`)).toEqual(
+      expected.map((text) => expect.stringContaining(text) as string),
+    );
+  });
 });
 
 describe("the caBundle", () => {

@@ -50,7 +50,7 @@ function readExport(yaml: string, providers: Configuration["providers"] = []): r
   }
   const objects = values.filter(({ kind }) => kind === "ClusterRegistry");
   const { registries, faults } = joinRegistryObjects(
-    { registries: [], providers },
+    { registries: [], providers, isFromFiles: true },
     objects.map(asRegistryObject),
   );
   expect(faults).toEqual(new Map());

@@ -13,6 +13,7 @@ import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { copiesIn, waitForCopies, type CopyContent } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
+import { runPullpass } from "../cli/run-pullpass.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const OPTED_IN = { "pullpass.dev/inject": "enabled" };
@@ -286,5 +287,13 @@ await describeLevel("control-plane", "credential providers", () => {
       expect(text.replaceAll("made-up-provider", "")).not.toContain("made-up");
     const refused = (await auditedRequests(cluster)).filter(({ status }) => status === 401 || status === 403);
     expect(refused).toEqual([]);
+  });
+
+  it("have nothing left of their answers after a purge", async () => {
+    await Promise.all(replicas.splice(0).map((replica) => replica.stop()));
+    const args = ["purge", "--yes", `--kubeconfig=${cluster.kubeconfig}`, "--namespace=pullpass"];
+    expect(runPullpass(args, ".")).toMatchObject({ status: 0 });
+    const { stdout } = await cluster.kubectl.run(["get", "secrets", "-A", "--output=name"]);
+    expect(stdout).toBe("");
   });
 });

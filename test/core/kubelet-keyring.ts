@@ -5,18 +5,26 @@
 import type { Credential } from "../../src/core/credential.ts";
 import { parseDockerConfig } from "../../src/core/docker-config.ts";
 
-/** The key without scheme, user information, query and a leading /v1 or /v2; undefined if Go cannot parse it. */
+/**
+ * The key without scheme, user information, query and a leading /v1 or /v2, and with its path decoded; undefined if Go cannot parse
+ * it.
+ */
 export function indexKeyOf(key: string): string | undefined {
-  const bare = key.replace(/^https?:\/\//, "").replace(/[?#].*$/, "");
+  const bare = withoutQuery(key.replace(/^https?:\/\//, ""));
   const [host = ""] = bare.split("/", 1);
   const authority = host.slice(host.lastIndexOf("@") + 1);
   if (authority.startsWith("[") && !authority.includes("]")) return undefined;
-  const path = bare.slice(host.length).replace(/^\/v[12]\//, "/");
+  const path = decodeURIComponent(bare.slice(host.length)).replace(/^\/v[12]\//, "/");
   return path === "/" ? authority : authority + path;
 }
 
+function withoutQuery(text: string): string {
+  return text.replace(/[?#].*$/, "");
+}
+
 export function indexKeyMatches(indexKey: string, repository: string): boolean {
-  const [glob, target] = [split(indexKey), split(repository)];
+  // Go parses both again.
+  const [glob, target] = [split(withoutQuery(indexKey)), split(repository)];
   return (
     glob.port === target.port &&
     glob.labels.length === target.labels.length &&

@@ -274,3 +274,42 @@ describe("planReplication", () => {
     );
   });
 });
+
+describe("a credential that replaced another one", () => {
+  const replaced = (isInGrace: boolean): Source => {
+    const address = parseAddress("a.example.com");
+    const previous = { username: "made-up", password: "of-before", isInGrace };
+    return source("a", { credentials: [{ address, username: "made-up", password: "of-now", previous }] });
+  };
+  const documentsOf = (one: Source) =>
+    prepare([one])(namespace()).copies.map(({ data }) => Buffer.from(data, "base64").toString("utf8"));
+  const PREVIOUS = Buffer.from("made-up:of-before").toString("base64");
+
+  it("has it beside itself in the pull secret, for the grace period, and never in the build secret", () => {
+    expect(documentsOf(replaced(true)).map((document) => document.includes(PREVIOUS))).toEqual([true, false]);
+    expect(documentsOf(replaced(false)).map((document) => document.includes(PREVIOUS))).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it("costs a copy one write: what has the previous one keeps it after the grace period", () => {
+    const plan = (one: Source, existing: readonly Copy[]) =>
+      planReplication(
+        namespace(),
+        prepare([one])(namespace()),
+        new Map(existing.map((copy) => [copy.name, existingFrom(copy)])),
+      ).map(({ kind }) => kind);
+    const [inGrace, afterwards] = [true, false].map((each) => prepare([replaced(each)])(namespace()).copies);
+    expect(plan(replaced(false), inGrace ?? [])).toEqual([]);
+    expect(plan(replaced(false), afterwards ?? [])).toEqual([]);
+    expect(plan(replaced(true), afterwards ?? [])).toEqual(["update"]);
+    expect(plan(source("a"), inGrace ?? [])).toEqual(["update", "update"]);
+    expect(plan(replaced(false), [])).toEqual(["create", "create"]);
+  });
+
+  it("is a change, and the end of the grace period is none", () => {
+    expect(registriesChanged([source("a")], [replaced(true)])).toEqual(["a"]);
+    expect(registriesChanged([replaced(true)], [replaced(false)])).toEqual([]);
+  });
+});

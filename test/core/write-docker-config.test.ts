@@ -9,6 +9,7 @@ import {
   writeBuildDocument,
   writeNodeDocument,
   writePullDocument,
+  writePullDocumentWithPrevious,
   type CredentialedRegistry,
 } from "../../src/core/write-docker-config.ts";
 import { anyAddress, anyCredential, anyRepository, concreteAddress, repositoryUnder } from "./any-address.ts";
@@ -409,5 +410,64 @@ describe("the models of the readers that are used here", () => {
 
   it("a star stays within a label", () => {
     expect(indexKeyMatches("*.io", "a.b.io/app")).toBe(false);
+  });
+});
+
+describe("the previous credentials beside the new ones", () => {
+  const withPrevious = ({ registry, credentials }: CredentialedRegistry): string =>
+    writePullDocumentWithPrevious(
+      registry,
+      credentials.map((credential) => ({
+        ...credential,
+        previous: { username: "before", password: credential.password, isInGrace: true },
+      })),
+    );
+  const usersTried = (document: string, repository: string) =>
+    kubeletTries(document, repository).map(({ username }) => username);
+
+  it.each([
+    ["a.com", "a.com/team/app", ["a.com", "a.com/%23", "https://a.com"]],
+    ["a.com:5000", "a.com:5000/0", ["a.com:5000", "a.com:5000/%23", "https://a.com:5000"]],
+    ["a.com/team", "a.com/team/app", ["a.com/team", "a.com/team%23", "https://a.com/team"]],
+    ["[::1]:5000", "[::1]:5000/app", ["[::1]:5000", "[::1]:5000/%23", "https://[::1]:5000"]],
+    ["*.a.com", "x.a.com/app", ["*.a.com", "*.a.com/%23", "https://*.a.com"]],
+    ["docker.io", "docker.io/library/nginx", ["docker.io", HUB_KEY, "docker.io/%23", "https://docker.io"]],
+    [
+      "docker.io/acme",
+      "docker.io/acme/app",
+      ["docker.io/acme", "index.docker.io/acme", "docker.io/acme%23", "https://docker.io/acme"],
+    ],
+    [
+      "a.com/v1/v1/foo",
+      "a.com/v1/foo/app",
+      ["a.com/v1/v1/foo", "a.com/v1/v1/foo%23", "https://a.com/v1/v1/foo"],
+    ],
+  ])("of %s: kubelet tries the new one for %s first, and the previous one, too", (address, image, keys) => {
+    const document = withPrevious(source(address));
+    expect(keysIn(document)).toEqual(keys);
+    const tried = usersTried(document, image);
+    expect(tried[0]).toBe("u");
+    expect(new Set(tried)).toEqual(new Set(["u", "before"]));
+    expect(resolverTries(document, image)[0]?.username ?? "u").toBe("u");
+  });
+
+  it("are for the same images, and whoever looks for the plain key finds the new one", () => {
+    fc.assert(
+      fc.property(anyAddress, anyRepository, (address, repository) => {
+        const plain = pull(source(address.text));
+        const document = withPrevious(source(address.text));
+        const before = kubeletTries(plain, repository).length > 0;
+        const tried = usersTried(document, repository);
+        expect(tried.length > 0).toBe(before);
+        if (before) expect(tried[0]).toBe("u");
+        const { entries } = parseDockerConfig(document, "dockerconfigjson");
+        for (const key of keysIn(plain)) expect(entries.get(key)?.username).toBe("u");
+      }),
+    );
+  });
+
+  it("are left out where there is none", () => {
+    const one = source("a.com");
+    expect(writePullDocumentWithPrevious(one.registry, one.credentials)).toBe(pull(one));
   });
 });

@@ -19,7 +19,15 @@ const EXISTING: ExistingCopy = {
   ...{ uid: "u", version: 1, content: "as desired", isWrittenByUs: true, isUpdatable: true },
 };
 const DESIRED: DesiredCopies = {
-  copies: [{ name: "regcred", data: "e30=", registries: ["team", "admin"], content: "as desired" }],
+  copies: [
+    {
+      name: "regcred",
+      data: "e30=",
+      registries: ["team", "admin"],
+      content: "as desired",
+      alternative: "as good",
+    },
+  ],
   registries: new Map(),
   retained: new Set(["retained"]),
   unlisted: new Set(),
@@ -34,6 +42,7 @@ describe("what the replicator knows of a Secret", () => {
     ["that is not ours", "regcred", new Map(), new Set(["regcred"]), "not-owned"],
     ["that is a source", "source", new Map(), new Set<string>(), "unknown"],
     ["that is a copy as desired", "regcred", existing("regcred", "as desired"), new Set<string>(), "read"],
+    ["that is a copy as good", "regcred", existing("regcred", "as good"), new Set<string>(), "read"],
     [
       "that is a copy with another content",
       "regcred",

@@ -42,7 +42,8 @@ function start({
       return Promise.resolve(stored.get(name));
     },
   };
-  const joined = (): JoinedRegistries => joinRegistryObjects({ registries: [], providers: [] }, list());
+  const joined = (): JoinedRegistries =>
+    joinRegistryObjects({ registries: [], providers: [], isFromFiles: true }, list());
   const login = vi.fn(() => Promise.resolve({ reason: "Succeeded" as const, message: "the login works" }));
   const leading = new AbortController();
   const logger = { warn: vi.fn() };

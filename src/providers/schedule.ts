@@ -1,5 +1,7 @@
 /** When a provider is asked again. Times and durations are in milliseconds. */
 
+import { longestWait } from "../core/back-off.ts";
+
 /** What the next time depends on. */
 export interface Answered {
   readonly answeredAt: number;
@@ -48,11 +50,9 @@ function intervalOf(cacheDurationMs: number | undefined, defaultMs: number): num
   return cacheDurationMs === undefined ? fallback : Math.min(fallback, POLL_INTERVAL_MS);
 }
 
-const FIRST_RETRY_MS = 10_000;
-const LAST_RETRY_MS = 5 * 60_000;
+const RETRIES = { firstMs: 10_000, maxMs: 5 * 60_000 };
 
-/** How long to wait after so many failures in a row: 10 s, 20 s, ... 5 minutes, and up to a tenth more. */
+/** How long to wait after so many failures in a row: 10 s, 20 s, ... 5 minutes. Jitter takes off up to a tenth, but of the first wait. */
 export function retryDelay(failureCount: number, jitter: number): number {
-  const delay = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failureCount - 1));
-  return Math.min(LAST_RETRY_MS, delay * (1 + jitter / 10));
+  return Math.max(RETRIES.firstMs, longestWait(failureCount, RETRIES) * (1 - jitter / 10));
 }

@@ -125,6 +125,7 @@ await describeLevel("control-plane", "the rights that the chart has for people",
     ["that looks like a copy", secret("some", { ...OFFERED, ...COPY })],
     ["in the place of the configuration", secret("pullpass-config", OFFERED)],
     ["in the place of the certificate", secret("pullpass-tls", OFFERED)],
+    ["in the place of what providers answered", secret("pullpass-provider-answers", OFFERED)],
     ["that Helm would take for a release", secret("some", { ...OFFERED, owner: "helm", name: "pullpass" })],
     ["with the name of a release", secret("sh.helm.release.v1.pullpass.v2", OFFERED)],
   ])("do not let a platform team create a Secret %s", async (_, object) => {

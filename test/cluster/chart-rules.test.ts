@@ -93,6 +93,8 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
     [false, "a token of any account", "app", MANAGED, "kubernetes.io/service-account-token", "some"],
     [true, "its certificate", "pullpass", {}, "Opaque", "pullpass-tls"],
     [false, "a Secret of that name elsewhere", "app", {}, "Opaque", "pullpass-tls"],
+    [true, "the answers of providers", "pullpass", {}, "Opaque", "pullpass-provider-answers"],
+    [false, "a Secret of that name elsewhere, too", "app", {}, "Opaque", "pullpass-provider-answers"],
     [false, "another Secret of its own namespace", "pullpass", {}, "Opaque", "some"],
   ])("lets Pullpass's account create (%s) %s", async (isAllowed, _, namespace, labels, type, name) => {
     const message = await refusal(write(namespace, labels, type, name));

@@ -6,6 +6,7 @@ import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { RegistryStatus } from "../../src/core/registry-status.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
+import { installManifest } from "./harness/chart.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
@@ -85,6 +86,8 @@ await describeLevel("control-plane", "credential providers", () => {
     await cluster.kubectl.apply(registryCrd());
     await cluster.kubectl.run(["wait", "--for=condition=Established", "crd/clusterregistries.pullpass.dev"]);
     installation = await installPullpass(cluster, { registries: [] });
+    const policies = (await installManifest()).filter(({ kind = "" }) => kind.includes("AdmissionPolicy"));
+    await cluster.kubectl.apply(...policies);
     directory = join(installation.directory, "plugins");
     await mkdir(directory);
     await write("made-up-provider", PLUGIN);

@@ -102,9 +102,9 @@ function faultsOf(
   const available = condition("CredentialsAvailable");
   const credentialsReason = getString(available, "reason") ?? "";
   const fromReason = (reason: string, message: string): Finding => {
-    const advice =
-      (reason === "CredentialsUnreadable" && ADVICE_CREDENTIALS[credentialsReason]) || ADVICE[reason];
-    return fault(reason, `${title} is not ready: ${reason}: ${message}`, advice ?? "See Pullpass's log.");
+    const cause = reason === "CredentialsUnreadable" ? credentialsReason : "";
+    const advice = ADVICE_CREDENTIALS[cause] ?? ADVICE[reason] ?? "See Pullpass's log.";
+    return fault(reason, `${title} is not ready: ${reason}: ${message}`, advice);
   };
   const ready = condition("Ready");
   const find = (): Finding | undefined => {

@@ -219,3 +219,34 @@ describe("a status", () => {
     expect(find(next, "Ready")?.message).toHaveLength(1024);
   });
 });
+
+describe("credentials that end", () => {
+  const TIMES = {
+    changedAt: BEFORE,
+    expiresAt: "2026-11-27T00:00:00Z",
+    nextRefreshAt: "2026-11-26T13:00:00Z",
+  };
+  const FAILED = { reason: "ProviderFailed", message: "provider ecr exited with 1" } as const;
+
+  it.each<[what: string, credentials: CredentialsState, ready: string, status: string, reason: string]>([
+    ["were renewed", { kind: "read", problem: undefined, ...TIMES }, "True", "True", "Read"],
+    [
+      "are there, but were not renewed",
+      { kind: "read", problem: FAILED, ...TIMES },
+      "True",
+      "True",
+      "ProviderFailed",
+    ],
+    ["never were there", { kind: "unreadable", ...FAILED, ...TIMES }, "False", "False", "ProviderFailed"],
+    [
+      "ended",
+      { kind: "unreadable", reason: "Expired", message: "they expired", ...TIMES },
+      ...(["False", "False", "Expired"] as const),
+    ],
+  ])("and %s", (_what, credentials, ready, status, reason) => {
+    const next = registryStatus(facts({ credentials }), undefined, NOW);
+    expect(find(next, "Ready")).toMatchObject({ status: ready });
+    expect(find(next, "CredentialsAvailable")).toMatchObject({ status, reason });
+    expect(next.credentials).toEqual(TIMES);
+  });
+});

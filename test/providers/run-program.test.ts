@@ -72,6 +72,7 @@ describe("a program", () => {
     const startedAt = Date.now();
     expect((await run(directory, "leave")).toString()).toBe("answer\n");
     expect(Date.now() - startedAt).toBeLessThan(4_000);
+    await sleep(100);
     expect(isAlive(noteOf(directory, "leave", "child"))).toBe(false);
   });
 
@@ -90,6 +91,7 @@ describe("a program", () => {
       term.abort();
     }, 300);
     await expect(running).rejects.toMatchObject({ failure: "cancelled" });
+    await sleep(100);
     expect(isAlive(noteOf(directory, "hang", "self"))).toBe(false);
     await expect(run(directory, "hang", { signal: term.signal })).rejects.toMatchObject({
       failure: "cancelled",

@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createCredentialSources, type CredentialSources } from "../../src/serve/credential-sources.ts";
+import {
+  createCredentialSources,
+  type CredentialSources,
+  type ProvidedState,
+} from "../../src/serve/credential-sources.ts";
+import { configuredRegistry } from "../../src/config/configuration.ts";
+import { parseAddress } from "../../src/core/address.ts";
 import type { SourceFault } from "../../src/serve/fault-report.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import type { Source } from "../../src/core/replication.ts";
@@ -145,5 +151,100 @@ connections: [{ name: f, kind: registry, schema: { url: f.com }, secret: { name:
       expect(passwords()).toEqual(["unreadable"]);
     });
     expect(last.faults[0]?.message).toContain("ENOENT");
+  });
+});
+
+describe("credentials that end", () => {
+  const NOW = Date.parse("2026-11-27T00:00:00Z");
+  beforeEach(() => {
+    vi.useFakeTimers({ now: NOW });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  const token = (expiresAt: number) =>
+    `made-up.${Buffer.from(JSON.stringify({ exp: expiresAt / 1000 })).toString("base64url")}.signature`;
+  const registry = configuredRegistry(
+    { name: "aws", address: parseAddress("a.com") },
+    {
+      source: { kind: "provider", provider: "ecr" },
+      list: "registries",
+      locate: (path) => ({ file: "pullpass.yaml", line: undefined, path }),
+    },
+  );
+  const nothing: ProvidedState = {
+    ...{ credentials: [], fault: undefined, changedAt: undefined, nextRefreshAt: undefined },
+    graceEndsAt: Infinity,
+  };
+
+  function follow(first: Partial<ProvidedState>) {
+    let state: ProvidedState = { ...nothing, ...first };
+    const seen: { readonly sources: readonly Source[]; readonly faults: readonly SourceFault[] }[] = [];
+    keeper = createCredentialSources({
+      ...{ environment: {}, ownNamespace: "pullpass" },
+      watchSecret: () => ({ asked: Promise.resolve(), close: () => undefined }),
+      provided: { stateOf: () => state },
+      onChange: (sources, faults) => void seen.push({ sources, faults }),
+    });
+    keeper.setConfiguration({ registries: [registry] });
+    return {
+      seen,
+      become(next: Partial<ProvidedState>) {
+        state = { ...nothing, ...next };
+        keeper?.refresh();
+      },
+    };
+  }
+  const credentials = (password: string) => [{ address: registry.address, username: "user", password }];
+
+  it.each<[what: string, state: Partial<ProvidedState>, isReadable: boolean, fault: readonly string[]]>([
+    ["nothing yet", {}, false, []],
+    ["a failure", { fault: "provider ecr failed" }, false, ["ProviderFailed: provider ecr failed"]],
+    ["an answer", { credentials: credentials("made-up") }, true, []],
+    [
+      "an answer, and a failure after it",
+      { credentials: credentials("made-up"), fault: "provider ecr failed" },
+      true,
+      ["ProviderFailed: provider ecr failed"],
+    ],
+    [
+      "an answer that ended",
+      { credentials: credentials(token(NOW - 1_000)) },
+      true,
+      ["Expired: they expired at 2026-11-26T23:59:59Z"],
+    ],
+    [
+      "an answer that ended, and a failure",
+      { credentials: credentials(token(NOW - 1_000)), fault: "provider ecr failed" },
+      true,
+      ["Expired: they expired at 2026-11-26T23:59:59Z; provider ecr failed"],
+    ],
+  ])("of a provider with %s", (_what, state, isReadable, fault) => {
+    const { seen } = follow(state);
+    const last = seen.at(-1);
+    expect(last?.sources[0]?.credentials !== "unreadable").toBe(isReadable);
+    expect(last?.faults.map(({ reason, message }) => `${reason}: ${message}`)).toEqual(fault);
+  });
+
+  it("are looked at again when they end, and when a grace period does", () => {
+    // Files are looked at every minute; nothing else comes between.
+    const { seen, become } = follow({
+      credentials: credentials(token(NOW + 3_605_000)),
+      graceEndsAt: NOW + 605_000,
+    });
+    vi.advanceTimersByTime(604_000);
+    const before = seen.length;
+    vi.advanceTimersByTime(2_000);
+    expect(seen).toHaveLength(before + 1);
+    become({ credentials: credentials(token(NOW + 3_605_000)) });
+    vi.advanceTimersByTime(2_998_000);
+    expect(seen.at(-1)?.faults).toEqual([]);
+    vi.advanceTimersByTime(2_000);
+    expect(seen.at(-1)?.faults).toMatchObject([{ registry: "aws", reason: "Expired" }]);
+    // A month is longer than a timer can be.
+    become({ credentials: credentials(token(NOW + 30 * 24 * 3_600_000)) });
+    expect(seen.at(-1)?.faults).toEqual([]);
+    vi.advanceTimersByTime(31 * 24 * 3_600_000);
+    expect(seen.at(-1)?.faults).toMatchObject([{ reason: "Expired" }]);
   });
 });

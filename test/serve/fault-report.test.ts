@@ -60,6 +60,28 @@ describe("a report of sources", () => {
     expect(takeLines()).toEqual(["a: credentials can be read again"]);
   });
 
+  it("keeps apart what cannot be read, what is not renewed and what ended", () => {
+    const { report, warnings, takeLines } = start();
+    const faults = [
+      { ...fault("a", "provider ecr exited with 1"), reason: "ProviderFailed" },
+      { ...fault("b", "they expired at 2026-11-27T00:00:00Z"), reason: "Expired" },
+    ] as const;
+    report.report(faults, [source("a"), source("b")]);
+    report.report(faults, [source("a"), source("b")]);
+    expect(takeLines()).toEqual([
+      "a: a credential provider failed; keeping the existing copies and retrying",
+      "b: registry credentials expired; keeping the existing copies",
+    ]);
+    expect(warnings.map(({ reason, message }) => `${reason}: ${message}`)).toEqual([
+      "ProviderFailed: Registry a: provider ecr exited with 1. Copies stay as they are.",
+      "CredentialsExpired: The credentials of registry b do not work any more: they expired at 2026-11-27T00:00:00Z. Copies stay as they are.",
+    ]);
+    // There are credentials, and pods get them.
+    expect([...report.registries()]).toEqual([]);
+    report.report([], [source("a"), source("b")]);
+    expect(takeLines()).toEqual(["a: credentials can be read again", "b: credentials can be read again"]);
+  });
+
   it("warns of all that cannot be read if this replica leads", () => {
     for (const isLeading of [true, false]) {
       const { report, warnings } = start(isLeading);

@@ -61,9 +61,11 @@ interface Row {
   readonly reason: string | null;
   readonly message: string | null;
   readonly namespaces: Readonly<Record<"selected" | "synced" | "refused", number | null>> | null;
+  /** When the credentials end, if they say so. */
+  readonly expiresAt: string | null;
 }
 
-const NO_STATE = { ready: null, reason: null, message: null, namespaces: null } as const;
+const NO_STATE = { ready: null, reason: null, message: null, namespaces: null, expiresAt: null } as const;
 
 /** Whether another process can read the credentials of a file's registry is not known here. */
 function describeRegistry(registry: ConfiguredRegistry): Row {
@@ -98,7 +100,7 @@ function describeObject(value: JsonObject): Row {
 
 function stateOf(status: unknown): Omit<Row, "name" | "from" | "address" | "auth" | "secret"> {
   if (!isObject(status)) return NO_STATE;
-  const { conditions, namespaces } = status;
+  const { conditions, namespaces, credentials } = status;
   const ready = asArray(conditions).find((condition) => getString(condition, "type") === "Ready");
   const count = (key: string): number | null => {
     const number = isObject(namespaces) ? namespaces[key] : undefined;
@@ -111,6 +113,7 @@ function stateOf(status: unknown): Omit<Row, "name" | "from" | "address" | "auth
     namespaces: isObject(namespaces)
       ? { selected: count("selected"), synced: count("synced"), refused: count("refused") }
       : null,
+    expiresAt: getString(credentials, "expiresAt") ?? null,
   };
 }
 

@@ -64,7 +64,7 @@ function addressOf(key: string): Address | undefined {
  * password                                          | expires
  * a JSON Web Token (RFC 7519)                       | at `exp`, in seconds
  * Amazon ECR's: base64 of a JSON object             | at `expiration`, in seconds
- * anything else                                     | is not known
+ * anything else, and a time that is no date         | is not known
  *
  * The token of a service account's key and GitLab's job tokens are of the first kind.
  */
@@ -73,8 +73,12 @@ export function expiryOf(password: string): number | undefined {
   const isToken = payload !== undefined && signature !== undefined && rest.length === 0;
   const claims = parseJson(decodeText(isToken ? fromBase64Url(payload) : password) ?? "");
   const seconds = isObject(claims) ? claims[isToken ? "exp" : "expiration"] : undefined;
-  return typeof seconds === "number" ? seconds * 1000 : undefined;
+  const isTime = typeof seconds === "number" && seconds >= 0 && seconds <= LAST_SECOND;
+  return isTime ? seconds * 1000 : undefined;
 }
+
+/** A token may say any number; RFC 3339 has years of four digits. */
+const LAST_SECOND = Date.parse("9999-12-31T23:59:59Z") / 1000;
 
 function fromBase64Url(text: string): string {
   return text.replaceAll("-", "+").replaceAll("_", "/");

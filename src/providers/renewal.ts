@@ -1,4 +1,5 @@
 /** Asks providers in time, and keeps what they answer: the work of the one replica that leads. */
+import { longestWait } from "../core/back-off.ts";
 import type { CredentialProvider, ProviderRequest } from "../core/credential-provider.ts";
 import type { ProviderAnswer } from "./answer.ts";
 import { ProviderFailedError, type ProviderFailure } from "./run-program.ts";
@@ -40,6 +41,8 @@ export interface ProviderFault {
   readonly message: string;
   readonly count: number;
   readonly retryAt: number;
+  /** Of the entry that failed: another one is not waited for. */
+  readonly settings: string;
 }
 
 export interface Renewal {
@@ -58,7 +61,7 @@ export interface Renewal {
 const MAX_RUNNING = 4;
 /** So that answers that come together are one write. */
 const WRITE_DELAY_MS = 200;
-const WRITE_RETRY_MS = 2_000;
+const WRITE_RETRIES = { firstMs: 2_000, maxMs: 60_000 };
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 24 * 3_600_000;
 
@@ -73,6 +76,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
   let timer: NodeJS.Timeout | undefined;
   let writeTimer: NodeJS.Timeout | undefined;
   let isWriting = false;
+  let writeFailures = 0;
 
   const isLeading = (): boolean => term?.aborted === false;
   const answerTo = (key: string): StoredAnswer | undefined => unwritten.get(key) ?? stored()?.get(key);
@@ -81,8 +85,8 @@ export function createRenewal(options: RenewalOptions): Renewal {
     const question = wanted.answers.get(key);
     if (question === undefined) return undefined;
     const { provider, settings } = question;
-    const retryAt = faults.get(key)?.retryAt;
-    if (retryAt !== undefined) return retryAt;
+    const fault = faults.get(key);
+    if (fault?.settings === settings) return fault.retryAt;
     const answer = answerTo(key);
     if (answer?.settings !== settings) return -Infinity;
     return nextRefreshAt(answer, provider.defaultCacheDurationMs);
@@ -122,7 +126,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
       if (!(error instanceof ProviderFailedError)) throw error;
       const count = (faults.get(key)?.count ?? 0) + 1;
       const retryAt = now() + retryDelay(count, random());
-      faults.set(key, { message: error.message, count, retryAt });
+      faults.set(key, { message: error.message, count, retryAt, settings });
       onAnswer(provider.name, error.failure);
       onFailures();
     } finally {
@@ -149,6 +153,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
     isWriting = true;
     try {
       if (await write(next)) {
+        writeFailures = 0;
         for (const [key, answer] of written) {
           if (unwritten.get(key) === answer || isUnwanted(key)) unwritten.delete(key);
         }
@@ -158,7 +163,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
     } finally {
       isWriting = false;
     }
-    if (unwritten.size > 0) writeSoon(WRITE_RETRY_MS);
+    if (unwritten.size > 0) writeSoon(longestWait(++writeFailures, WRITE_RETRIES));
   }
 
   return {
@@ -185,8 +190,4 @@ export function createRenewal(options: RenewalOptions): Renewal {
       wake();
     },
   };
-}
-
-export function wantedKey({ provider, request }: Pick<WantedAnswer, "provider" | "request">): string {
-  return keyOf(provider.name, request);
 }

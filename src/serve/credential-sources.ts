@@ -90,30 +90,22 @@ export function createCredentialSources({
   let timer: NodeJS.Timeout | undefined;
 
   const publish = (): void => {
-    const faults: SourceFault[] = [];
     const now = Date.now();
-    let nextChangeAt = Infinity;
-    sources = registries.map((registry): Source => {
+    const looked = registries.map((registry) => {
       const secret = secretOf(registry);
-      const source = { registry, secret, ...look(registry, secret) };
-      const { credentials, fault } = source;
-      if (fault !== undefined) faults.push({ registry: registry.name, secret, ...fault });
-      if (typeof credentials === "string") return { registry, secret, credentials };
-      const expiresAt = firstExpiry(credentials);
-      if (expiresAt <= now) {
-        // Copies stay: the registry may see it otherwise.
-        const why = fault === undefined ? "" : `; ${fault.message}`;
-        const message = `they expired at ${formatTime(expiresAt)}${why}`;
-        if (fault !== undefined) faults.pop();
-        faults.push({ registry: registry.name, secret, reason: "Expired", message });
-      }
-      const { graceEndsAt } = provided.stateOf(registry);
-      nextChangeAt = Math.min(nextChangeAt, ...[expiresAt, graceEndsAt].filter((time) => time > now));
-      return { registry, secret, credentials };
+      return { registry, secret, ...endedAt(look(registry, secret), now) };
     });
+    sources = looked.map(({ registry, secret, credentials }) => ({ registry, secret, credentials }));
+    const faults = looked.flatMap(({ registry: { name }, secret, fault }) =>
+      fault === undefined ? [] : { registry: name, secret, ...fault },
+    );
+    const ends = looked.flatMap(({ registry, credentials }) => [
+      firstExpiry(credentials),
+      provided.stateOf(registry).graceEndsAt,
+    ]);
+    const next = Math.min(...ends.filter((time) => time > now));
     clearTimeout(timer);
-    if (nextChangeAt < Infinity)
-      timer = setTimeout(publish, Math.min(nextChangeAt - now + 1, MAX_TIMER_MS)).unref();
+    if (next < Infinity) timer = setTimeout(publish, Math.min(next - now + 1, MAX_TIMER_MS)).unref();
     onChange(sources, faults);
   };
 
@@ -235,6 +227,16 @@ const NOTHING_PROVIDED: ProvidedState = {
 
 interface Looked extends Pick<Source, "credentials"> {
   readonly fault?: Pick<SourceFault, "reason" | "message"> | undefined;
+}
+
+/** Credentials that say that they ended stay, as their copies do: registries may see it otherwise. */
+function endedAt(looked: Looked, now: number): Looked {
+  const { credentials, fault } = looked;
+  const expiresAt = firstExpiry(credentials);
+  if (expiresAt > now) return looked;
+  const why = fault === undefined ? "" : `; ${fault.message}`;
+  const message = `they expired at ${formatTime(expiresAt)}${why}`;
+  return { credentials, fault: { reason: "Expired", message } };
 }
 
 /** When the first of them ends, as far as they say; in Unix time, in milliseconds. */

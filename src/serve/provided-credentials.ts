@@ -6,6 +6,8 @@ import { hash } from "node:crypto";
 import type { Logger } from "pino";
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { requestsFor, type CredentialProvider, ANSWERS_SECRET_NAME } from "../core/credential-provider.ts";
+import type { Address } from "../core/address.ts";
+import type { AddressedCredential } from "../core/credential.ts";
 import { messageOf } from "../core/error-message.ts";
 import type { ApisFor } from "../kube/api.ts";
 import {
@@ -16,7 +18,13 @@ import {
 import { getSecret } from "../kube/resources/copies.ts";
 import { askProvider, type Programs } from "../providers/ask.ts";
 import { createRenewal, type RenewalOptions, type WantedAnswer } from "../providers/renewal.ts";
-import { keyOf, readAnswers, writeAnswers, type StoredAnswers } from "../providers/stored-answers.ts";
+import {
+  keyOf,
+  readAnswers,
+  writeAnswers,
+  type StoredAnswer,
+  type StoredAnswers,
+} from "../providers/stored-answers.ts";
 import { describeSecret, type CredentialSourcesOptions, type ProvidedState } from "./credential-sources.ts";
 import type { ObjectWatch } from "./informers.ts";
 
@@ -51,7 +59,7 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
   let answers: StoredAnswers = new Map();
   let providers = new Map<string, CredentialProvider>();
   let watch: ObjectWatch | undefined;
-  let lastError: string | undefined;
+  let writeError: string | undefined;
 
   const isForeign = (): boolean => typeof secret === "object" && !secret.isOurs;
 
@@ -70,7 +78,7 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
     async write(next) {
       const over = typeof secret === "object" ? secret : undefined;
       const written = await writeAnswersSecret(apisFor, namespace, writeAnswers(next), over);
-      lastError = undefined;
+      writeError = undefined;
       if (written !== undefined) take(written);
       return written !== undefined;
     },
@@ -82,8 +90,9 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
     onFailures: onChange,
     onWriteError(error) {
       const message = messageOf(error);
-      if (message === lastError) return;
-      lastError = message;
+      if (message === writeError) return;
+      writeError = message;
+      onChange();
       logger.error(
         { secret: secretName, error: message },
         "failed to keep the answers of providers; retrying",
@@ -107,39 +116,20 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
       renewal.setWanted({ answers: byKey, isComplete });
     },
     stateOf(registry) {
-      const keys = questionsOf(registry, providers).map(({ provider, request }) => ({
-        provider,
-        request,
-        key: keyOf(provider.name, request),
-      }));
+      const questions = questionsOf(registry, providers);
+      const keys = questions.map(({ provider, request }) => keyOf(provider.name, request));
+      const found = questions.flatMap(({ provider, request }, index) => {
+        const answer = answers.get(keys[index] ?? "");
+        return answer === undefined ? [] : [{ answer, provider, address: request.address }];
+      });
       const now = Date.now();
-      const found = keys.flatMap(({ provider, request: { address }, key }) => {
-        const answer = answers.get(key);
-        if (answer === undefined) return [];
-        const { credential, previous, changedAt } = answer;
-        const graceEndsAt = changedAt + provider.gracePeriodMs;
-        const isInGrace = now < graceEndsAt;
-        // Without a grace period the old one is not written, and no copy has it.
-        const isKept = previous !== undefined && provider.gracePeriodMs > 0;
-        return {
-          ...{ changedAt, graceEndsAt: isKept && isInGrace ? graceEndsAt : Infinity },
-          credential: { ...credential, address, previous: isKept ? { ...previous, isInGrace } : undefined },
-        };
-      });
-      const faults = keys.flatMap(({ provider, key }) => {
-        const fault = renewal.faults.get(key);
-        return fault === undefined ? [] : [`provider ${provider.name} ${fault.message}`];
-      });
-      const foreign = isForeign()
-        ? `Secret ${secretName} is not Pullpass's, which keeps answers there`
-        : undefined;
-      const due = keys.flatMap(({ key }) => renewal.dueAt(key) ?? []);
+      const due = keys.flatMap((key) => renewal.dueAt(key) ?? []);
       return {
-        credentials: found.map(({ credential }) => credential),
-        fault: foreign ?? faults[0],
-        changedAt: latest(found.map(({ changedAt }) => changedAt)),
+        credentials: found.map((each) => credentialOf(each, now)),
+        fault: questions.length === 0 ? undefined : (faultOfSecret() ?? faultOf(questions)),
+        changedAt: latest(found.map(({ answer }) => answer.changedAt)),
         nextRefreshAt: due.length === 0 ? undefined : Math.min(...due),
-        graceEndsAt: Math.min(...found.map(({ graceEndsAt }) => graceEndsAt)),
+        graceEndsAt: Math.min(...found.map(graceEndOf).filter((time) => time > now)),
       };
     },
     async settled() {
@@ -157,6 +147,20 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
     },
   };
 
+  function faultOfSecret(): string | undefined {
+    if (isForeign()) return `Secret ${secretName} is not Pullpass's, which keeps answers there`;
+    return writeError && `the answers cannot be kept in Secret ${secretName}: ${writeError}`;
+  }
+
+  function faultOf(questions: readonly WantedAnswer[]): string | undefined {
+    return questions
+      .flatMap(({ provider, request }) => {
+        const fault = renewal.faults.get(keyOf(provider.name, request));
+        return fault === undefined ? [] : `provider ${provider.name} ${fault.message}`;
+      })
+      .at(0);
+  }
+
   async function refresh(): Promise<void> {
     try {
       const current = await getSecret(apisFor, namespace, ANSWERS_SECRET_NAME, "high");
@@ -165,6 +169,25 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
       logger.warn({ secret: secretName, error: messageOf(error) }, "failed to read the answers of providers");
     }
   }
+}
+
+/** An answer, and what it is for. */
+interface Provided {
+  readonly answer: StoredAnswer;
+  readonly provider: CredentialProvider;
+  readonly address: Address;
+}
+
+/** Without a grace period the previous credential is not written, and no copy has it. */
+function credentialOf(provided: Provided, now: number): AddressedCredential {
+  const { answer, provider, address } = provided;
+  const { credential, previous } = answer;
+  if (previous === undefined || provider.gracePeriodMs === 0) return { ...credential, address };
+  return { ...credential, address, previous: { ...previous, isInGrace: now < graceEndOf(provided) } };
+}
+
+function graceEndOf({ answer, provider }: Provided): number {
+  return answer.previous === undefined ? Infinity : answer.changedAt + provider.gracePeriodMs;
 }
 
 function questionsOf(

@@ -240,9 +240,9 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
   };
 }
 
-/** In RFC 3339; undefined for no time, and for one that is no date. */
+/** In RFC 3339; undefined for never, and for what is due already. */
 function timeOf(ms: number | undefined): string | undefined {
-  return ms === undefined || Math.abs(ms) > 8.64e15 ? undefined : formatTime(ms);
+  return ms === undefined || !Number.isFinite(ms) ? undefined : formatTime(ms);
 }
 
 const MAX_UNOFFERED = 1024;

@@ -59,6 +59,10 @@ describe("expiryOf", () => {
     ["a JSON Web Token", token({ exp: 1_800_000_000 }), 1_800_000_000_000],
     ["one without an expiry", token({ sub: "x" }), undefined],
     ["one whose expiry is no number", token({ exp: "soon" }), undefined],
+    ["one whose expiry is no date", token({ exp: 1e300 }), undefined],
+    ["one whose expiry is before all dates", token({ exp: -1e300 }), undefined],
+    ["one of the last second", token({ exp: 253_402_300_799 }), 253_402_300_799_000],
+    ["one of the year 10000", token({ exp: 253_402_300_800 }), undefined],
     [
       "a password of Amazon ECR",
       base64(json({ payload: "x", expiration: 1_800_000_000 })),

@@ -195,6 +195,16 @@ describe("the renewal of answers", () => {
     expect([renewal.faults.size, world.passwords()]).toEqual([0, ["made-up-2"]]);
   });
 
+  it("does not wait after a failure of another entry", async () => {
+    const world = start(() => new ProviderFailedError("not-found", "is not there"));
+    const renewal = world.create();
+    renewal.setWanted({ answers: byKey(wantedFor("a.com")), isComplete: true });
+    await vi.advanceTimersByTimeAsync(1_000);
+    renewal.setWanted({ answers: byKey(wantedFor("a.com", {}, "2")), isComplete: true });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(world.outcomes).toEqual(["not-found", "not-found"]);
+  });
+
   it("takes an answer of another provider or image for nobody", async () => {
     const world = start((host) => ({ password: `made-up-${host}` }));
     const renewal = world.create();
@@ -217,7 +227,7 @@ describe("the renewal of answers", () => {
     await vi.advanceTimersByTimeAsync(MINUTE);
     expect([world.asked.length, world.passwords()]).toEqual([1, []]);
     world.state.mayWrite = true;
-    await vi.advanceTimersByTimeAsync(3_000);
+    await vi.advanceTimersByTimeAsync(MINUTE);
     expect([world.asked.length, world.passwords()]).toEqual([1, ["made-up"]]);
   });
 });

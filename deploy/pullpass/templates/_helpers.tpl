@@ -50,6 +50,16 @@ capabilities:
 {{- if or .Values.serviceAccounts.enabled (($config.serviceAccounts).attach) }}true{{ end }}
 {{- end }}
 
+{{/* Below it, each image that is a volume has a directory, and programs that init containers copy have one together. */}}
+{{- define "pullpass.providerDirectory" -}}
+/opt/pullpass/credential-providers
+{{- end }}
+
+{{/* "true" where an init container copies a program. */}}
+{{- define "pullpass.copiesProviders" -}}
+{{- range .Values.credentialProviders }}{{ if .initContainer }}true{{ break }}{{ end }}{{ end }}
+{{- end }}
+
 {{- define "pullpass.guards" -}}
 {{- if and .Values.secretGuard.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") }}true{{ end }}
 {{- end }}

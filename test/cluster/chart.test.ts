@@ -203,9 +203,9 @@ await describeLevel("control-plane", "the chart", () => {
     };
     const { containers, initContainers, volumes } = pod.spec.template.spec;
     const [pullpass] = containers;
-    const directories = pullpass?.args?.flatMap(
-      (arg) => /^--credential-provider-bin-dir=(.*)/.exec(arg)?.[1] ?? [],
-    );
+    const directories = pullpass?.args
+      ?.flatMap((arg) => /^--credential-provider-bin-dir=(.*)/.exec(arg)?.[1] ?? [])
+      .flatMap((list) => list.split(":"));
     const mounts = directories?.map((path) =>
       pullpass?.volumeMounts.find(({ mountPath }) => mountPath === path),
     );

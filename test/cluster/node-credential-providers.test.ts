@@ -110,7 +110,7 @@ await describeLevel("node", "credentials that end", () => {
       registry("rotating", `${cluster.tokenRegistry.host}/rotating`, "rotating"),
     ],
   });
-  const programFlags = () => directories.map((directory) => `--credential-provider-bin-dir=${directory}`);
+  const programFlags = () => [`--credential-provider-bin-dir=${directories.join(":")}`];
   const waitForRunning = (name: string) =>
     cluster.kubectl.waitFor<PodObject>(
       ["pod", name, `--namespace=${NAMESPACE}`],

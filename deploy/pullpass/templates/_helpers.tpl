@@ -60,6 +60,20 @@ capabilities:
 {{- range .Values.credentialProviders }}{{ if .initContainer }}true{{ break }}{{ end }}{{ end }}
 {{- end }}
 
+{{/* What the flag says: directories, separated by colons. */}}
+{{- define "pullpass.providerDirectories" -}}
+{{- $directories := list }}
+{{- range $index, $provider := .Values.credentialProviders }}
+{{- if not .initContainer }}
+{{- $directories = append $directories (printf "%s/%d" (include "pullpass.providerDirectory" $) $index) }}
+{{- end }}
+{{- end }}
+{{- if include "pullpass.copiesProviders" . }}
+{{- $directories = append $directories (printf "%s/copied" (include "pullpass.providerDirectory" $)) }}
+{{- end }}
+{{- join ":" $directories }}
+{{- end }}
+
 {{- define "pullpass.guards" -}}
 {{- if and .Values.secretGuard.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") }}true{{ end }}
 {{- end }}

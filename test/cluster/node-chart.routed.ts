@@ -225,14 +225,22 @@ await describeLevel("node", "the chart, installed", () => {
         value: name === "AWS_CA_BUNDLE" ? CLOUD_CA : value,
       }));
       const auth = { type: "Provider", provider: ecr?.name };
-      const registries = [{ name: "ecr", address: `${ECR_HOST}/${namespace}`, auth }];
+      const registries = [
+        { name: "ecr", address: `${ECR_HOST}/${namespace}`, auth },
+        // By this one the webhook is known to be reached.
+        {
+          name: TEAM,
+          address: `${passwordRegistry.host}/${TEAM}`,
+          auth: { type: "BasicAuth", ...REGISTRY_USER },
+        },
+      ];
       await writeFile(configFile, JSON.stringify({ providers: [{ ...ecr, env }], registries }));
       await chart.deploy(
         `--set-json=credentialProviders=${JSON.stringify([{ image, path: program, initContainer }])}`,
         `--set-json=extraVolumes=${JSON.stringify([{ name: "cloud", configMap: { name: namespace } }])}`,
         `--set-json=extraVolumeMounts=${JSON.stringify([{ name: "cloud", mountPath: dirname(CLOUD_CA) }])}`,
         `--set-file=configFile=${configFile}`,
-        // The registry of the others is not in this configuration.
+        // Under Fail the API server may hear of the Service's end before that of the webhook.
         "--set=webhook.failurePolicy=Ignore",
       );
       await createNamespace(kubectl, namespace, { "pullpass.dev/inject": "enabled" });

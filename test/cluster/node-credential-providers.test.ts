@@ -132,11 +132,39 @@ await describeLevel("node", "credentials that end", () => {
   };
 
   it("are checked: each program runs once, and says what came", async () => {
-    console.log(await check());
+    const asked = apis.requests.length;
+    const { stdout, ...others } = await check();
+    expect(others).toEqual({ stderr: "", status: 0 });
+    const time = String.raw`\d{4}-\d\d-\d\dT[\d:]+Z`;
+    const answered = (name: string, image: string, provider: string, duration: string) =>
+      `${name}: ${image}: ${provider} answered in S s: 1 of 1 entry matches, cacheKeyType Registry, ${duration}, expires TIME`;
+    const lines = stdout.replaceAll(new RegExp(time, "g"), "TIME").replaceAll(/ in [\d.]+ s:/g, " in S s:");
+    expect(lines.trimEnd().split("\n")).toEqual([
+      "4 registries, 0 errors, 0 warnings",
+      answered("ecr", `${ECR_HOST}/team-a`, "ecr-credential-provider", "cacheDuration 6h"),
+      answered("ecr-helper", `${ECR_HOST}/team-b`, "docker-credential-ecr-login", "no cacheDuration"),
+      answered(
+        ...(["artifact-registry", `${ARTIFACT_REGISTRY_HOST}/made-up/team-a`] as const),
+        ...(["docker-credential-gcr", "no cacheDuration"] as const),
+      ),
+      answered("acr", `${ACR_HOST}/pullpass`, "docker-credential-acr-env", "no cacheDuration"),
+    ]);
+    expect(apis.requests.slice(asked).toSorted()).toEqual([
+      `POST ${ACR_HOST}/oauth2/exchange`,
+      "POST login.microsoftonline.com/made-up-tenant/oauth2/token?api-version=1.0",
+      ...["ecr GetAuthorizationToken", "ecr GetAuthorizationToken"],
+    ]);
   });
 
   it("are checked: what each program hands out logs in", async () => {
-    console.log(await check("--login"));
+    const { stdout, ...others } = await check("--login");
+    expect(others).toEqual({ stderr: "", status: 0 });
+    expect(stdout.trimEnd().split("\n").slice(-4)).toEqual([
+      `ecr: ${ECR_HOST}/team-a: login works (basic)`,
+      `ecr-helper: ${ECR_HOST}/team-b: login works (basic)`,
+      `artifact-registry: ${ARTIFACT_REGISTRY_HOST}/made-up/team-a: login works (token)`,
+      `acr: ${ACR_HOST}: login works (token)`,
+    ]);
   });
 
   it.each([

@@ -28,6 +28,13 @@ describe("the documentation", () => {
   it.each<[string, string, readonly string[]]>([
     ["docs/hosted-platform.md", "my-registry.com/app:v1", ["my-org"]],
     ["docs/hosted-platform.md", "us-docker.pkg.dev/my-project/images/app", ["my-cloud"]],
+    [
+      "docs/cloud-registries.md",
+      "europe-docker.pkg.dev/my-project/my-repository/app:v1",
+      ["artifact-registry"],
+    ],
+    ["docs/cloud-registries.md", "myregistry.azurecr.io/team-a/app:v1", ["acr"]],
+    ["docs/cloud-registries.md", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team-a/app:v1", ["ecr"]],
     ["docs/kind.md", "gcr.io/my-project/app", ["gcr"]],
     ["docs/knative.md", "registry.example.com/team-a/app", ["team-a"]],
     ["docs/polyaxon.md", "registry.example.com/private/image:v1.1", ["registry-example-com"]],

@@ -41,7 +41,7 @@ export class NoApiServerError extends UsageError {
 /** As kubelet calls it. */
 export const PROGRAM_DIRECTORY_OPTION = [
   "--credential-provider-bin-dir <dir>",
-  "where the programs are that providers in the configuration name",
+  "where the programs are that providers in the configuration name; several are separated by colons",
 ] as const;
 
 const STANDARD_INPUT = "(standard input)";

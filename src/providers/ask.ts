@@ -1,10 +1,12 @@
 /** Asks a credential provider: runs its program with its question, and reads the answer. */
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { readAnswer, questionFor, type ProviderAnswer } from "./answer.ts";
 import type { WantedAnswer } from "./renewal.ts";
 import { runProgram } from "./run-program.ts";
 
 export interface Programs {
+  /** One or more, as in PATH: an image volume is a directory of its own, and the first one that has a program counts. */
   readonly directory: string;
   /** Of which the programs get what {@link PASSED_ON} names. */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -39,7 +41,7 @@ export async function askProvider(
     return value === undefined ? [] : [[variable, value] as const];
   });
   const output = await runProgram({
-    file: join(directory, name),
+    file: findProgram(directory, name),
     args: protocol === "docker" ? [...args, "get"] : args,
     environment: Object.fromEntries([
       ...passedOn,
@@ -49,4 +51,10 @@ export async function askProvider(
     signal,
   });
   return readAnswer(provider, request, output);
+}
+
+/** Where no directory has it, running it says so. */
+function findProgram(directories: string, name: string): string {
+  const files = directories.split(delimiter).map((directory) => join(directory, name));
+  return files.find((file) => existsSync(file)) ?? files[0] ?? name;
 }

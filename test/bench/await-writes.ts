@@ -10,8 +10,10 @@ export async function awaitLeadership(pod: RunningPod): Promise<number> {
   });
 }
 
-export async function awaitFirstWrite(pod: RunningPod, action: string): Promise<void> {
-  await waitUntil(`a write that is an ${action}`, async () => (await writesOf(pod, action)) > 0);
+export async function awaitFirstWrite(pod: RunningPod, action: string, timeoutMs = 30_000): Promise<void> {
+  await waitUntil(`a write that is an ${action}`, async () => (await writesOf(pod, action)) > 0, {
+    timeoutMs,
+  });
 }
 
 /** Milliseconds until so many copies were written, and nothing is left to do. */

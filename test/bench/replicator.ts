@@ -17,17 +17,22 @@ import { countObjects, createBenchClient, createNamespaces, timeOptIn } from "./
 import { describeMemory, describeTimes, printRow, seconds } from "./print-row.ts";
 import { shippedFlags } from "./shipped-flags.ts";
 import { prepareServiceAccount, startInPod, type RunningPod } from "./start-in-pod.ts";
-import { writeConfiguration, type BenchConfiguration } from "./write-configuration.ts";
+import {
+  writeConfiguration,
+  writeProviderConfiguration,
+  type BenchConfiguration,
+} from "./write-configuration.ts";
 
 const MANY = Number(process.env["BENCH_NAMESPACES"] ?? 10_000);
 const SOME = Number(process.env["BENCH_NAMESPACES_BEFORE"] ?? 1_000);
 const OPT_INS = Number(process.env["BENCH_OPT_INS"] ?? 200);
 const REQUESTS_PER_SECOND = Number(process.env["BENCH_QPS"] ?? 300);
 const SETTLE_MS = Number(process.env["BENCH_SETTLE_SECONDS"] ?? 60) * 1000;
-/** Which parts run: `fill`, `soon`, `many`, `objects`. */
-const PARTS = (process.env["BENCH_PARTS"] ?? "fill,soon,many,objects").split(",");
+/** Which parts run: `fill`, `soon`, `many`, `objects`, `renew`. */
+const PARTS = (process.env["BENCH_PARTS"] ?? "fill,soon,many,objects,renew").split(",");
 const REGISTRIES = 5;
 const OBJECTS = 20;
+const RENEWED = 20;
 /** Each registry's, and the one for builds. */
 const COPIES = REGISTRIES + 1;
 
@@ -45,6 +50,7 @@ async function main(): Promise<void> {
   if (PARTS.includes("soon")) await inCluster(measureOptIns);
   if (PARTS.includes("many")) await inCluster(measureMany);
   if (PARTS.includes("objects")) await inCluster(measureObjects, 0);
+  if (PARTS.includes("renew")) await inCluster(measureRenewals, RENEWED, writeProviderConfiguration);
 }
 
 interface Bench {
@@ -54,17 +60,21 @@ interface Bench {
   readonly rotate: BenchConfiguration["rotate"];
 }
 
-async function inCluster(measure: (bench: Bench) => Promise<void>, registries = REGISTRIES): Promise<void> {
+async function inCluster(
+  measure: (bench: Bench) => Promise<void>,
+  registries = REGISTRIES,
+  write = writeConfiguration,
+): Promise<void> {
   const cluster = await startCluster({ apiServerFlags: ["--v=0"] });
   const client = await createBenchClient(cluster);
   try {
     await prepareServiceAccount(cluster);
-    const { configFile, rotate } = await writeConfiguration(
+    const { configFile, flags, rotate } = await write(
       path.join(cluster.network.directory, "config"),
       registries,
     );
-    const start = (flags: readonly string[]): Promise<RunningPod> =>
-      startInPod(cluster, { node, configFile, flags });
+    const start = (more: readonly string[]): Promise<RunningPod> =>
+      startInPod(cluster, { node, configFile, flags: [...flags, ...more] });
     await measure({ cluster, client, start, rotate });
   } finally {
     client.close();
@@ -202,6 +212,37 @@ async function measureObjects({ cluster, client, start }: Bench): Promise<void> 
   await again.stop();
 }
 
+/** Registries whose credentials end at the same time, and all have a provider: what their renewal costs, and whom it delays. */
+async function measureRenewals({ cluster, client, start, rotate }: Bench): Promise<void> {
+  await createNamespaces(client, names("many", MANY), true);
+  await createNamespaces(client, names("late", OPT_INS), false);
+  await settle(client);
+  const pod = await start(fastFlags());
+  const title = `${MANY.toString()} namespaces x ${RENEWED.toString()} registries with a provider`;
+  const copies = MANY * RENEWED;
+  const filledMs = await awaitWrites(pod, "create", copies, REQUESTS_PER_SECOND);
+  printRow(`${title}: until all copies are there`, describeRate(copies), seconds(filledMs));
+  printRow("memory then", "", describeMemory(pod));
+  const before = await countSecretWrites(cluster);
+  await rotate();
+  // The programs run once a minute.
+  await awaitFirstWrite(pod, "update", 90_000);
+  let isRenewed = false;
+  const renewal = awaitWrites(pod, "update", copies, REQUESTS_PER_SECOND).finally(() => (isRenewed = true));
+  const times = await timeOptIns(client, names("late", OPT_INS), () => !isRenewed, RENEWED);
+  const renewalMs = await renewal;
+  const expected = copies + times.length * RENEWED;
+  printRow(
+    "all of them renewed at once: writes",
+    expected.toString(),
+    (await countSecretWrites(cluster)) - before,
+  );
+  printRow("time of that", describeRate(expected), seconds(renewalMs));
+  printRow("namespaces opted in meanwhile, p99", "< 250 ms", describeTimes(times));
+  printRow("memory, right after it", "", describeMemory(pod));
+  await pod.stop();
+}
+
 async function areSynced(kubectl: Cluster["kubectl"], count: number): Promise<boolean> {
   const path = "{range .items[*]}{.status.namespaces.synced} {end}";
   const { stdout } = await kubectl.run(["get", "clusterregistries", `--output=jsonpath=${path}`]);
@@ -221,11 +262,12 @@ async function timeOptIns(
   client: Transport,
   late: readonly string[],
   goesOn: () => boolean,
+  copies = COPIES,
 ): Promise<readonly number[]> {
   const times: number[] = [];
   for (const name of late) {
     if (!goesOn()) break;
-    times.push(await timeOptIn(client, name, COPIES));
+    times.push(await timeOptIn(client, name, copies));
     await sleep(50);
   }
   return times;

@@ -26,6 +26,32 @@ const NAMESPACE = "pullpass";
 const INSTALL = ["install", "pullpass", CHART_DIRECTORY, `--namespace=${NAMESPACE}`];
 const UPGRADE = ["upgrade", "pullpass", CHART_DIRECTORY, `--namespace=${NAMESPACE}`];
 
+/** Two by image volumes, of which one is in the root of its image, and two by init containers. */
+const CREDENTIAL_PROVIDERS = [
+  { image: "example.com/one:v1", path: "/usr/local/bin/one" },
+  { image: "example.com/two:v1", path: "/two", pullPolicy: "Always" },
+  { image: "example.com/three:v1", path: "/three", initContainer: true, copyCommand: ["/busybox/cp"] },
+  { image: "example.com/four:v1", path: "/opt/four", initContainer: true },
+];
+
+interface PodWithVolumes {
+  readonly containers: readonly {
+    readonly args?: readonly string[];
+    readonly volumeMounts: readonly Mount[];
+  }[];
+  readonly initContainers: readonly object[];
+  readonly volumes: readonly { readonly name: string }[];
+}
+
+interface Mount {
+  readonly name: string;
+  readonly mountPath: string;
+}
+
+interface Egress {
+  readonly spec: { readonly egress: readonly object[] };
+}
+
 await describeLevel("control-plane", "the chart", () => {
   let cluster: Cluster;
   let helm: Helm;
@@ -143,6 +169,7 @@ await describeLevel("control-plane", "the chart", () => {
         '--set-json=affinity={"nodeAffinity":{}}',
       ],
     ],
+    ["credential providers", [`--set-json=credentialProviders=${JSON.stringify(CREDENTIAL_PROVIDERS)}`]],
   ])("takes %s", async (_, flags) => {
     const { stdout } = await template(...flags);
     await cluster.kubectl.run(["apply", "--dry-run=server", "--validate=strict", "--filename=-"], stdout);
@@ -153,8 +180,85 @@ await describeLevel("control-plane", "the chart", () => {
     ["a port that needs a capability", "--set=webhook.port=443", "/webhook/port"],
     ["a policy that there is not", "--set=webhook.failurePolicy=Maybe", "/webhook/failurePolicy"],
     ["a certificate that is none", "--set=tls.mode=secret,tls.caBundle=abc", "/tls/caBundle"],
-  ])("refuses %s", async (_, flag, message) => {
-    await expect(template(flag)).rejects.toThrow(message);
+    [
+      "a program that is no absolute path",
+      "--set=credentialProviders[0].image=a,credentialProviders[0].path=../b",
+      "/credentialProviders/0/path",
+    ],
+    [
+      "an image volume where Kubernetes has none",
+      "--set=credentialProviders[0].image=a,credentialProviders[0].path=/b --kube-version=1.34.0",
+      "credentialProviders[0]: Kubernetes v1.34.0 has no image volumes; set initContainer: true",
+    ],
+  ])("refuses %s", async (_, flags, message) => {
+    await expect(template(...flags.split(" "))).rejects.toThrow(message);
+  });
+
+  it("gives Pullpass a directory for each image of credential providers, and one for those that are copied", async () => {
+    const { stdout } = await template(
+      `--set-json=credentialProviders=${JSON.stringify(CREDENTIAL_PROVIDERS)}`,
+    );
+    const pod = objectOfKind(stdout, "Deployment") as unknown as {
+      readonly spec: { readonly template: { readonly spec: PodWithVolumes } };
+    };
+    const { containers, initContainers, volumes } = pod.spec.template.spec;
+    const [pullpass] = containers;
+    const directories = pullpass?.args
+      ?.flatMap((arg) => /^--credential-provider-bin-dir=(.*)/.exec(arg)?.[1] ?? [])
+      .flatMap((list) => list.split(":"));
+    const mounts = directories?.map((path) =>
+      pullpass?.volumeMounts.find(({ mountPath }) => mountPath === path),
+    );
+    expect(mounts).toEqual([
+      {
+        name: "credential-provider-0",
+        mountPath: directories?.[0],
+        subPath: "usr/local/bin",
+        readOnly: true,
+      },
+      { name: "credential-provider-1", mountPath: directories?.[1], readOnly: true },
+      { name: "credential-providers", mountPath: directories?.[2], readOnly: true },
+    ]);
+    expect(volumes.filter(({ name }) => name.startsWith("credential-"))).toEqual([
+      {
+        name: "credential-provider-0",
+        image: { reference: "example.com/one:v1", pullPolicy: "IfNotPresent" },
+      },
+      { name: "credential-provider-1", image: { reference: "example.com/two:v1", pullPolicy: "Always" } },
+      { name: "credential-providers", emptyDir: { sizeLimit: "256Mi" } },
+    ]);
+    expect(initContainers).toMatchObject([
+      {
+        image: "example.com/three:v1",
+        command: ["/busybox/cp", "/three", `${directories?.[2] ?? ""}/`],
+        securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+        volumeMounts: [{ name: "credential-providers", mountPath: directories?.[2] }],
+      },
+      { command: ["cp", "/opt/four", `${directories?.[2] ?? ""}/`] },
+    ]);
+  });
+
+  it("lets credential providers look up names and ask metadata services, and what a value adds", async () => {
+    const egressOf = async (...flags: readonly string[]) =>
+      (objectOfKind((await template(...flags)).stdout, "NetworkPolicy") as unknown as Egress).spec.egress;
+    const usual = await egressOf();
+    expect(usual).toHaveLength(1);
+    expect(
+      await egressOf(
+        `--set-json=credentialProviders=${JSON.stringify(CREDENTIAL_PROVIDERS)}`,
+        '--set-json=networkPolicy.extraEgress=[{"ports":[{"port":3128,"protocol":"TCP"}]}]',
+      ),
+    ).toEqual([
+      ...usual,
+      {
+        ports: [
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
+      { to: [{ ipBlock: { cidr: "169.254.0.0/16" } }] },
+      { ports: [{ port: 3128, protocol: "TCP" }] },
+    ]);
   });
 
   it("asks cert-manager for the certificate, and for the webhook's caBundle", async () => {
@@ -226,9 +330,18 @@ await describeLevel("control-plane", "the chart", () => {
 
 /** The names of the policies in a rendered chart, sorted. */
 function policiesIn(manifest: string): readonly (string | undefined)[] {
+  return objectsIn(manifest)
+    .filter(({ kind }) => kind === "ValidatingAdmissionPolicy")
+    .map(({ metadata }) => metadata?.name)
+    .toSorted();
+}
+
+function objectsIn(manifest: string): readonly KubernetesObject[] {
   return parseAllDocuments(manifest)
     .map((document) => document.toJS() as KubernetesObject | null)
-    .filter((object) => object?.kind === "ValidatingAdmissionPolicy")
-    .map((object) => object?.metadata?.name)
-    .toSorted();
+    .filter((object) => object !== null);
+}
+
+function objectOfKind(manifest: string, kind: string): KubernetesObject | undefined {
+  return objectsIn(manifest).find((object) => object.kind === kind);
 }

@@ -1,11 +1,12 @@
 /** What `helm install` makes of the chart and the image, where kubelet runs the pods and kube-proxy routes the Service. */
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { runPullpass } from "../cli/run-pullpass.ts";
+import { buildGoTool } from "./harness/build-go-tool.ts";
 import { renewCertificate, startCertManager } from "./harness/cert-manager.ts";
 import {
   ATTACHED,
@@ -14,11 +15,15 @@ import {
   TEAM,
   type ChartOnNode,
 } from "./harness/chart-on-node.ts";
+import { ECR_HOST, startCloudApis } from "./harness/cloud-apis.ts";
+import { reportToStandardError } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { enforcePorts, type EnforcedPorts } from "./harness/enforce-ports.ts";
+import { programFiles, type ImageContent } from "./harness/images.ts";
 import { PULLPASS_NAMESPACE } from "./harness/install-pullpass.ts";
+import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER } from "./harness/node-cluster.ts";
-import { podSpec, WORKLOADS, type PodList } from "./harness/pods.ts";
+import { podSpec, podWith, WORKLOADS, type PodList } from "./harness/pods.ts";
 import {
   publishedBundles,
   readCertificateSecret,
@@ -26,6 +31,7 @@ import {
 } from "./harness/published-certificates.ts";
 import { runCommand } from "./harness/run-command.ts";
 import type { Daemon } from "./harness/run-daemon.ts";
+import { CREDENTIAL_PLUGINS } from "./harness/tools.ts";
 import { waitUntil } from "../wait-until.ts";
 
 /** An authority every 16 seconds, a certificate every 8: what Pullpass goes by, before it begins. */
@@ -41,6 +47,16 @@ const LONG = { timeout: 180_000 };
 const KINDS =
   "secret,lease,deployment,service,serviceaccount,networkpolicy,pdb,job,role,rolebinding,clusterrole," +
   "clusterrolebinding,mutatingwebhookconfiguration,validatingadmissionpolicy,validatingadmissionpolicybinding";
+
+/** Where the container has the authority of the cloud's API here. */
+const CLOUD_CA = "/etc/pullpass/cloud/ca.crt";
+
+/** The plugin, and cp for an init container. */
+async function ecrImage(path: string): Promise<ImageContent> {
+  const program = join(await buildGoTool(CREDENTIAL_PLUGINS, reportToStandardError), basename(path));
+  const plugin = { name: path.slice(1), content: await readFile(program), mode: 0o755 };
+  return { files: [plugin, ...(await programFiles("/bin/cp"))], config: { Entrypoint: [path] } };
+}
 
 await describeLevel("node", "the chart, installed", () => {
   let chart: ChartOnNode;
@@ -177,6 +193,65 @@ await describeLevel("node", "the chart, installed", () => {
     expect(await pullSecretsOfAccount()).toBeUndefined();
     expect(await chart.pullSecretsNow()).toEqual([]);
     expect((await pods.stop()).refused).toEqual([]);
+  });
+
+  it.each([
+    ["an image volume brings", "by-volume", false],
+    ["an init container copies", "by-copy", true],
+  ])("has a pod pull with what a program hands out that %s", LONG, async (_, namespace, initContainer) => {
+    const { kubectl, node, passwordRegistry, network, authority } = chart.cluster;
+    const apis = await startCloudApis({ host: network.address(14), authority, directory: network.directory });
+    try {
+      await passwordRegistry.setUser(apis.ecrLogin);
+      await node.containerd.trustRegistry(ECR_HOST, passwordRegistry.url, passwordRegistry.authorityFile);
+      await passwordRegistry.push(`${namespace}/app:v1`, REGISTRY_USER);
+      const program = "/usr/local/bin/ecr-credential-provider";
+      const image = await passwordRegistry.push(
+        `tools/${namespace}:v1`,
+        REGISTRY_USER,
+        await ecrImage(program),
+      );
+      await kubectl.run([
+        "create",
+        "configmap",
+        namespace,
+        NAMESPACE_FLAG,
+        `--from-literal=ca.crt=${authority.pem}`,
+      ]);
+      const configFile = join(network.directory, `${namespace}.yaml`);
+      const [ecr] = apis.providers;
+      const env = ecr?.env.map(({ name, value }) => ({
+        name,
+        value: name === "AWS_CA_BUNDLE" ? CLOUD_CA : value,
+      }));
+      const auth = { type: "Provider", provider: ecr?.name };
+      const registries = [
+        { name: "ecr", address: `${ECR_HOST}/${namespace}`, auth },
+        // By this one the webhook is known to be reached.
+        {
+          name: TEAM,
+          address: `${passwordRegistry.host}/${TEAM}`,
+          auth: { type: "BasicAuth", ...REGISTRY_USER },
+        },
+      ];
+      await writeFile(configFile, JSON.stringify({ providers: [{ ...ecr, env }], registries }));
+      await chart.deploy(
+        `--set-json=credentialProviders=${JSON.stringify([{ image, path: program, initContainer }])}`,
+        `--set-json=extraVolumes=${JSON.stringify([{ name: "cloud", configMap: { name: namespace } }])}`,
+        `--set-json=extraVolumeMounts=${JSON.stringify([{ name: "cloud", mountPath: dirname(CLOUD_CA) }])}`,
+        `--set-file=configFile=${configFile}`,
+        // Under Fail the API server may hear of the Service's end before that of the webhook.
+        "--set=webhook.failurePolicy=Ignore",
+      );
+      await createNamespace(kubectl, namespace, { "pullpass.dev/inject": "enabled" });
+      await kubectl.create(podWith(`${ECR_HOST}/${namespace}/app:v1`, { name: "app", namespace }));
+      await runningIn(namespace, 1);
+      // By one replica of two, and once.
+      expect(apis.requests).toEqual(["ecr GetAuthorizationToken"]);
+    } finally {
+      await chart.uninstall();
+      await apis.stop();
+    }
   });
 
   it("serves a certificate that was made by hand, and the next one, and refuses no pod", LONG, async () => {

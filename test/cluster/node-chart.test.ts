@@ -6,7 +6,7 @@ import { buildImage } from "./harness/build-image.ts";
 import { reportToStandardError } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { nodeParts, requestedRelease } from "./harness/parts.ts";
-import { CERT_MANAGER, HELM } from "./harness/tools.ts";
+import { CERT_MANAGER, CREDENTIAL_PLUGINS, HELM } from "./harness/tools.ts";
 
 await describeLevel("node", "the chart on a node", () => {
   beforeAll(async () => {
@@ -14,6 +14,7 @@ await describeLevel("node", "the chart on a node", () => {
     await nodeParts(requestedRelease(), reportToStandardError);
     await buildGoTool(HELM, reportToStandardError);
     await buildGoTool(CERT_MANAGER, reportToStandardError);
+    await buildGoTool(CREDENTIAL_PLUGINS, reportToStandardError);
     await buildImage(reportToStandardError);
   });
 

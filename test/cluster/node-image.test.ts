@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildImage, type BuiltImage } from "./harness/build-image.ts";
@@ -72,6 +73,14 @@ await describeLevel("node", "the image", () => {
   it("need not compile what it starts with", async () => {
     const { stderr } = await run(pullpass("--version"), { NODE_DEBUG_NATIVE: "COMPILE_CACHE" });
     expect(stderr).toContain("file:///app/dist/main.js was accepted");
+  });
+
+  it("holds the authorities that Node trusts, where programs that are written in Go look for them", async () => {
+    const file = join(image.rootDirectory, "etc/ssl/certs/ca-certificates.crt");
+    const certificates = (await readFile(file, "utf8")).match(
+      /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g,
+    );
+    expect(certificates).toEqual([...rootCertificates]);
   });
 
   it("lists what is in the bundle in an SBOM, where a label says", async () => {

@@ -152,6 +152,23 @@ describe("a provider", () => {
     expect(noteOf(directory, "provider", "question")).toContain('"image":"registry.example.com/pullpass"');
   });
 
+  it("is run from the first of several directories that has it", async () => {
+    const script = (password: string): string => `echo '${answer().replace("made-up", password)}'`;
+    const directories = [
+      programs({}),
+      programs({ provider: script("made-up-1") }),
+      programs({ provider: script("made-up-2") }),
+    ];
+    const ask = (directory: string) =>
+      askProvider(
+        { provider: PROVIDER, request: REQUEST },
+        { directory, environment: { PATH: "/usr/bin:/bin" } },
+        never,
+      );
+    expect((await ask(directories.join(":"))).credential.password).toBe("made-up-1");
+    await expect(ask(`${programs({})}:${programs({})}`)).rejects.toMatchObject({ failure: "not-found" });
+  });
+
   it("of docker's protocol is asked to get", async () => {
     const script = `[ "$*" = "--flag get" ] && [ "$(cat)" = registry.example.com ] && echo '{"Username":"user","Secret":"made-up"}'`;
     const directory = programs({ provider: script });

@@ -50,6 +50,30 @@ capabilities:
 {{- if or .Values.serviceAccounts.enabled (($config.serviceAccounts).attach) }}true{{ end }}
 {{- end }}
 
+{{/* Below it, each image that is a volume has a directory, and programs that init containers copy have one together. */}}
+{{- define "pullpass.providerDirectory" -}}
+/opt/pullpass/credential-providers
+{{- end }}
+
+{{/* "true" where an init container copies a program. */}}
+{{- define "pullpass.copiesProviders" -}}
+{{- range .Values.credentialProviders }}{{ if .initContainer }}true{{ break }}{{ end }}{{ end }}
+{{- end }}
+
+{{/* What the flag says: directories, separated by colons. */}}
+{{- define "pullpass.providerDirectories" -}}
+{{- $directories := list }}
+{{- range $index, $provider := .Values.credentialProviders }}
+{{- if not .initContainer }}
+{{- $directories = append $directories (printf "%s/%d" (include "pullpass.providerDirectory" $) $index) }}
+{{- end }}
+{{- end }}
+{{- if include "pullpass.copiesProviders" . }}
+{{- $directories = append $directories (printf "%s/copied" (include "pullpass.providerDirectory" $)) }}
+{{- end }}
+{{- join ":" $directories }}
+{{- end }}
+
 {{- define "pullpass.guards" -}}
 {{- if and .Values.secretGuard.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") }}true{{ end }}
 {{- end }}

@@ -75,7 +75,12 @@ export interface NodeCluster extends Cluster {
 /** Who may push and pull at both registries from the start. */
 export const REGISTRY_USER = { username: "pullpass", password: "pass:word@with+signs" };
 
-export async function startNodeCluster(options: ClusterOptions = {}): Promise<NodeCluster> {
+export interface NodeClusterOptions extends ClusterOptions {
+  /** Names by which the registries are asked for, beside their addresses. */
+  readonly registryNames?: readonly string[];
+}
+
+export async function startNodeCluster(options: NodeClusterOptions = {}): Promise<NodeCluster> {
   const { release = requestedRelease(), report = reportToStandardError } = options;
   const parts = await nodeParts(release, report);
   return startOrUndo(async (teardown) => {
@@ -97,6 +102,7 @@ export async function startNodeCluster(options: ClusterOptions = {}): Promise<No
       authority: controlPlane.authority,
       programs: parts.programs,
       pause: parts.pause,
+      dnsNames: options.registryNames ?? [],
     });
     const [node, passwordRegistry, tokenRegistry] = await Promise.all([
       startNode(parts, network, controlPlane, teardown),

@@ -61,10 +61,12 @@ export interface RegistryOptions {
   readonly auth: RegistryAuth;
   readonly programs: NodePrograms;
   readonly pause: string;
+  /** Names by which clients ask for it, beside its address; its certificate has them, too. */
+  readonly dnsNames?: readonly string[];
 }
 
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
-  const { name, host: address, authority, programs, logDirectory } = options;
+  const { name, host: address, authority, programs, logDirectory, dnsNames = [] } = options;
   const directory = join(options.directory, name);
   const host = `${address}:${String(PORT)}`;
   const url = `https://${host}`;
@@ -73,7 +75,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const authorityFile = join(authorityDirectory, "ca.crt");
   await mkdir(authorityDirectory, { recursive: true });
   await writeFile(authorityFile, authority.pem);
-  const serving = await authority.issue({ commonName: name, hosts: [address] });
+  const serving = await authority.issue({ commonName: name, hosts: [address, ...dnsNames] });
   const { certificateFile, keyFile } = await writeKeyPair(directory, "serving", serving);
 
   const configFile = join(directory, "config.json");
@@ -168,10 +170,14 @@ export async function startPasswordRegistry(
 }
 
 export interface TokenRegistry extends RegistryWithUsers {
+  /** The URL of its token server. */
+  readonly realm: string;
   /** What its token server was asked, oldest first. */
   readonly tokenRequests: readonly TokenRequest[];
   /** Lets somebody in, everywhere or only into some repositories. */
   setUser(credentials: Credentials, mayAccess?: (repository: string) => boolean): Promise<void>;
+  /** Lets somebody in with every password that the function takes. */
+  setPasswords(username: string, isPassword: (password: string) => boolean): void;
 }
 
 /** A registry that sends clients to a token server with their password, as Docker Hub does. */
@@ -190,11 +196,13 @@ export async function startTokenRegistry(options: Omit<RegistryOptions, "auth">)
     const registry = await startRegistry({ ...options, auth });
     return {
       ...registry,
+      realm: tokenServer.realm,
       tokenRequests: tokenServer.requests,
       setUser(credentials, mayAccess) {
         tokenServer.setUser(credentials, mayAccess);
         return Promise.resolve();
       },
+      setPasswords: tokenServer.setPasswords.bind(tokenServer),
       async stop() {
         await registry.stop();
         await tokenServer.stop();

@@ -19,6 +19,8 @@ export interface WebhookOptions {
     readonly auth?: object;
     readonly use?: readonly string[];
   }[];
+  /** As in pullpass.yaml. */
+  readonly providers?: readonly object[];
   /** As in Polyaxon's catalogue. */
   readonly connections?: readonly object[];
   readonly serviceAccounts?: { readonly attach: readonly string[] };
@@ -75,8 +77,9 @@ export const IS_STANDALONE = process.env["PULLPASS_WEBHOOK"] === "standalone";
 /** Runs `pullpass serve` as a person installs it: behind a Service of its own namespace, and registered. */
 export async function startWebhook(cluster: Cluster, options: WebhookOptions): Promise<RunningWebhook> {
   const { kubectl, authority } = cluster;
-  const { registries, connections, serviceAccounts, shutdownDelaySeconds = 0 } = options;
-  const installation = await installPullpass(cluster, { registries, connections, serviceAccounts });
+  const { registries, providers, connections, serviceAccounts, shutdownDelaySeconds = 0 } = options;
+  const configuration = { registries, providers, connections, serviceAccounts };
+  const installation = await installPullpass(cluster, configuration);
   const namespace = PULLPASS_NAMESPACE;
   const { host, port, dnsNames } = await createService(kubectl, { namespace, name: "pullpass" });
   const writeCertificate = async (issuer: Authority) => {

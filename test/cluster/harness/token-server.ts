@@ -28,6 +28,8 @@ export interface TokenServer {
   readonly requests: readonly TokenRequest[];
   /** `mayAccess` tells for each repository whether the user may do anything there. Default: everywhere. */
   setUser(credentials: Credentials, mayAccess?: (repository: string) => boolean): void;
+  /** Lets somebody in with every password that the function takes. */
+  setPasswords(username: string, isPassword: (password: string) => boolean): void;
   stop(): Promise<void>;
 }
 
@@ -38,7 +40,7 @@ export interface TokenServer {
  * Source: https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/ for the POST form.
  */
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
-  const passwords = new Map<string, string>();
+  const passwords = new Map<string, (given: string) => boolean>();
   const permissions = new Map<string, (repository: string) => boolean>();
   const requests: TokenRequest[] = [];
   const server = createServer(
@@ -51,7 +53,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
         const credentials = credentialsOf(request, parameters);
         const scopes = parameters.getAll("scope").flatMap((scope) => scope.split(" "));
         const isKnown =
-          credentials === undefined || isPassword(passwords.get(credentials.username), credentials.password);
+          credentials === undefined || passwords.get(credentials.username)?.(credentials.password) === true;
         const status = isKnown ? 200 : 401;
         requests.push({ method: request.method ?? "", username: credentials?.username, scopes, status });
         const username = credentials?.username ?? "";
@@ -81,8 +83,12 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     realm: `https://${options.host}:${String(PORT)}/token`,
     requests,
     setUser({ username, password }, mayAccess = () => true) {
-      passwords.set(username, password);
+      passwords.set(username, (given) => isEqual(password, given));
       permissions.set(username, mayAccess);
+    },
+    setPasswords(username, isPassword) {
+      passwords.set(username, isPassword);
+      permissions.set(username, () => true);
     },
     async stop() {
       server.closeAllConnections();
@@ -109,9 +115,9 @@ function credentialsOf(request: IncomingMessage, parameters: URLSearchParams): C
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-function isPassword(expected: string | undefined, given: string): boolean {
+function isEqual(expected: string, given: string): boolean {
   const hash = (text: string) => createHash("sha256").update(text).digest();
-  return expected !== undefined && timingSafeEqual(hash(expected), hash(given));
+  return timingSafeEqual(hash(expected), hash(given));
 }
 
 /** A JSON Web Token with the signer's certificate in its header, which the registry looks for in its own bundle. */

@@ -94,6 +94,19 @@ export const CERT_MANAGER: GoTool = {
   keeps: "deploy/crds",
 };
 
+/** A plugin of kubelet and three of docker's credential helpers, in one module, so that what they share is compiled once. */
+export const CREDENTIAL_PLUGINS: GoTool = {
+  name: "credential-plugins",
+  directory: join(GO_DIRECTORY, "credential-plugins"),
+  versionModule: "k8s.io/cloud-provider-aws",
+  packages: [
+    "k8s.io/cloud-provider-aws/cmd/ecr-credential-provider",
+    "github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login",
+    "github.com/GoogleCloudPlatform/docker-credential-gcr/v2",
+    "github.com/chrismellard/docker-credential-acr-env",
+  ],
+};
+
 export const PAUSE: GoTool = {
   name: "pause",
   directory: join(GO_DIRECTORY, "pause"),

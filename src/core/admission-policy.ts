@@ -39,15 +39,18 @@ import type { Registry } from "./registry.ts";
 /** The first Kubernetes that has it without a feature gate; 1.34 and 1.35 have it as v1beta1, which is off. */
 export const POLICY_KUBERNETES_VERSION = "1.36";
 const API_VERSION = "admissionregistration.k8s.io/v1";
-/** Of the policy and of its binding: there is one Pullpass in a cluster. */
+/** Of the policy and the binding that `serve` keeps: there is one Pullpass in a cluster. It touches none of another name. */
 export const POLICY_NAME = "pullpass";
 /** Beside Pullpass's own: the cluster has to start whatever its labels. */
 export const OTHER_EXCLUDED_NAMESPACE = "kube-system";
-const METADATA = { name: POLICY_NAME, labels: { "app.kubernetes.io/name": "pullpass" } } as const;
 
 export interface AdmissionPolicyOptions {
+  /** Of the policy and of its binding. */
+  readonly name: string;
   /** Namespaces whose pods are left alone, whatever their labels. */
   readonly excludedNamespaces: readonly string[];
+  /** `namespace/name` of ServiceAccounts whose pods are left alone. */
+  readonly excludedAccounts: readonly string[];
 }
 
 export interface AdmissionPolicy {
@@ -58,15 +61,17 @@ export interface AdmissionPolicy {
 /** @throws PolicyTooLargeError if an API server would refuse it, or would not get to its end with an ordinary pod. */
 export function renderAdmissionPolicy(
   configured: readonly Registry[],
-  { excludedNamespaces }: AdmissionPolicyOptions,
+  { name, excludedNamespaces, excludedAccounts }: AdmissionPolicyOptions,
 ): AdmissionPolicy {
   const registries = configured.filter(({ use }) => use.includes("pull"));
   const globs = findGlobs(registries);
   const variables = variablesFor(registries, globs);
+  const accounts = excludedAccounts.length > 0 ? [notOfAccounts(excludedAccounts)] : [];
+  const metadata = { name, labels: { "app.kubernetes.io/name": "pullpass" } };
   const policy = {
     apiVersion: API_VERSION,
     kind: "MutatingAdmissionPolicy",
-    metadata: METADATA,
+    metadata,
     spec: {
       matchConstraints: {
         namespaceSelector: {
@@ -95,6 +100,7 @@ export function renderAdmissionPolicy(
           name: "not-a-mirror-pod",
           expression: `!(${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}))`,
         },
+        ...accounts,
       ],
       // A pod is never refused because of us.
       failurePolicy: "Ignore",
@@ -104,14 +110,25 @@ export function renderAdmissionPolicy(
       mutations: [{ patchType: "JSONPatch", jsonPatch: { expression: PATCH } }],
     },
   };
-  requireWithinLimits(policy, variables, globs);
+  requireWithinLimits(policy, [...variables, ...accounts], globs);
   const binding = {
     apiVersion: API_VERSION,
     kind: "MutatingAdmissionPolicyBinding",
-    metadata: METADATA,
-    spec: { policyName: POLICY_NAME },
+    metadata,
+    spec: { policyName: name },
   };
   return { policy, binding };
+}
+
+/**
+ * A pod whose account lists the Secrets that it may name is refused with any other one, and a policy cannot read accounts. Nobody
+ * has many: the annotation is deprecated since Kubernetes 1.32.
+ */
+function notOfAccounts(accounts: readonly string[]): PolicyVariable {
+  return {
+    name: "not-of-an-account-that-enforces-its-secrets",
+    expression: `!(request.namespace + "/" + object.spec.?serviceAccountName.orValue("default") in [${accounts.map(text).join(", ")}])`,
+  };
 }
 
 /** Each reads only those before it. */
@@ -241,10 +258,11 @@ const SEPARATOR_LENGTH = 4;
 /** One variable, or several with numbers where the entries do not fit in one expression. At least one, maybe empty. */
 function cut(
   name: string,
-  [open, close]: "[]" | "{}",
+  brackets: "[]" | "{}",
   comment: string,
   entries: readonly string[],
 ): readonly PolicyVariable[] {
+  const [open = "", close = ""] = brackets;
   const parts: string[][] = [[]];
   let codePoints = 0;
   for (const entry of entries) {

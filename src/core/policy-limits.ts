@@ -37,7 +37,7 @@ export function requireWithinLimits(
     const codePoints = countCodePoints(expression);
     if (codePoints <= MAX_CODE_POINTS) continue;
     throw new PolicyTooLargeError(
-      `its variable ${name} would have ${codePoints.toString()} characters, of which an API server takes ${MAX_CODE_POINTS.toString()}`,
+      `its expression ${name} would have ${codePoints.toString()} characters, of which an API server takes ${MAX_CODE_POINTS.toString()}`,
     );
   }
   const cost = costOfGlobs(globs);

@@ -124,7 +124,11 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
     for (const [number, { registries }] of cases.entries()) {
       await writeFile(`${webhook.configFile}.policy`, JSON.stringify({ registries }));
       const configuration = readConfiguration([`${webhook.configFile}.policy`]);
-      const policy = renderAdmissionPolicy(configuration.registries, { excludedNamespaces: ["kube-system"] });
+      const policy = renderAdmissionPolicy(configuration.registries, {
+        name: "pullpass",
+        excludedNamespaces: ["kube-system"],
+        excludedAccounts: [],
+      });
       // Where it fails, the pod is refused and the test says why.
       policies.push(
         ...renamed(

@@ -7,6 +7,8 @@ import { globOf } from "../../src/core/policy-expressions.ts";
 import type { Registry } from "../../src/core/registry.ts";
 import { makeRegistry } from "./make-registry.ts";
 
+const OPTIONS = { name: "pullpass", excludedNamespaces: ["kube-system", "pullpass"], excludedAccounts: [] };
+
 interface PolicySpec {
   readonly matchConstraints: JsonObject;
   readonly variables: readonly { readonly name: string; readonly expression: string }[];
@@ -14,7 +16,7 @@ interface PolicySpec {
 
 /** Those of the rendered policy, by name. What they do at an API server is in test/cluster/policy-equal.test.ts. */
 function variablesOf(registries: readonly Registry[]): Readonly<Record<string, string>> {
-  const { policy } = renderAdmissionPolicy(registries, { excludedNamespaces: ["kube-system", "pullpass"] });
+  const { policy } = renderAdmissionPolicy(registries, OPTIONS);
   const { variables } = policy["spec"] as PolicySpec;
   return Object.fromEntries(variables.map(({ name, expression }) => [name, expression]));
 }
@@ -88,9 +90,7 @@ describe("renderAdmissionPolicy", () => {
   });
 
   it("leaves namespaces alone that have not opted in, or never can", () => {
-    const { policy, binding } = renderAdmissionPolicy([], {
-      excludedNamespaces: ["kube-system", "pullpass"],
-    });
+    const { policy, binding } = renderAdmissionPolicy([], OPTIONS);
     expect((policy["spec"] as PolicySpec).matchConstraints).toMatchObject({
       namespaceSelector: {
         matchLabels: { "pullpass.dev/inject": "enabled" },
@@ -142,7 +142,7 @@ describe("renderAdmissionPolicy", () => {
           })),
         },
       }),
-      /its variable selectors\d? would have \d+ characters, of which an API server takes 100000/,
+      /its expression selectors\d? would have \d+ characters, of which an API server takes 100000/,
     ],
   ])("refuses %s", (_title, registries, message) => {
     expect(() => variablesOf(registries)).toThrow(message);

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { AdmissionPolicy } from "../../../src/core/admission-policy.ts";
 import type { JsonObject } from "../../../src/core/kubernetes.ts";
-import type { Kubectl, KubernetesObject } from "./kubectl.ts";
+import type { Kubectl } from "./kubectl.ts";
 import { waitUntil } from "../../wait-until.ts";
 
 /** A policy and its binding under another name, for the namespaces that have a label besides. */
@@ -67,7 +67,7 @@ export async function awaitPolicies(kubectl: Kubectl): Promise<void> {
     metadata: { name, namespace: "default", labels: { awaits: name } },
   };
   await waitUntil("the API server to go by the policies", async () => {
-    const created = await kubectl.create<KubernetesObject>(probe, "--dry-run=server");
+    const created = await kubectl.create(probe, "--dry-run=server");
     return created["data"] !== undefined;
   });
   await kubectl.run(["delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", name]);

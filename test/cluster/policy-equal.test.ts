@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readConfiguration } from "../../src/config/read.ts";
@@ -145,8 +145,7 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
 
   let reloads = 0;
   async function configureWebhook({ registries }: AnyCase): Promise<void> {
-    await writeFile(`${webhook.configFile}.new`, JSON.stringify({ registries }));
-    await rename(`${webhook.configFile}.new`, webhook.configFile);
+    await webhook.configure({ registries });
     reloads++;
     await waitUntil(
       "the webhook to take the configuration over",

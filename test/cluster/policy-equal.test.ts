@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readConfiguration } from "../../src/config/read.ts";
-import { renderAdmissionPolicy } from "../../src/core/admission-policy.ts";
+import { renderAdmissionPolicy, type AdmissionPolicy } from "../../src/core/admission-policy.ts";
 import { causesOf, KubeApiError } from "../../src/kube/errors.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { createBenchClient } from "../bench/opt-in.ts";
@@ -122,13 +122,7 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
   async function applyPolicies(): Promise<void> {
     const policies = [];
     for (const [number, { registries }] of cases.entries()) {
-      await writeFile(`${webhook.configFile}.policy`, JSON.stringify({ registries }));
-      const configuration = readConfiguration([`${webhook.configFile}.policy`]);
-      const policy = renderAdmissionPolicy(configuration.registries, {
-        name: "pullpass",
-        excludedNamespaces: ["kube-system"],
-        excludedAccounts: [],
-      });
+      const policy = await renderPolicy(registries);
       // Where it fails, the pod is refused and the test says why.
       policies.push(
         ...renamed(
@@ -141,6 +135,16 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
     }
     await cluster.kubectl.apply(...policies);
     await awaitPolicies(cluster.kubectl);
+  }
+
+  async function renderPolicy(registries: AnyCase["registries"]): Promise<AdmissionPolicy> {
+    const file = `${webhook.configFile}.policy`;
+    await writeFile(file, JSON.stringify({ registries }));
+    return renderAdmissionPolicy(readConfiguration([file]).registries, {
+      name: "pullpass",
+      excludedNamespaces: ["kube-system"],
+      excludedAccounts: [],
+    });
   }
 
   let reloads = 0;
@@ -220,4 +224,39 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
     );
     expect(injected).toBeGreaterThan(CONFIGURATIONS * 12);
   }, 300_000);
+
+  /** As those of a platform: a path and a namespace for each team. */
+  const teams = (count: number): AnyCase["registries"] =>
+    Array.from({ length: count }, (_, index) => ({
+      name: `team-${index.toString()}`,
+      address: `registry.example.com/team-${index.toString()}`,
+      use: ["pull"],
+      ...(index % 2 === 1 && { namespaces: { matchLabels: { team: `t${index.toString()}` } } }),
+    }));
+
+  it.each([10, 100, 1000, 1500])("works with %i registries and 20 images", async (count) => {
+    const { kubectl } = cluster;
+    const name = `many-${count.toString()}`;
+    const label = { [CASE_LABEL]: name };
+    await createNamespace(kubectl, name, { ...NAMESPACE_LABELS["plain"], ...label });
+    const policy = await renderPolicy(teams(count));
+    await kubectl.run(
+      ["apply", "--server-side", "--filename=-"],
+      renamed(policy, name, label, { failurePolicy: "Fail" })
+        .map((object) => JSON.stringify(object))
+        .join("\n"),
+    );
+    await awaitPolicies(kubectl);
+    // The last ones in the list; every second one is for other namespaces.
+    const images = Array.from(
+      { length: 20 },
+      (_, index) => `registry.example.com/team-${(count - 1 - (index % count)).toString()}/app`,
+    );
+    const containers = images.map((image, index) => ({ name: `c${index.toString()}`, image }));
+    const pod = await kubectl.create<PodObject>(
+      { ...podOf(""), metadata: { name: "pod", namespace: name }, spec: { containers } },
+      "--dry-run=server",
+    );
+    expect(pullSecretsOf(pod)).toHaveLength(Math.min(20, count) / 2);
+  });
 });

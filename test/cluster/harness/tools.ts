@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** The two Kubernetes releases that the tests run against; the versions themselves are in go.mod files. */
-export type KubernetesRelease = "newest" | "oldest";
+/**
+ * The Kubernetes releases that the tests run against; the versions themselves are in go.mod files. `1.36`, the first with
+ * MutatingAdmissionPolicies, is for those of the policy, on request.
+ */
+export type KubernetesRelease = "newest" | "1.36" | "oldest";
 
 /** Something that is built from one pinned Go module. */
 export interface GoTool {
@@ -43,6 +46,7 @@ export const KUBERNETES: Readonly<Record<KubernetesRelease, GoTool>> = {
     "kube-proxy",
     "kubectl",
   ]),
+  "1.36": kubernetes("1.36", CONTROL_PLANE_LINKS),
   oldest: kubernetes("oldest", CONTROL_PLANE_LINKS),
 };
 

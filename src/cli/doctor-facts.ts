@@ -15,6 +15,8 @@ export interface DoctorFacts {
   readonly scope: { readonly namespace?: string | undefined; readonly pod?: string | undefined };
   readonly webhookName: string;
   readonly webhook: WebhookFacts | "missing" | undefined;
+  /** That of `mode: policy` and `policy+webhook`. */
+  readonly policy?: PolicyFacts | "missing" | undefined;
   readonly known: KnownRegistries;
   /** Those in the scope. */
   readonly namespaces: readonly NamespaceFacts[] | undefined;
@@ -33,6 +35,13 @@ export interface WebhookFacts {
   readonly caExpiresAt: readonly number[];
   /** Undefined if the webhook is called by a URL. */
   readonly service: ServiceFacts | undefined;
+  /** The trial pod; undefined if there was none. */
+  readonly trial: Trial | undefined;
+}
+
+export interface PolicyFacts {
+  /** Without its binding a policy does nothing. */
+  readonly isBound: boolean;
   /** The trial pod; undefined if there was none. */
   readonly trial: Trial | undefined;
 }

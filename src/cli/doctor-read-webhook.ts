@@ -1,5 +1,6 @@
 /** Reads how the webhook is registered for `pullpass doctor`, and tries whether it is reached. */
 import type { V1MutatingWebhook } from "@kubernetes/client-node";
+import { POLICY_NAME } from "../core/admission-policy.ts";
 import { listObjects } from "../kube/list.ts";
 import { asArray, isObject } from "../core/kubernetes.ts";
 import { INJECTED_ANNOTATION, selectorMatches, type LabelSelector } from "../core/labels.ts";
@@ -51,6 +52,34 @@ export async function readWebhook(
   };
 }
 
+export interface FoundPolicy extends Pick<FoundWebhook, "name" | "selector"> {
+  readonly isBound: boolean;
+}
+
+/** The policy that `serve --mode=policy` keeps. */
+export async function readPolicy(cluster: Cluster): Promise<FoundPolicy | "missing" | undefined> {
+  const { admissionRegistration: api } = cluster.apis;
+  const name = POLICY_NAME;
+  return cluster.attempt(`MutatingAdmissionPolicy ${name}`, async () => {
+    try {
+      const { spec } = await api.readMutatingAdmissionPolicy({ name });
+      const selector = (spec?.matchConstraints?.namespaceSelector ?? {}) as LabelSelector;
+      const isBound = await api.readMutatingAdmissionPolicyBinding({ name }).then(
+        () => true,
+        (error: unknown) => {
+          if (isNotFound(error)) return false;
+          throw error;
+        },
+      );
+      return { name, selector, isBound };
+    } catch (error) {
+      // There is none, or this API server knows no such objects.
+      if (isNotFound(error)) return "missing";
+      throw error;
+    }
+  });
+}
+
 type ServiceName = NonNullable<V1MutatingWebhook["clientConfig"]["service"]>;
 
 function unreadService({ namespace, name }: ServiceName): ServiceFacts {
@@ -94,7 +123,7 @@ const MAX_TRIALS = 3;
  */
 export async function tryPod(
   cluster: Cluster,
-  { name: webhookName, selector }: FoundWebhook,
+  { name: webhookName, selector }: Pick<FoundWebhook, "name" | "selector">,
   known: KnownRegistries,
   namespaces: readonly NamespaceFacts[] = [],
 ): Promise<Trial | undefined> {

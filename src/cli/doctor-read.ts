@@ -21,7 +21,7 @@ import {
   type NamespaceFacts,
 } from "./doctor-facts.ts";
 import { podDetails, readStuckPods } from "./doctor-read-pods.ts";
-import { readWebhook, tryPod } from "./doctor-read-webhook.ts";
+import { readPolicy, readWebhook, tryPod } from "./doctor-read-webhook.ts";
 
 export interface DoctorRequest {
   readonly scope: DoctorFacts["scope"];
@@ -43,6 +43,7 @@ export async function readFacts(transport: Transport, request: DoctorRequest): P
   // Of one pod, only where Pullpass runs matters, for its registries' credentials.
   const isWebhookNeeded = !isOnePod || createAsk !== undefined;
   const webhook = isWebhookNeeded ? await readWebhook(cluster, webhookName, isOnePod) : undefined;
+  const policy = isOnePod ? undefined : await readPolicy(cluster);
   const copies = await readCopies(cluster, scope.namespace);
   const blocking = isOnePod
     ? NONE
@@ -51,15 +52,14 @@ export async function readFacts(transport: Transport, request: DoctorRequest): P
   const serviceNamespace = typeof webhook === "object" ? webhook.facts.service?.namespace : undefined;
   const readPod = podDetails(cluster, { known, namespaces, scope }, createAsk?.(known, serviceNamespace));
   const pods = stuck && (await Promise.all(stuck.map(readPod)));
+  // Where there is a policy, the webhook is asked about builders alone.
+  const tried = typeof policy === "object" ? policy : webhook;
+  const trial =
+    isOnePod || typeof tried !== "object" ? undefined : await tryPod(cluster, tried, known, namespaces);
   return {
     ...{ now: Date.now(), scope, webhookName, known, namespaces, copies, blocking, pods },
-    webhook:
-      typeof webhook === "object"
-        ? {
-            ...webhook.facts,
-            trial: isOnePod ? undefined : await tryPod(cluster, webhook, known, namespaces),
-          }
-        : webhook,
+    webhook: typeof webhook === "object" ? { ...webhook.facts, trial } : webhook,
+    policy: typeof policy === "object" ? { isBound: policy.isBound, trial } : policy,
     unread: cluster.unread(),
   };
 }

@@ -1,4 +1,5 @@
 /** The webhook in the report of `pullpass doctor`: is it registered, trusted and reached? */
+import { POLICY_NAME } from "../core/admission-policy.ts";
 import {
   count,
   fault,
@@ -6,11 +7,25 @@ import {
   ok,
   type DoctorFacts,
   type Finding,
+  type PolicyFacts,
   type ServiceFacts,
+  type Trial,
   type WebhookFacts,
 } from "./doctor-facts.ts";
 
-export function reportWebhook({ webhook, webhookName, now }: DoctorFacts): readonly Finding[] {
+/*
+ * the policy | the webhook | the mode
+ * there      | missing     | policy
+ * there      | registered  | policy+webhook
+ * missing    | registered  | webhook
+ * missing    | missing     | none: no pod gets a pull secret
+ */
+export function reportWebhook(facts: DoctorFacts): readonly Finding[] {
+  const { policy, webhook, webhookName } = facts;
+  if (typeof policy === "object") {
+    const ofWebhook = typeof webhook === "object" ? findingsOf(webhook, facts, "builders") : [];
+    return [...reportPolicy(policy, webhook === "missing"), ...ofWebhook];
+  }
   if (webhook === undefined) return [];
   if (webhook === "missing") {
     const message = `MutatingWebhookConfiguration ${webhookName} does not exist, so no pod gets a pull secret.`;
@@ -18,11 +33,53 @@ export function reportWebhook({ webhook, webhookName, now }: DoctorFacts): reado
       fault("not-registered", message, "Install Pullpass, or name the configuration with --webhook-name."),
     ];
   }
+  return [...findingsOf(webhook, facts, "all pods"), trialFinding(webhook)];
+}
+
+function reportPolicy({ isBound, trial }: PolicyFacts, isAlone: boolean): readonly Finding[] {
+  const title = `MutatingAdmissionPolicy ${POLICY_NAME}`;
+  if (!isBound) {
+    const advice = "See that Pullpass runs and that one replica leads; it writes the binding again.";
+    return [
+      fault("policy-not-bound", `${title} has no binding, so no pod gets a pull secret by it.`, advice),
+    ];
+  }
+  const mode = isAlone
+    ? "mode policy: pods get their pull secrets in the API server, and builders get no credentials"
+    : "mode policy+webhook: pods get their pull secrets in the API server, and builders their credentials by the webhook";
+  return [ok("policy", `${title}: ${mode}`), policyTrialFinding(trial)];
+}
+
+function policyTrialFinding(trial: Trial | undefined): Finding {
+  if (trial === undefined) {
+    const message =
+      "Whether the policy works was not tried: there is no namespace that opted in and may use a registry, or no right to try.";
+    return note("not-tried", message);
+  }
+  const tried = `a pod for registry ${trial.registry} in namespace ${trial.namespace} (dry run)`;
+  if (trial.outcome === "injected")
+    return ok("policy-works", `the policy works: ${tried} got its pull secret`);
+  const advice =
+    "See Pullpass's log and its Events: where the registries do not fit into a policy, the last one that did stays.";
+  return fault(
+    "not-injected",
+    `The policy does not know the registry, or does not work: ${tried} got no pull secret.`,
+    advice,
+  );
+}
+
+function findingsOf(
+  webhook: WebhookFacts,
+  { webhookName, now }: DoctorFacts,
+  asked: "all pods" | "builders",
+): readonly Finding[] {
   const { failurePolicy, service } = webhook;
+  const [pod, lacking] =
+    asked === "builders" ? ["pod with a builder", "credentials for builders"] : ["pod", "pull secrets"];
   const effect =
     failurePolicy === "Fail"
-      ? "while the webhook is unavailable, no pod is created in namespaces that opted in"
-      : "while the webhook is unavailable, pods are created without pull secrets";
+      ? `while the webhook is unavailable, no ${pod} is created in namespaces that opted in`
+      : `while the webhook is unavailable, pods are created without ${lacking}`;
   return [
     ok(
       "registered",
@@ -32,7 +89,6 @@ export function reportWebhook({ webhook, webhookName, now }: DoctorFacts): reado
     ...(service === undefined
       ? [note("no-service", "The API server calls the webhook by a URL and not by a Service.")]
       : serviceFindings(service)),
-    trialFinding(webhook),
   ];
 }
 

@@ -14,6 +14,7 @@ import { KubeApiError } from "../kube/errors.ts";
 import type { PodReader } from "../kube/resources/pods.ts";
 import { decidePodTemplate, namespaceLabels } from "../manifest/decide-pod-template.ts";
 import type { PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
+import type { Mode } from "../serve/admission-policy.ts";
 import { podTemplatesIn, titleOf, type PodTemplate } from "../manifest/pod-templates.ts";
 
 /** A block of lines for people for each pod and template, in the order of the documents. */
@@ -22,10 +23,11 @@ export async function explainPods(
   index: RegistryIndex,
   find: FindSurroundings,
   kinds?: PodTemplateKinds,
+  mode: Mode = "webhook",
 ): Promise<readonly string[]> {
   const blocks: string[] = [];
   for (const template of documents.flatMap(({ value }) => podTemplatesIn(value, kinds))) {
-    blocks.push((await explainPodTemplate(template, index, find)).join("\n"));
+    blocks.push((await explainPodTemplate(template, index, find, mode)).join("\n"));
   }
   return blocks;
 }
@@ -34,6 +36,7 @@ async function explainPodTemplate(
   template: PodTemplate,
   index: RegistryIndex,
   find: FindSurroundings,
+  mode: Mode,
 ): Promise<readonly string[]> {
   const account = getString(template.value["spec"], "serviceAccountName") ?? "default";
   const { namespaceLabels: labels, serviceAccount, unread } = await find(template.namespace, account);
@@ -48,7 +51,7 @@ async function explainPodTemplate(
     ...explainImages(pod, labels, index).flatMap((image) => describeImage(image, labels)),
     ...conditions.map((condition, i) => `  ${i === 0 ? "if    " : "and if"}     ${CONDITIONS[condition]}`),
     ...describeDecision(decision, verbs),
-    ...findings.flatMap((finding) => describeFinding(finding, verbs)),
+    ...findings.flatMap((finding) => describeFinding(finding, verbs, mode)),
     ...decision.warnings.map((warning) => `  warning    ${warning}`),
   ];
 }
@@ -96,12 +99,14 @@ function describeDecision(decision: Decision, verbs: Verbs): readonly string[] {
 function describeFinding(
   { container, builder, recognisedBy, outcome, destinations }: BuildFinding,
   verbs: Verbs,
+  mode: Mode,
 ): readonly string[] {
   const name = JSON.stringify(container).slice(1, -1);
   const title = `  builder    container ${name} is ${builder}: ${recognisedBy}`;
   if (outcome.kind === "skip") {
     return [title, `    left     ${BUILD_SKIP_REASONS[outcome.reason]}`];
   }
+  if (mode === "policy") return [title, "    left     a policy mounts nothing, and the mode is policy"];
   const { secretName, directory, registries, env } = outcome;
   return [
     title,

@@ -1,13 +1,17 @@
 /** `pullpass explain`: which registry an image needs, or what pods get, and why. */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
+import { POLICY_NAME } from "../core/admission-policy.ts";
 import { coversOnAnotherPort, splitRepository } from "../core/address.ts";
 import { repositoryName, type ImageReference } from "../core/image-reference.ts";
 import { selectRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
+import { MANAGER } from "../core/labels.ts";
+import type { ApisFor } from "../kube/api.ts";
 import { KubeApiError } from "../kube/errors.ts";
 import { mayHoldPodTemplate, parseManifests, requireReadable } from "../manifest/parse-manifests.ts";
 import { indexPodTemplateKinds, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
+import type { Mode } from "../serve/admission-policy.ts";
 import { explainPods, surroundingsIn, type ClusterAccess } from "./explain-pods.ts";
 import { readLines, readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
 import { readRegistries, requireRegistries, type RegistryFlags } from "./registries-source.ts";
@@ -16,6 +20,7 @@ interface ExplainFlags extends RegistryFlags {
   readonly json?: true;
   readonly pod?: readonly string[];
   readonly namespace?: string;
+  readonly mode?: Mode;
 }
 
 /** Adds the arguments, the flags and the action, without `--config`. */
@@ -30,6 +35,12 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
       (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
     )
     .option("-n, --namespace <name>", "with --pod: read the pod from this namespace of the cluster")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "with --pod: as serve's --mode; default: what the cluster has, or the webhook",
+      ).choices(["webhook", "policy", "policy+webhook"] satisfies readonly Mode[]),
+    )
     .option(
       "--from-cluster",
       "read ClusterRegistries from the cluster, beside those of --config; with --pod namespaces and service accounts, too",
@@ -53,10 +64,11 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
         return;
       }
       const kinds = indexPodTemplateKinds(configuration.podTemplates);
-      const explain = (cluster?: ClusterAccess): Promise<readonly string[]> => {
+      const explain = (cluster?: ExplainedCluster): Promise<readonly string[]> => {
+        const mode = flags.mode ?? cluster?.mode;
         if (namespace === undefined || cluster === undefined)
-          return explainManifests(pod, { index, kinds }, io, cluster);
-        return explainPodsOf(namespace, pod, index, cluster);
+          return explainManifests(pod, { index, kinds, mode }, io, cluster);
+        return explainPodsOf(namespace, pod, { index, mode }, cluster);
       };
       const lines = usesCluster(flags) ? await withCluster(kubeconfig, io, explain) : await explain();
       io.writeOut(lines.map((line) => `${line}\n`).join(""));
@@ -80,8 +92,9 @@ function usesCluster({ namespace, kubeconfig, fromCluster }: ExplainFlags): bool
 }
 
 function usageErrorIn(images: readonly string[], flags: ExplainFlags): string | undefined {
-  const { json, pod, namespace, fromCluster, kubeconfig } = flags;
+  const { json, pod, namespace, fromCluster, kubeconfig, mode } = flags;
   if (pod === undefined) {
+    if (mode !== undefined) return "--mode needs --pod";
     if (images.length === 0) return "missing required argument 'image'";
     if (namespace !== undefined) return "--namespace needs --pod";
     const isUnused = kubeconfig !== undefined && fromCluster !== true;
@@ -109,9 +122,19 @@ async function explainArguments(
   return images.map((image) => explainImage(image, index));
 }
 
+interface ExplainedCluster extends ClusterAccess {
+  readonly mode: Mode;
+}
+
+/** What decides besides the pods. */
+interface Known {
+  readonly index: RegistryIndex;
+  readonly mode: Mode | undefined;
+}
+
 async function explainManifests(
   files: readonly string[],
-  { index, kinds }: { readonly index: RegistryIndex; readonly kinds: PodTemplateKinds },
+  { index, kinds, mode }: Known & { readonly kinds: PodTemplateKinds },
   io: ProgramIo,
   cluster: ClusterAccess | undefined,
 ): Promise<readonly string[]> {
@@ -120,13 +143,13 @@ async function explainManifests(
     .flatMap(parseManifests)
     .filter((document) => document.fault === undefined || mayHoldPodTemplate(document, kinds))
     .map(requireReadable);
-  return explainPods(documents, index, surroundingsIn(documents, cluster), kinds);
+  return explainPods(documents, index, surroundingsIn(documents, cluster), kinds, mode);
 }
 
 async function explainPodsOf(
   namespace: string,
   names: readonly string[],
-  index: RegistryIndex,
+  { index, mode }: Known,
   cluster: ClusterAccess,
 ): Promise<readonly string[]> {
   const pods = await Promise.all(names.map((name) => cluster.reader.pod(namespace, name)));
@@ -134,21 +157,43 @@ async function explainPodsOf(
     pods.map((value) => ({ value })),
     index,
     surroundingsIn([], cluster),
+    undefined,
+    mode,
   );
 }
 
 async function withCluster<T>(
   kubeconfig: string | undefined,
   { environment }: ProgramIo,
-  use: (cluster: ClusterAccess) => Promise<T>,
+  use: (cluster: ExplainedCluster) => Promise<T>,
 ): Promise<T> {
   // Loaded only here: the rest of the command needs no cluster.
   const { withTransport } = await import("./connect.ts");
   const { createApis } = await import("../kube/api.ts");
   const { createPodReader } = await import("../kube/resources/pods.ts");
-  return withTransport(kubeconfig, environment, (transport, { namespace = "default" }) =>
-    use({ reader: createPodReader(createApis(transport)), defaultNamespace: namespace }),
+  return withTransport(kubeconfig, environment, async (transport, { namespace = "default" }) =>
+    use({
+      reader: createPodReader(createApis(transport)),
+      defaultNamespace: namespace,
+      mode: await readMode(createApis(transport)),
+    }),
   );
+}
+
+/** What gives pods their pull secrets there; the webhook where it cannot be read. */
+async function readMode(apisFor: ApisFor): Promise<Mode> {
+  const { admissionRegistration: api } = apisFor("low");
+  const isThere = (read: Promise<unknown>): Promise<boolean> =>
+    read.then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof KubeApiError) return false;
+        throw error;
+      },
+    );
+  if (!(await isThere(api.readMutatingAdmissionPolicy({ name: POLICY_NAME })))) return "webhook";
+  const isRegistered = await isThere(api.readMutatingWebhookConfiguration({ name: MANAGER }));
+  return isRegistered ? "policy+webhook" : "policy";
 }
 
 /** One image and what was found for it. */

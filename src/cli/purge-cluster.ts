@@ -1,9 +1,11 @@
 /** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
 import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER, PROVIDER_ANSWERS_LABEL } from "../core/labels.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
+import { POLICY_NAME } from "../core/admission-policy.ts";
 import { createApis } from "../kube/api.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
 import { listObjects, type Collection } from "../kube/list.ts";
+import { POLICIES_PATH, POLICY_BINDINGS_PATH } from "../kube/resources/admission-policies.ts";
 import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/resources/certificates.ts";
 import { isWrittenByUs } from "../kube/resources/copies.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
@@ -44,7 +46,7 @@ const LEFT_OUTSIDE: readonly string[] = [
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
   ]),
-  ...["pullpass", "pullpass-certificate", "pullpass-service-accounts"].flatMap((name) => [
+  ...["pullpass", "pullpass-certificate", "pullpass-policy", "pullpass-service-accounts"].flatMap((name) => [
     `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
     `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
   ]),
@@ -58,7 +60,7 @@ const LEFT_OUTSIDE: readonly string[] = [
 const ATTEMPTS = 10;
 
 /**
- * Removes the webhook first, so that no pod names a Secret that goes; then the copies; then what was added to
+ * Removes the webhook and the policy first, so that no pod names a Secret that goes; then the copies; then what was added to
  * ServiceAccounts; then the certificates, the answers of providers and the lease; and last, if nothing came back, the rights of Pullpass. What
  * is gone already is not an error, so that a purge that broke off can be run again.
  *
@@ -69,6 +71,7 @@ export async function purgeCluster(
   { namespace, webhook, lease }: PurgeNames,
 ): Promise<Purged> {
   await remove(transport, `${WEBHOOK_CONFIGURATIONS_PATH}/${webhook}`);
+  for (const path of [POLICY_BINDINGS_PATH, POLICIES_PATH]) await remove(transport, `${path}/${POLICY_NAME}`);
   const query = { labelSelector: `${MANAGED_BY_LABEL}=${MANAGER}` };
   const labelled: Collection = { path: "/api/v1/secrets", query };
   const copies = (await list(transport, labelled, readSecret)).filter((secret) => secret.isWrittenByUs);

@@ -7,6 +7,7 @@ import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/plan-renewal.ts";
 import { PROGRAM_DIRECTORY_OPTION, UsageError } from "./program-io.ts";
+import type { Mode } from "../serve/admission-policy.ts";
 import type { HealMode } from "../serve/heal.ts";
 import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 
@@ -27,6 +28,8 @@ interface ServeFlags {
   readonly namespace?: string;
   readonly kubeApiQps?: number;
   readonly kubeApiBurst: number;
+  readonly mode: Mode;
+  readonly excludeNamespace: readonly string[];
   readonly heal?: HealMode;
   readonly concurrency: number;
   readonly resyncPeriod: number;
@@ -86,6 +89,21 @@ export function serveCommand(command: Command, environment: Environment): Comman
     )
     .addOption(
       new Option(
+        "--mode <mode>",
+        "what gives pods their pull secrets: the webhook; a MutatingAdmissionPolicy, which Pullpass keeps up to date and " +
+          "which needs Kubernetes 1.36; or the policy, and the webhook what builders need",
+      )
+        .choices(["webhook", "policy", "policy+webhook"] satisfies readonly Mode[])
+        .default("webhook"),
+    )
+    .option(
+      "--exclude-namespace <name>",
+      "with a policy: leave the pods of this namespace alone, as those of kube-system and of Pullpass's own; again for more",
+      (value: string, before: readonly string[]) => [...before, value],
+      [],
+    )
+    .addOption(
+      new Option(
         "--heal [mode]",
         `evict pods that cannot pull and would be given what they lack, in namespaces with the label ${HEAL_LABEL}=enabled; ` +
           "dry-run only logs them",
@@ -136,6 +154,8 @@ async function clusterFlags(flags: ServeFlags, environment: Environment): Promis
     pod,
     requestLimit: perSecond === undefined ? undefined : { perSecond, burst },
     concurrency,
+    mode: flags.mode,
+    excludedNamespaces: flags.excludeNamespace,
     heal: flags.heal,
     programDirectory: flags.credentialProviderBinDir,
     informerTimings: { relistIntervalMs: flags.resyncPeriod * 60_000 },
@@ -162,6 +182,8 @@ function certificateFlags(flags: ServeFlags): ServeOptions["tls"] {
   } = flags;
   if (webhookName !== undefined && (standalone || tlsSelfSigned))
     throw new UsageError("--webhook-name cannot be used with --standalone or --tls-self-signed");
+  if (flags.mode !== "webhook" && standalone)
+    throw new UsageError("--standalone has no cluster to keep a policy in");
   const hasNoFiles = tlsCert === undefined && tlsKey === undefined;
   if (hasNoFiles && tlsSelfSigned) return "self-signed";
   if (hasNoFiles && !standalone) {

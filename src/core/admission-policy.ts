@@ -4,42 +4,53 @@
  */
 import { compareSpecificity, type Address } from "./address.ts";
 import type { JsonObject } from "./kubernetes.ts";
-import { formatSelector, INJECT_LABEL, MIRROR_ANNOTATION, type LabelSelector } from "./labels.ts";
+import { formatSelector, INJECT_LABEL, MIRROR_ANNOTATION } from "./labels.ts";
 import {
   countCodePoints,
-  PolicyTooLargeError,
-  requireWithinLimits,
   MAX_CODE_POINTS,
+  requireWithinLimits,
+  type PolicyVariable,
 } from "./policy-limits.ts";
 import {
-  addressTest,
-  claimedExpression,
+  BEFORE,
+  CLAIMED,
+  coveringExpression,
+  globOf,
   IMAGES,
   INJECTED,
+  INJECTED_BEFORE,
   LACKING,
   NAMED,
   NAMESPACE_LABELS,
+  neededExpression,
   PATCH,
+  PRESENT,
   REFERENCES,
   REPOSITORIES,
   secretsExpression,
-  selectorExpression,
+  selectorLiteral,
   text,
+  writeMap,
+  type Glob,
+  type Lookup,
 } from "./policy-expressions.ts";
 import type { Registry } from "./registry.ts";
 
 /** The first Kubernetes that has it without a feature gate; 1.34 and 1.35 have it as v1beta1, which is off. */
 export const POLICY_KUBERNETES_VERSION = "1.36";
 const API_VERSION = "admissionregistration.k8s.io/v1";
-/** Of the policy and of its binding: there is one Pullpass in a cluster. */
+/** Of the policy and the binding that `serve` keeps: there is one Pullpass in a cluster. It touches none of another name. */
 export const POLICY_NAME = "pullpass";
 /** Beside Pullpass's own: the cluster has to start whatever its labels. */
 export const OTHER_EXCLUDED_NAMESPACE = "kube-system";
-const METADATA = { name: POLICY_NAME, labels: { "app.kubernetes.io/name": "pullpass" } } as const;
 
 export interface AdmissionPolicyOptions {
+  /** Of the policy and of its binding. */
+  readonly name: string;
   /** Namespaces whose pods are left alone, whatever their labels. */
   readonly excludedNamespaces: readonly string[];
+  /** `namespace/name` of ServiceAccounts whose pods are left alone. */
+  readonly excludedAccounts: readonly string[];
 }
 
 export interface AdmissionPolicy {
@@ -50,14 +61,17 @@ export interface AdmissionPolicy {
 /** @throws PolicyTooLargeError if an API server would refuse it, or would not get to its end with an ordinary pod. */
 export function renderAdmissionPolicy(
   configured: readonly Registry[],
-  { excludedNamespaces }: AdmissionPolicyOptions,
+  { name, excludedNamespaces, excludedAccounts }: AdmissionPolicyOptions,
 ): AdmissionPolicy {
   const registries = configured.filter(({ use }) => use.includes("pull"));
-  const variables = variablesFor(registries);
+  const globs = findGlobs(registries);
+  const variables = variablesFor(registries, globs);
+  const accounts = excludedAccounts.length > 0 ? [notOfAccounts(excludedAccounts)] : [];
+  const metadata = { name, labels: { "app.kubernetes.io/name": "pullpass" } };
   const policy = {
     apiVersion: API_VERSION,
     kind: "MutatingAdmissionPolicy",
-    metadata: METADATA,
+    metadata,
     spec: {
       matchConstraints: {
         namespaceSelector: {
@@ -86,6 +100,7 @@ export function renderAdmissionPolicy(
           name: "not-a-mirror-pod",
           expression: `!(${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}))`,
         },
+        ...accounts,
       ],
       // A pod is never refused because of us.
       failurePolicy: "Ignore",
@@ -95,148 +110,178 @@ export function renderAdmissionPolicy(
       mutations: [{ patchType: "JSONPatch", jsonPatch: { expression: PATCH } }],
     },
   };
-  requireWithinLimits(
-    policy,
-    variables,
-    registries.map(({ address }) => addressTest(address)),
-  );
+  requireWithinLimits(policy, [...variables, ...accounts], globs);
   const binding = {
     apiVersion: API_VERSION,
     kind: "MutatingAdmissionPolicyBinding",
-    metadata: METADATA,
-    spec: { policyName: POLICY_NAME },
+    metadata,
+    spec: { policyName: name },
   };
   return { policy, binding };
 }
 
-interface Variable {
-  readonly name: string;
-  readonly expression: string;
+/**
+ * A pod whose account lists the Secrets that it may name is refused with any other one, and a policy cannot read accounts. Nobody
+ * has many: the annotation is deprecated since Kubernetes 1.32.
+ */
+function notOfAccounts(accounts: readonly string[]): PolicyVariable {
+  return {
+    name: "not-of-an-account-that-enforces-its-secrets",
+    expression: `!(request.namespace + "/" + object.spec.?serviceAccountName.orValue("default") in [${accounts.map(text).join(", ")}])`,
+  };
 }
 
 /** Each reads only those before it. */
-function variablesFor(registries: readonly Registry[]): readonly Variable[] {
-  const tables = cutIntoTables(registries);
-  const hasSelectors = registries.some(({ namespaces }) => namespaces !== undefined);
-  const hasGlobs = registries.some(({ address }) => address.isWildcard);
+function variablesFor(
+  registries: readonly Registry[],
+  globs: readonly HostGlob[],
+): readonly PolicyVariable[] {
+  const isLimited = registries.some(({ namespaces }) => namespaces !== undefined);
   const isShared = new Set(registries.map(({ secretName }) => secretName)).size < registries.length;
-  const single = tables.length === 1 && !hasSelectors;
+  const tables = writeTables(registries, globs);
+  const lookUp: Lookup = (table, key) => {
+    const [first = "", ...others] = tables[table].map(({ name }) => `variables.${name}[?${key}]`);
+    return first + others.map((other) => `.or(${other})`).join("");
+  };
   return [
-    ...(hasSelectors ? [{ name: "labels", expression: NAMESPACE_LABELS }] : []),
-    ...tables.flatMap((table, number) => variablesOf(table, single ? "" : number.toString())),
-    ...(single ? [] : [{ name: "registries", expression: joinedExpression(tables) }]),
+    ...(isLimited ? [{ name: "labels", expression: NAMESPACE_LABELS }, ...tables.selectors] : []),
+    ...joinLists("registries", tables.registries),
+    ...tables.addresses,
+    ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
+    ...tables.names,
     { name: "images", expression: IMAGES },
     { name: "references", expression: REFERENCES },
     { name: "repositories", expression: REPOSITORIES },
-    { name: "claimed", expression: claimedExpression(hasGlobs) },
+    { name: "covering", expression: coveringExpression(lookUp, globs.length > 0, isLimited) },
+    { name: "claimed", expression: CLAIMED },
     { name: "named", expression: NAMED },
+    { name: "needed", expression: neededExpression(lookUp, isLimited) },
+    { name: "present", expression: PRESENT },
     { name: "lacking", expression: LACKING },
     { name: "secrets", expression: secretsExpression(isShared) },
+    { name: "before", expression: BEFORE },
+    { name: "injectedBefore", expression: INJECTED_BEFORE },
     { name: "injected", expression: INJECTED },
   ];
 }
 
-/** Some of the registries, because one expression holds only so many, and the selectors that they refer to. */
-interface Table {
-  readonly entries: string[];
-  readonly selectors: Map<string, string>;
+/** A host with `*`, maybe with a port, and how it is compared. */
+interface HostGlob {
+  readonly authority: string;
+  readonly glob: Glob;
 }
 
-const MAX_TABLE_ENTRIES = 500;
-/** Of each of the two expressions; comments and brackets have the rest. */
-const MAX_TABLE_CODE_POINTS = MAX_CODE_POINTS - 1000;
+/** Each once, however many paths are below it. */
+function findGlobs(registries: readonly Registry[]): readonly HostGlob[] {
+  const addresses = registries.flatMap(({ address }) =>
+    address.isWildcard ? [[address.authority, address] as const] : [],
+  );
+  return [...new Map(addresses)].map(([authority, address]) => ({ authority, glob: globOf(address) }));
+}
 
-/** In the order of the configuration, which is that of what a pod is given. */
-function cutIntoTables(registries: readonly Registry[]): readonly Table[] {
-  const rankOf = rankAddresses(registries);
-  const tables: (Table & { codePoints: number })[] = [];
-  for (const registry of registries) {
-    const { name, secretName, address, namespaces } = registry;
-    const selector = namespaces && writeSelector(namespaces);
-    const entry = writeEntry({
-      name,
-      secret: secretName,
-      rank: rankOf(address),
-      ...addressTest(address),
-      ...(selector && { selector: selector.key }),
-    });
-    const codePoints = countCodePoints(entry) + (selector === undefined ? 0 : selector.codePoints);
-    if (codePoints > MAX_TABLE_CODE_POINTS)
-      throw new PolicyTooLargeError(`what registry ${name} asks of namespaces is too long for an expression`);
-    let table = tables.at(-1);
-    const isFull =
-      table === undefined ||
-      table.entries.length === MAX_TABLE_ENTRIES ||
-      table.codePoints + codePoints > MAX_TABLE_CODE_POINTS;
-    if (table === undefined || isFull)
-      tables.push((table = { entries: [], selectors: new Map(), codePoints: 0 }));
-    table.entries.push(entry);
-    if (selector !== undefined) table.selectors.set(selector.key, selector.expression);
-    table.codePoints += codePoints;
+type Tables = Readonly<
+  Record<"selectors" | "registries" | "addresses" | "globs" | "names", readonly PolicyVariable[]>
+>;
+
+function writeTables(registries: readonly Registry[], globs: readonly HostGlob[]): Tables {
+  const ranked = rankAddresses(registries);
+  const rankOf = new Map(ranked.map(({ address }, rank) => [address.text, padded(rank, ranked.length)]));
+  const selectors = new Map(
+    registries.flatMap(({ namespaces }) =>
+      namespaces === undefined ? [] : [[formatSelector(namespaces), namespaces]],
+    ),
+  );
+  return {
+    selectors: cut(
+      "selectors",
+      "{}",
+      "What registries ask of the labels of the namespace.",
+      [...selectors].map(([key, selector]) => `${text(key)}: ${selectorLiteral(selector)}`),
+    ),
+    registries: cut(
+      "registries",
+      "[]",
+      "In the order of the configuration. The lowest rank is that of the most specific address.",
+      registries.map(({ name, secretName, address, namespaces }) =>
+        writeMap({
+          name,
+          secret: secretName,
+          rank: rankOf.get(address.text),
+          selector: namespaces && formatSelector(namespaces),
+        }),
+      ),
+    ),
+    addresses: cut(
+      "addresses",
+      "{}",
+      "The most specific first, with the positions of their registries.",
+      ranked.map(({ address, positions }) => `${text(address.text)}: [${positions.join(", ")}]`),
+    ),
+    globs: cut(
+      "globs",
+      "[]",
+      "How a host is compared with those that have a *.",
+      globs.map(({ authority, glob }) => writeMap({ authority, ...glob })),
+    ),
+    names: cut(
+      "names",
+      "{}",
+      "The positions of registries by their names.",
+      registries.map(({ name }, position) => `${text(name)}: ${position.toString()}`),
+    ),
+  };
+}
+
+/** The addresses, the most specific first, each with the positions of the registries that have it. */
+function rankAddresses(
+  registries: readonly Registry[],
+): readonly { readonly address: Address; readonly positions: readonly number[] }[] {
+  const positions = Map.groupBy(registries.keys(), (position) => registries[position]?.address.text);
+  return registries
+    .filter(({ address }, position) => positions.get(address.text)?.[0] === position)
+    .map(({ address }) => ({ address, positions: positions.get(address.text) ?? [] }))
+    .sort((a, b) => compareSpecificity(a.address, b.address));
+}
+
+/** With as many digits each: CEL compares them as strings. */
+function padded(rank: number, count: number): string {
+  return rank.toString().padStart(count.toString().length, "0");
+}
+
+/** Of one expression, which is compiled as a whole. */
+const MAX_ENTRIES = 500;
+/** A comment and the brackets have the rest. */
+const MAX_PART_CODE_POINTS = MAX_CODE_POINTS - 500;
+/** Two blanks, a comma and the end of the line. */
+const SEPARATOR_LENGTH = 4;
+
+/** One variable, or several with numbers where the entries do not fit in one expression. At least one, maybe empty. */
+function cut(
+  name: string,
+  brackets: "[]" | "{}",
+  comment: string,
+  entries: readonly string[],
+): readonly PolicyVariable[] {
+  const [open = "", close = ""] = brackets;
+  const parts: string[][] = [[]];
+  let codePoints = 0;
+  for (const entry of entries) {
+    const length = countCodePoints(entry) + SEPARATOR_LENGTH;
+    if (parts.at(-1)?.length === MAX_ENTRIES || codePoints + length > MAX_PART_CODE_POINTS) {
+      parts.push([]);
+      codePoints = 0;
+    }
+    parts.at(-1)?.push(entry);
+    codePoints += length;
   }
-  return tables.length === 0 ? [{ entries: [], selectors: new Map() }] : tables;
+  return parts.map((part, number) => ({
+    name: parts.length === 1 ? name : `${name}${number.toString()}`,
+    expression: `// ${comment}\n${open}\n${part.map((entry) => `  ${entry}`).join(",\n")}\n${close}`,
+  }));
 }
 
-/** The place of each address among all, the most specific first, with as many digits each: CEL compares them as strings. */
-function rankAddresses(registries: readonly Registry[]): (address: Address) => string {
-  const addresses = new Map(registries.map(({ address }) => [address.text, address]));
-  const sorted = addresses.values().toArray().sort(compareSpecificity);
-  const width = sorted.length.toString().length;
-  const ranks = new Map(sorted.map((address, rank) => [address.text, rank.toString().padStart(width, "0")]));
-  return (address) => String(ranks.get(address.text));
-}
-
-/** All values are strings, because the elements of a list in CEL have one type. */
-function writeEntry(fields: Readonly<Record<string, string>>): string {
-  return `{${Object.entries(fields)
-    .map(([key, value]) => `${text(key)}: ${text(value)}`)
-    .join(", ")}}`;
-}
-
-function writeSelector(selector: LabelSelector): {
-  readonly key: string;
-  readonly expression: string;
-  readonly codePoints: number;
-} {
-  const key = formatSelector(selector);
-  const expression = `${text(key)}: ${selectorExpression(selector)}`;
-  return { key, expression, codePoints: countCodePoints(expression) };
-}
-
-function variablesOf({ entries, selectors }: Table, number: string): readonly Variable[] {
-  const registries = {
-    name: `registries${number}`,
-    expression: writeLiteral(
-      "[",
-      entries,
-      "]",
-      "Registries, in the order of the configuration. The most specific address has the lowest rank.",
-    ),
-  };
-  if (selectors.size === 0) return [registries];
-  const selected = {
-    name: `selected${number}`,
-    expression: writeLiteral(
-      "{",
-      [...selectors.values()],
-      "}",
-      "Whether the labels of the namespace are what registries ask for.",
-    ),
-  };
-  return [registries, selected];
-}
-
-function writeLiteral(open: string, elements: readonly string[], close: string, comment: string): string {
-  const lines = elements.map((element) => `  ${element}`).join(",\n");
-  return `// ${comment}\n${open}\n${lines}\n${close}`;
-}
-
-/** Those that the namespace may have: one that is kept from it hides no other one. */
-function joinedExpression(tables: readonly Table[]): string {
-  const lists = tables.map(({ selectors }, number) => {
-    const list = `variables.registries${number.toString()}`;
-    if (selectors.size === 0) return list;
-    return `${list}.filter(e, !has(e.selector) || variables.selected${number.toString()}[e.selector])`;
-  });
-  return `// Those that the namespace may have.\n${lists.join("\n  + ")}`;
+function joinLists(name: string, parts: readonly PolicyVariable[]): readonly PolicyVariable[] {
+  if (parts.length === 1) return parts;
+  const expression = parts.map((part) => `variables.${part.name}`).join("\n  + ");
+  return [...parts, { name, expression }];
 }

@@ -23,64 +23,49 @@ function raw(pattern: string): string {
 /** The labels of the pod's namespace. */
 export const NAMESPACE_LABELS = "namespaceObject.metadata.?labels.orValue({})";
 
-/*
- * operator     | label absent | value in values | value not in values
- * In           | no           | yes             | no
- * NotIn        | yes          | no              | yes
- * Exists       | no           | yes             | yes
- * DoesNotExist | yes          | no              | no
- */
-export function selectorExpression({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const isThere = (key: string): string => `${text(key)} in variables.labels`;
-  const isOneOf = (key: string, values: readonly string[]): string =>
-    `${isThere(key)} && variables.labels[${text(key)}] in [${values.map(text).join(", ")}]`;
+/** What a selector asks for, as a literal: each requirement is a map of strings. No label value holds a comma. */
+export function selectorLiteral({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
   const requirements = [
-    ...Object.entries(matchLabels).map(([key, value]) => isOneOf(key, [value])),
-    ...matchExpressions.map(({ key, operator, values = [] }) => {
-      switch (operator) {
-        case "In":
-          return isOneOf(key, values);
-        case "NotIn":
-          return `!(${isOneOf(key, values)})`;
-        case "Exists":
-          return isThere(key);
-        case "DoesNotExist":
-          return `!(${isThere(key)})`;
-      }
-    }),
+    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: "In", values: value })),
+    ...matchExpressions.map(({ key, operator, values }) => ({ key, operator, values: values?.join(",") })),
   ];
-  return requirements.length === 0 ? "true" : requirements.join(" && ");
+  return `[${requirements.map(writeMap).join(", ")}]`;
 }
 
-/** What says whether an address covers an image's `host/path/`. */
-export interface AddressTest {
-  /** It begins like this; all there is to it where the address has no `*`. */
+/** All values are strings, because a map and a list in CEL have elements of one type. */
+export function writeMap(fields: Readonly<Record<string, string | undefined>>): string {
+  const members = Object.entries(fields).flatMap(([key, value]) =>
+    value === undefined ? [] : `${text(key)}: ${text(value)}`,
+  );
+  return `{${members.join(", ")}}`;
+}
+
+/** What an image's `host/path/` is compared with if an address has a `*`. */
+export interface Glob {
+  /** It begins like this. */
   readonly prefix: string;
-  /** It contains this. Of no other meaning than that the glob is rarely tried, which takes a hundred times as long. */
-  readonly tail?: string;
+  /** It contains this. Both are implied by the pattern, which is compiled each time and so takes a hundred times as long. */
+  readonly tail: string;
   /** It matches this, in which each `*` is any run without a dot. */
-  readonly glob?: string;
+  readonly pattern: string;
 }
 
 /*
- * host                 | prefix           | tail            | glob
- * without *            | all of it        |                 |
- * with *, with dots    | before the first | after the last  | the host
- * with *, without dots | none             | port and path   | the host, or an IPv6 address in brackets, which has no dots
+ * host         | prefix           | tail                    | the host in the pattern
+ * with dots    | before the first | after the last and port | as it is
+ * without dots | none             | port                    | as it is, or in the brackets of an IPv6 address
  */
-export function addressTest({ text: address, host, port, path, isWildcard }: Address): AddressTest {
-  if (!isWildcard) return { prefix: `${address}/` };
-  const end = `${port === "" ? "" : `:${port}`}/${path === "" ? "" : `${path}/`}`;
-  const glob = (run: string): string => host.replaceAll(".", "\\.").replaceAll("*", run);
-  const endPattern = end.replaceAll(".", "\\.");
+export function globOf({ host, port }: Pick<Address, "host" | "port">): Glob {
+  const end = port === "" ? "/" : `:${port}/`;
+  const withRun = (run: string): string => host.replaceAll(".", "\\.").replaceAll("*", run);
   if (!host.includes(".")) {
-    const pattern = `^(?:${glob("[^.:/\\[]*")}|\\[${glob("[^.\\]]*")}\\])${endPattern}`;
-    return { prefix: "", tail: end, glob: pattern };
+    const hosts = `(?:${withRun("[^.:/\\[]*")}|\\[${withRun("[^.\\]]*")}\\])`;
+    return { prefix: "", tail: end, pattern: `^${hosts}${end}` };
   }
   return {
     prefix: host.slice(0, host.indexOf("*")),
     tail: `${host.slice(host.lastIndexOf("*") + 1)}${end}`,
-    glob: `^${glob("[^.:/]*")}${endPattern}`,
+    pattern: `^${withRun("[^.:/]*")}${end}`,
   };
 }
 
@@ -91,13 +76,12 @@ export function addressTest({ text: address, host, port, path, isWildcard }: Add
 const MAX_IMAGE_LENGTH = 1024;
 
 /** Init containers, containers and image volumes. */
-export const IMAGES = `// What kubelet pulls: init containers, containers and image volumes, each image once.
+export const IMAGES = `// What kubelet pulls: init containers, containers and image volumes.
 (object.spec.?initContainers.orValue([]).map(c, c.?image.orValue(""))
   + object.spec.?containers.orValue([]).map(c, c.?image.orValue(""))
   + object.spec.?volumes.orValue([]).map(v, v.?image.?reference.orValue("")))
   // The ID of an image, 64 hexadecimal digits, is not a name.
-  .filter(i, i != "" && i.size() <= ${MAX_IMAGE_LENGTH.toString()} && !i.matches(${raw("^[a-f0-9]{64}$")}))
-  .distinct()`;
+  .filter(i, i != "" && i.size() <= ${MAX_IMAGE_LENGTH.toString()} && !i.matches(${raw("^[a-f0-9]{64}$")}))`;
 
 /*
  * As splitDomain in image-reference.ts:
@@ -127,47 +111,86 @@ variables.references
   .filter(r, r.matches(${raw(REFERENCE)}))
   .map(r, r.find(${raw("^[^/]+/[^:@]+")}) + "/")
   // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
-  .filter(r, r.matches(${raw("^(?:[^/_]+/)?.{1,255}/$")}) && r.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))
-  .distinct()`;
+  .filter(r, r.matches(${raw("^(?:[^/_]+/)?.{1,255}/$")}) && r.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))`;
 
-/** @param hasGlobs some registry has a `*` in its address. */
-export function claimedExpression(hasGlobs: boolean): string {
-  const covers = hasGlobs
-    ? "r.startsWith(e.prefix) && (!has(e.glob) || r.contains(e.tail) && r.matches(e.glob))"
-    : "r.startsWith(e.prefix)";
-  return `// The most specific address that covers a repository claims it: the lowest rank.
-variables.repositories
-  .map(r, variables.registries.map(e, ${covers}, e.rank))
-  .filter(ranks, ranks.size() > 0)
-  .map(ranks, ranks.min())`;
+/** A table that is too long for one expression is several variables with numbers behind the name. */
+export type Lookup = (table: "addresses" | "names" | "selectors", key: string) => string;
+
+/*
+ * Whether the namespace may have the registry that an expression gives. As selectorMatches in labels.ts:
+ *
+ * operator     | label absent | value in values | value not in values
+ * In           | no           | yes             | no
+ * NotIn        | yes          | no              | yes
+ * Exists       | no           | yes             | yes
+ * DoesNotExist | yes          | no              | no
+ */
+export function permittedExpression(registry: string, lookUp: Lookup): string {
+  return `!has(${registry}.selector) || ${lookUp("selectors", `${registry}.selector`)}.value().all(q,
+    (q.key in variables.labels && (!has(q.values) || variables.labels[q.key] in q.values.split(",")))
+      == (q.operator == "In" || q.operator == "Exists"))`;
 }
 
-/** Reads a list in an annotation as listAnnotationOf in pod.ts does; the piece behind as many entries as are read is the last. */
-function splitAnnotation(annotation: string): string {
-  return `object.metadata.?annotations[?${text(annotation)}].orValue("").split(",", ${(MAX_LIST_ENTRIES + 1).toString()})`;
+/** @param hasGlobs some address has a `*`; @param isLimited some registry is not for all namespaces. */
+export function coveringExpression(lookUp: Lookup, hasGlobs: boolean, isLimited: boolean): string {
+  const addresses = hasGlobs
+    ? `([r.split("/")[0]] + variables.globs
+      .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern))
+      .map(g, g.authority))
+    .map(authority, r.split("/").transformList(end, component, ([authority] + r.split("/").slice(1, end + 1)).join("/")))
+    .flatten()`
+    : 'r.split("/").transformList(end, component, r.split("/").slice(0, end + 1).join("/"))';
+  const permitted = `
+  // One that is kept from the namespace hides no other one.
+  .map(positions, positions.filter(p, ${permittedExpression("variables.registries[p]", lookUp)}))`;
+  return `// The registries that cover each repository, whose address is its host${hasGlobs ? ", or matches that," : ""} and the first components of its path.
+variables.repositories.map(r,
+  ${addresses}
+    .map(address, ${lookUp("addresses", "address")}).unwrapOpt().flatten())${isLimited ? permitted : ""}`;
 }
+
+export const CLAIMED = `// The most specific address claims it, which has the lowest rank, for all registries that have that address.
+variables.covering.map(positions, positions.filter(p,
+  variables.registries[p].rank == positions.map(other, variables.registries[other].rank).min())).flatten()`;
 
 export const NAMED = `// Registries that the pod asks for by name; * is all of them.
-${splitAnnotation(REGISTRIES_ANNOTATION)}
+object.metadata.?annotations[?${text(REGISTRIES_ANNOTATION)}].orValue("").split(",", ${(MAX_LIST_ENTRIES + 1).toString()})
   .transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()}, name.trim())`;
 
-export const LACKING = `// What the pod is given, in the order of the configuration: what claimed an image and what it asks for, less what it names.
-variables.registries.filter(e,
-  (e.rank in variables.claimed || e.name in variables.named || "*" in variables.named)
-  && !object.spec.?imagePullSecrets.orValue([]).exists(s, s.?name.orValue("") == e.secret))`;
+export const PRESENT = `// The pull secrets that the pod names already.
+object.spec.?imagePullSecrets.orValue([]).map(s, s.?name.orValue(""))`;
+
+/** @param isLimited some registry is not for all namespaces. */
+export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
+  const filter = isLimited ? `.filter(e, ${permittedExpression("e", lookUp)})` : "";
+  return `// What claimed an image and what the pod asks for, in the order of the configuration.
+"*" in variables.named
+  ? variables.registries${filter}
+  : (variables.claimed + variables.named.map(name, ${lookUp("names", "name")}).unwrapOpt())
+    .distinct().sort().map(p, variables.registries[p])${filter}`;
+}
+
+export const LACKING = `// What the pod is given.
+variables.needed.filter(e, !(e.secret in variables.present))`;
 
 /** @param isShared two registries have the same pull secret. */
 export function secretsExpression(isShared: boolean): string {
   return `variables.lacking.map(e, e.secret)${isShared ? ".distinct()" : ""}`;
 }
 
+/** The last of the pieces is what comes after as many entries as are read. */
+export const BEFORE = `object.metadata.?annotations[?${text(INJECTED_ANNOTATION)}].orValue("").split(",", ${(MAX_LIST_ENTRIES + 1).toString()})`;
+
+export const INJECTED_BEFORE = `// The registries that earlier calls injected.
+variables.before.transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()} && name.trim() != "", name.trim())`;
+
+/** The API server reckons with a comparison of each entry with each: doubles in a longer list than people write stay in it. */
+const MAX_DISTINCT_ENTRIES = 256;
+
 export const INJECTED = `// For people: the registries that this and earlier calls injected.
-(${splitAnnotation(INJECTED_ANNOTATION)}
-  .transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()} && name.trim() != "", name.trim())
-  + variables.lacking.map(e, e.name)
-  + ${splitAnnotation(INJECTED_ANNOTATION)}
-  .transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest))
-  .distinct().join(",")`;
+((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()} ? variables.injectedBefore : variables.injectedBefore.distinct())
+  + variables.lacking.map(e, e.name).filter(name, !(name in variables.injectedBefore))
+  + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
 
 /*
  * A patch that does not apply rejects the pod, so the parent of each operation has to exist. Our annotation gives way where it

@@ -26,6 +26,7 @@ import { createStringPool, type StringPool } from "../kube/string-pool.ts";
 import { createTransport, type Transport } from "../kube/transport.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
+import type { Mode } from "./admission-policy.ts";
 import { describeSecret } from "./credential-sources.ts";
 import type { HealMode } from "./heal.ts";
 import type { Informers } from "./informers.ts";
@@ -42,6 +43,9 @@ export interface ClusterOptions {
   readonly requestLimit: RateLimit | undefined;
   /** Namespaces that are worked on at once. */
   readonly concurrency: number;
+  readonly mode: Mode;
+  /** Namespaces whose pods the policy leaves alone, besides those that it always does. */
+  readonly excludedNamespaces: readonly string[];
   /** Whether pods that cannot pull are evicted; undefined: they are not. */
   readonly heal: HealMode | undefined;
   /** Where the programs of credential providers are; undefined only where the configuration has none. */

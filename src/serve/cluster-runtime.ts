@@ -4,9 +4,11 @@ import type { Logger } from "pino";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
+import { OTHER_EXCLUDED_NAMESPACE } from "../core/admission-policy.ts";
 import { messageOf } from "../core/error-message.ts";
 import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
+import { createPolicyWriter } from "../kube/resources/admission-policies.ts";
 import { createCopyWriter, digest } from "../kube/resources/copies.ts";
 import { isRegistered } from "../kube/resources/evictions.ts";
 import {
@@ -20,6 +22,12 @@ import { createRegistryStatusWriter, type RegistryStatusWriter } from "./registr
 import { createReplicator, type Replicator } from "../replicator/controller.ts";
 import type { CopyWriter, ServiceAccountClient } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
+import {
+  createPolicyKeeper,
+  removePolicy,
+  type PolicyKeeper,
+  type PolicyKeeperOptions,
+} from "./admission-policy.ts";
 import {
   clusterCertificates,
   type ClusterCertificateOptions,
@@ -127,22 +135,39 @@ export function connectCluster(
     ...known.unreadyReasons(),
     ...registries.unreadyReasons(),
     ...(certificates?.unreadyReasons() ?? []),
+    ...(policy?.unreadyReasons() ?? []),
   ];
+  const isReady = (): boolean => unreadyReasons().length === 0;
+  /** Pods get their pull secrets, in whatever way. */
+  const isInjecting = async (): Promise<boolean> =>
+    isReady() && (options.mode === "policy" || (await isRegistered(access.leaderApisFor, MANAGER)));
   const healer =
     options.heal &&
     wireHealer(options.heal, telemetry, {
       ...{ access, known, optIns, diagnose: stuckPods.diagnose },
-      isReady: () => unreadyReasons().length === 0,
+      isInjecting,
     });
+  const policyWriter = createPolicyWriter(access.leaderApisFor);
+  const policy =
+    options.mode === "webhook"
+      ? undefined
+      : wirePolicy(options, logger, {
+          access,
+          known,
+          watchObject: informers.watchObject,
+          writer: policyWriter,
+        });
 
   const { registries, sources, provided, status, faults } = wireRegistries(options, telemetry, {
     ...{ environment, access, informers, watchSecret, replicator },
     onRegistries(joined) {
       onRegistries(joined);
+      policy?.setRegistries(joined.registries);
       stuckPods.setRegistries(joined, registries.objects.list());
     },
   });
   stack.defer(() => {
+    policy?.close();
     registries.close();
     sources.close();
     provided.close();
@@ -190,6 +215,8 @@ export function connectCluster(
         stuckPods.start(signal);
         healer?.start(signal);
         faults.warn();
+        if (policy === undefined) void removePolicy(policyWriter, isInjecting, signal, logger);
+        else policy.start(signal);
       },
       onStopped() {
         void replicator.stop();
@@ -261,19 +288,40 @@ function informingCache(
   };
 }
 
+interface PolicyParts extends Pick<PolicyKeeperOptions, "watchObject" | "writer"> {
+  readonly access: ClusterAccess;
+  readonly known: KnownObjects;
+}
+
+function wirePolicy(
+  { namespace, excludedNamespaces }: ClusterOptions,
+  logger: Logger,
+  { access, known, ...parts }: PolicyParts,
+): PolicyKeeper {
+  const keeper = createPolicyKeeper({
+    ...parts,
+    excludedNamespaces: [...new Set([OTHER_EXCLUDED_NAMESPACE, namespace, ...excludedNamespaces])],
+    warn: access.recordEvent,
+    logger,
+  });
+  known.accounts.subscribe((ofNamespace, name, account) => {
+    keeper.setEnforcing(`${ofNamespace}/${name}`, account?.isMountableSecretsEnforced === true);
+  });
+  return keeper;
+}
+
 interface HealerParts {
   readonly access: ClusterAccess;
   readonly known: KnownObjects;
   readonly optIns: OptIns;
   readonly diagnose: StuckPods["diagnose"];
-  /** This replica answers reviews; others are ready where it is. */
-  readonly isReady: () => boolean;
+  readonly isInjecting: () => Promise<boolean>;
 }
 
 function wireHealer(
   mode: HealMode,
   { logger, metrics }: ClusterTelemetry,
-  { access, known, optIns, diagnose, isReady }: HealerParts,
+  { access, known, optIns, diagnose, isInjecting }: HealerParts,
 ): Healer {
   const apisFor = access.leaderApisFor;
   return createHealer({
@@ -281,7 +329,7 @@ function wireHealer(
     isEnabledIn: (namespace) => optIns.get(namespace)?.labels[HEAL_LABEL] === "enabled",
     diagnose: (namespace, pod) => diagnose(namespace, pod)?.containers ?? [],
     hasCopy: (namespace, name) => known.copies.store.get(namespace, name) !== undefined,
-    isWebhookReady: async () => isReady() && (await isRegistered(apisFor, MANAGER)),
+    isWebhookReady: isInjecting,
     report(namespace, { apiVersion, kind, name, uid }, reason, message) {
       access.recordEvent({ reason, message, object: { apiVersion, kind, namespace, name, uid } });
     },

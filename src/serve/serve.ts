@@ -286,8 +286,8 @@ function rejections(logger: Logger, metrics: Metrics): (status: number, error: E
 
 function describeCluster({ cluster }: ServeOptions): object {
   if (cluster === undefined) return { cluster: "none, by --standalone" };
-  const { connection, namespace, namespaceFrom } = cluster;
-  return { apiServer: connection.server.href, namespace, namespaceFrom };
+  const { connection, namespace, namespaceFrom, mode } = cluster;
+  return { apiServer: connection.server.href, namespace, namespaceFrom, mode };
 }
 
 /** What each error of the system means for who started this. */

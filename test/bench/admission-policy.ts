@@ -1,4 +1,4 @@
-/** What Pullpass's webhook does for pull secrets, as a policy in the API server's own process (CEL). */
+/** What a person writes by hand for the same registries: what `pullpass policy` is measured beside. */
 
 export interface PolicyRegistry {
   readonly name: string;
@@ -6,13 +6,13 @@ export interface PolicyRegistry {
 }
 
 const NAME = "pull-secrets";
+const apiVersion = "admissionregistration.k8s.io/v1";
 
 /**
  * A MutatingAdmissionPolicy and its binding: each registry whose address begins an image's name adds its pull secret. It
  * knows neither ports nor `*` nor the most specific address, checks nothing and tells nobody.
  */
 export function admissionPolicy(
-  apiVersion: string,
   registries: readonly PolicyRegistry[],
   label: Readonly<Record<string, string>>,
 ): readonly object[] {
@@ -51,13 +51,14 @@ export function admissionPolicy(
       ],
       mutations: [
         {
-          // An ApplyConfiguration may not touch imagePullSecrets: their entries are atomic.
+          // An Object of CEL inside of a list makes API servers before 1.36.4 panic (kubernetes/kubernetes#142181); an
+          // ApplyConfiguration may not touch imagePullSecrets: their entries are atomic.
           patchType: "JSONPatch",
           jsonPatch: {
             expression:
               "variables.lacking.size() == 0 ? [] : variables.isListed " +
-              '? variables.lacking.map(s, JSONPatch{op: "add", path: "/spec/imagePullSecrets/-", value: Object.spec.imagePullSecrets{name: s}}) ' +
-              ': [JSONPatch{op: "add", path: "/spec/imagePullSecrets", value: variables.lacking.map(s, Object.spec.imagePullSecrets{name: s})}]',
+              '? variables.lacking.map(s, JSONPatch{op: "add", path: "/spec/imagePullSecrets/-", value: {"name": s}}) ' +
+              ': [JSONPatch{op: "add", path: "/spec/imagePullSecrets", value: variables.lacking.map(s, {"name": s})}]',
           },
         },
       ],

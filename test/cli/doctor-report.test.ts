@@ -34,6 +34,7 @@ interface FactsInJson {
   readonly configuration: readonly object[];
   readonly webhook?:
     "missing" | (Omit<WebhookFacts, "caExpiresAt"> & { readonly caExpiresAt: readonly string[] });
+  readonly policy?: DoctorFacts["policy"];
   readonly registryObjects?: KnownRegistries["objects"];
   readonly namespaces?: readonly JsonObject[];
   readonly copies?: readonly CopyFacts[];
@@ -48,10 +49,10 @@ interface FactsInJson {
 
 function readFacts(text: string): DoctorFacts {
   const json = JSON.parse(text) as FactsInJson;
-  const { now, scope, webhook, namespaces, copies, pods, unread } = json;
+  const { now, scope, webhook, policy, namespaces, copies, pods, unread } = json;
   const configuration = loadText(JSON.stringify({ registries: json.configuration }));
   return {
-    ...{ now: Date.parse(now), scope, webhookName: "pullpass", copies, unread },
+    ...{ now: Date.parse(now), scope, webhookName: "pullpass", policy, copies, unread },
     known: knownRegistries(configuration, json.registryObjects),
     webhook:
       typeof webhook === "object"

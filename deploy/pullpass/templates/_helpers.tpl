@@ -74,6 +74,15 @@ capabilities:
 {{- join ":" $directories }}
 {{- end }}
 
+{{/* An end of the images of builders. What is in `configSecret` Helm does not see. */}}
+{{- define "pullpass.builderPattern" -}}
+{{- $config := .Values.configFile | fromYaml | default .Values.config -}}
+{{- $ends := list (include "pullpass.builtInBuilders" .) -}}
+{{- range $config.builders }}{{ range .images }}{{ $ends = append $ends (regexQuoteMeta .) }}{{ end }}{{ end -}}
+{{- range .Values.webhook.builderImages }}{{ $ends = append $ends (regexQuoteMeta .) }}{{ end -}}
+(?:^|/)(?:{{ join "|" $ends }})(?:[:@]|$)
+{{- end }}
+
 {{- define "pullpass.guards" -}}
 {{- if and .Values.secretGuard.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") }}true{{ end }}
 {{- end }}

@@ -1,8 +1,9 @@
-// npm run render: writes the CRD into the chart, and deploy/install.yaml and deploy/service-accounts.yaml from the chart.
+// npm run render: writes the CRD and the images of builders into the chart, and deploy/install.yaml and deploy/service-accounts.yaml from the chart.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
 import { registryCrd, REGISTRY_CRD_NAME } from "../../../src/config/registry-crd.ts";
+import { listBuilders } from "../../../src/core/builds/builders.ts";
 import { buildGoTool } from "./build-go-tool.ts";
 import { reportToStandardError, type Cluster } from "./cluster.ts";
 import type { KubernetesObject } from "./kubectl.ts";
@@ -105,6 +106,20 @@ ${spec.replaceAll("{{", '{{ "{{" }}')}{{- end }}
 `;
 }
 
+/** The ends of the images of builders that Pullpass knows, for the webhook of `mode: policy+webhook`. */
+export const BUILDERS_TEMPLATE = join(CHART_DIRECTORY, "templates", "_builders.tpl");
+
+/** What the template has to be. Docker Hub's `docker` is `library/docker` in full, and no mirror's `docker` is that. */
+export function renderBuildersTemplate(): string {
+  const ends = listBuilders([]).flatMap(({ repositories }) => repositories);
+  const patterns = [...new Set(ends)].map((end) => end.replaceAll(".", "\\.").replaceAll("*", "[^/]+"));
+  return `{{- /* Made from src/core/builds/builders.ts by npm run render; do not edit. */}}
+{{- define "pullpass.builtInBuilders" -}}
+${[...patterns, "docker"].join("|")}
+{{- end }}
+`;
+}
+
 /** What `deploy/install.yaml` has to be. The configuration is left to whoever applies it, so that no apply undoes it. */
 export async function renderManifest(helm: Helm): Promise<string> {
   return INSTALL_HEAD + (await render(helm, "--set=configSecret=pullpass-config,crds.keep=false"));
@@ -135,6 +150,7 @@ async function render(helm: Helm, ...flags: readonly string[]): Promise<string> 
 if (import.meta.main) {
   const helm = await createHelm();
   await writeFile(CRD_TEMPLATE, renderCrdTemplate());
+  await writeFile(BUILDERS_TEMPLATE, renderBuildersTemplate());
   await writeFile(INSTALL_MANIFEST, await renderManifest(helm));
   await writeFile(ATTACHMENT_MANIFEST, await renderAttachment(helm));
 }

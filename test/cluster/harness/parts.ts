@@ -35,8 +35,8 @@ export function assetsDirectory(): string | undefined {
 export function requestedRelease(): KubernetesRelease {
   const value = process.env["PULLPASS_KUBERNETES"];
   if (value === undefined || value === "" || value === "newest") return "newest";
-  if (value === "oldest") return "oldest";
-  throw new Error(`PULLPASS_KUBERNETES is ${JSON.stringify(value)}; it may be newest or oldest`);
+  if (value === "oldest" || value === "1.36") return value;
+  throw new Error(`PULLPASS_KUBERNETES is ${JSON.stringify(value)}; it may be newest, 1.36 or oldest`);
 }
 
 /** Every program comes from envtest's directory where it is set and has it, else from the cache, else from source. */

@@ -63,6 +63,8 @@ export interface RunningWebhook {
   reviews(namespace: string): Promise<readonly ReviewLine[]>;
   /** Every line of its log. */
   log(): Promise<readonly LogLine[]>;
+  /** Writes the configuration; whoever runs takes it over. */
+  readonly configure: Installation["configure"];
   /** One more replica of the same installation, which the webhook's Service does not lead to. */
   readonly startReplica: Installation["startReplica"];
   /** Sends SIGTERM and waits for the end of the process, which stays registered. */
@@ -122,6 +124,7 @@ export async function startWebhook(cluster: Cluster, options: WebhookOptions): P
       );
     },
     log: async () => await replica.log(),
+    configure: installation.configure.bind(installation),
     startReplica: installation.startReplica.bind(installation),
     stop: () => replica.stop(),
     start: () => replica.start(),

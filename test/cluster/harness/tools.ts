@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** The two Kubernetes releases that the tests run against; the versions themselves are in go.mod files. */
-export type KubernetesRelease = "newest" | "oldest";
+/**
+ * The Kubernetes releases that the tests run against; the versions themselves are in go.mod files. `1.36`, the first with
+ * MutatingAdmissionPolicies, is for those of the policy, on request.
+ */
+export type KubernetesRelease = "newest" | "1.36" | "oldest";
 
 /** Something that is built from one pinned Go module. */
 export interface GoTool {
@@ -35,6 +38,7 @@ export const ETCD: GoTool = {
 
 export const KUBERNETES: Readonly<Record<KubernetesRelease, GoTool>> = {
   newest: kubernetes("newest"),
+  "1.36": kubernetes("1.36"),
   oldest: kubernetes("oldest"),
 };
 

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { BUILDERS } from "../../../src/core/builds/builders.ts";
 import type { BuildMount } from "../../../src/core/decision.ts";
@@ -6,6 +7,7 @@ import { planBuilds } from "../../../src/core/builds/plan-builds.ts";
 import { lookUpImages } from "../../../src/core/pod.ts";
 import { indexRegistries } from "../../../src/core/registry.ts";
 import { WarningList } from "../../../src/core/warning.ts";
+import { BUILDERS_TEMPLATE, renderBuildersTemplate } from "../../cluster/harness/chart.ts";
 import { makeRegistry } from "../make-registry.ts";
 
 const INDEX = indexRegistries([makeRegistry("hub", "docker.io")]);
@@ -168,6 +170,10 @@ const ROWS: readonly (readonly [string, readonly string[], string, readonly stri
 ];
 
 describe("the table of builders", () => {
+  it("is what the chart's webhook is asked about in policy+webhook: npm run render", async () => {
+    expect(await readFile(BUILDERS_TEMPLATE, "utf8")).toBe(renderBuildersTemplate());
+  });
+
   it("has the rows of this test, in this order", () => {
     expect(BUILDERS.map(({ name }) => name)).toEqual(ROWS.map(([name]) => name));
   });

@@ -1,0 +1,1 @@
+../newest/main.go

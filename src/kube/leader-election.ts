@@ -3,6 +3,7 @@
  * none.
  */
 import type { ApisFor, WriteGuard } from "./api.ts";
+import { createInterruptibleSleep } from "./interruptible-sleep.ts";
 import { createLeaseClient, type Lease, type LeaseName } from "./lease.ts";
 
 /** How long replicas wait for each other. */
@@ -204,36 +205,6 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
       pause.interrupt();
       await ended;
       await giveUp().catch((error: unknown) => handlers?.onError(error));
-    },
-  };
-}
-
-/** A sleep that can be interrupted. */
-interface InterruptibleSleep {
-  sleep(durationMs: number): Promise<void>;
-  /** Ends the sleep; one that has not started yet ends as it starts. */
-  interrupt(): void;
-}
-
-function createInterruptibleSleep(): InterruptibleSleep {
-  let isInterrupted = false;
-  let wake: (() => void) | undefined;
-  return {
-    async sleep(durationMs) {
-      if (!isInterrupted) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, durationMs);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      isInterrupted = false;
-    },
-    interrupt() {
-      isInterrupted = true;
-      wake?.();
     },
   };
 }

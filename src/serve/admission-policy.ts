@@ -7,10 +7,11 @@ import {
   renderAdmissionPolicy,
   type AdmissionPolicy,
 } from "../core/admission-policy.ts";
+import { createBackOff } from "../core/back-off.ts";
 import { messageOf } from "../core/error-message.ts";
 import { PolicyTooLargeError } from "../core/policy-limits.ts";
 import type { Registry } from "../core/registry.ts";
-import { createBackOff, createInterruptibleSleep } from "../core/back-off.ts";
+import { createInterruptibleSleep } from "../kube/interruptible-sleep.ts";
 import {
   POLICIES_PATH,
   POLICY_BINDINGS_PATH,

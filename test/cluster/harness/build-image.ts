@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import {
   cp,
+  lstat,
   mkdir,
   mkdtemp,
   readdir,
@@ -108,7 +109,7 @@ async function writeFinalStage(stage: Stage, from: string, built: string, direct
           !isDirectory && target.endsWith("/") ? basename(source) : "",
         );
         await mkdir(dirname(place), { recursive: true });
-        await cp(join(built, source), place, { recursive: true, verbatimSymlinks: true });
+        await cp(join(built, source), place, { recursive: true, verbatimSymlinks: true, filter: isThere });
       }
       const tar = join(directory, `${String(layer)}.tar`);
       layer += 1;
@@ -129,6 +130,11 @@ async function writeFinalStage(stage: Stage, from: string, built: string, direct
     else throw new Error(`${name} is not expected in the final stage`);
   }
   await writeFile(join(directory, "config.json"), JSON.stringify(config));
+}
+
+/** An overlay has a device where something was removed or renamed. */
+async function isThere(source: string): Promise<boolean> {
+  return !(await lstat(source)).isCharacterDevice();
 }
 
 /** Another clone of this repository may be using one that is newer. */

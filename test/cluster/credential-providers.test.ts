@@ -12,7 +12,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
-import { copiesIn, waitForCopies, type CopyContent } from "./harness/read-copies.ts";
+import { contentOf, copiesIn, waitForCopies, type CopyContent } from "./harness/read-copies.ts";
 import { leaderOf, type Replica } from "./harness/run-replica.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -280,6 +280,44 @@ await describeLevel("control-plane", "credential providers", () => {
     );
     expect(Object.keys(await copiesIn(client, "app"))).not.toContain("pullpass-thief");
     await cluster.kubectl.run(["delete", "creg", "thief"]);
+  });
+
+  it("leave a Secret of that name alone that is not Pullpass's, and its copies where they are", async () => {
+    const before = await copiesIn(client, "app");
+    const known = (await runs()).length;
+    const label = (change: string) =>
+      cluster.kubectl.run([
+        ...["label", "secret", "pullpass-provider-answers", "--namespace=pullpass", change],
+      ]);
+    await label("pullpass.dev/provider-answers-");
+    const failed = await waitUntil("the condition", async () => {
+      const condition = await reasonOf("object", "CredentialsAvailable");
+      return condition?.status === "False" ? condition : undefined;
+    });
+    expect(failed).toMatchObject({
+      reason: "ProviderFailed",
+      message: "Secret pullpass/pullpass-provider-answers is not Pullpass's, which keeps answers there.",
+    });
+    await sleep(QUIET_MS);
+    expect(await copiesIn(client, "app")).toEqual(before);
+    await label("pullpass.dev/provider-answers=true");
+    await waitUntil(
+      "the condition",
+      async () => (await reasonOf("object", "CredentialsAvailable"))?.reason === "Read",
+    );
+    expect(await runs()).toHaveLength(known);
+  });
+
+  it("are asked again when their answers are gone, which changes no copy", async () => {
+    const before = await copiesIn(client, "app");
+    const known = (await runs()).length;
+    await cluster.kubectl.run(["delete", "secret", "pullpass-provider-answers", "--namespace=pullpass"]);
+    await waitUntil("two runs", async () => (await runs()).length === known + 2);
+    await cluster.kubectl.run(["wait", "--for=condition=Ready", "creg/object", "--timeout=20s"]);
+    await sleep(QUIET_MS);
+    const contents = (copies: Awaited<ReturnType<typeof copiesIn>>) =>
+      Object.entries(copies).map(([name, copy]) => [name, Object.keys(contentOf(copy))[0]]);
+    expect(contents(await copiesIn(client, "app"))).toEqual(contents(before));
   });
 
   it("are in no line of the log, no Event and no status; nothing was forbidden", async () => {

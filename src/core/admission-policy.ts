@@ -3,7 +3,7 @@
  * secrets, so that there is no webhook in the path. What a policy cannot do, mounts for builders above all, it leaves out.
  */
 import type { JsonObject } from "./kubernetes.ts";
-import { INJECT_LABEL, MIRROR_ANNOTATION } from "./labels.ts";
+import { INJECT_LABEL } from "./labels.ts";
 import { requireWithinLimits, type PolicyVariable } from "./policy-limits.ts";
 import {
   BEFORE,
@@ -85,14 +85,8 @@ export function renderAdmissionPolicy(
           },
         ],
       },
-      matchConditions: [
-        // A mirror pod stands for a static pod of a node, and may not reference Secrets.
-        {
-          name: "not-a-mirror-pod",
-          expression: `!(${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}))`,
-        },
-        ...accounts,
-      ],
+      // The API server converts the pod once more for conditions, which takes as long as everything else here.
+      ...(accounts.length > 0 && { matchConditions: accounts }),
       // A pod is never refused because of us.
       failurePolicy: "Ignore",
       // Another policy, or a webhook, may add a container later on.

@@ -6,7 +6,12 @@
  * rule it is.
  */
 import type { Address } from "./address.ts";
-import { INJECTED_ANNOTATION, REGISTRIES_ANNOTATION, type LabelSelector } from "./labels.ts";
+import {
+  INJECTED_ANNOTATION,
+  MIRROR_ANNOTATION,
+  REGISTRIES_ANNOTATION,
+  type LabelSelector,
+} from "./labels.ts";
 import { MAX_ANNOTATIONS_BYTES, MAX_BYTES_PER_CODE_UNIT } from "./patch.ts";
 import { MAX_LIST_ENTRIES } from "./pod.ts";
 
@@ -176,8 +181,8 @@ export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
     .distinct().sort().map(p, variables.registries[p])${filter}`;
 }
 
-export const LACKING = `// What the pod is given.
-variables.needed.filter(e, !(e.secret in variables.present))`;
+export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
+${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? [] : variables.needed.filter(e, !(e.secret in variables.present))`;
 
 /** @param isShared two registries have the same pull secret. */
 export function secretsExpression(isShared: boolean): string {

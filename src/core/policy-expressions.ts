@@ -6,7 +6,12 @@
  * rule it is.
  */
 import type { Address } from "./address.ts";
-import { INJECTED_ANNOTATION, REGISTRIES_ANNOTATION, type LabelSelector } from "./labels.ts";
+import {
+  INJECTED_ANNOTATION,
+  MIRROR_ANNOTATION,
+  REGISTRIES_ANNOTATION,
+  type LabelSelector,
+} from "./labels.ts";
 import { MAX_ANNOTATIONS_BYTES, MAX_BYTES_PER_CODE_UNIT } from "./patch.ts";
 import { MAX_LIST_ENTRIES } from "./pod.ts";
 
@@ -79,9 +84,9 @@ const MAX_IMAGE_LENGTH = 1024;
 export const IMAGES = `// What kubelet pulls: init containers, containers and image volumes.
 (object.spec.?initContainers.orValue([]).map(c, c.?image.orValue(""))
   + object.spec.?containers.orValue([]).map(c, c.?image.orValue(""))
-  + object.spec.?volumes.orValue([]).map(v, v.?image.?reference.orValue("")))
+  + object.spec.?volumes.orValue([]).map(v, has(v.image), v.image.?reference.orValue("")))
   // The ID of an image, 64 hexadecimal digits, is not a name.
-  .filter(i, i != "" && i.size() <= ${MAX_IMAGE_LENGTH.toString()} && !i.matches(${raw("^[a-f0-9]{64}$")}))`;
+  .filter(i, i != "" && i.size() <= ${MAX_IMAGE_LENGTH.toString()} && (i.size() != 64 || !i.matches(${raw("^[a-f0-9]{64}$")})))`;
 
 /*
  * As splitDomain in image-reference.ts:
@@ -96,9 +101,9 @@ export const REFERENCES = `// Docker Hub's short names in full. A first componen
 variables.images.map(i,
   !i.contains("/") ? "docker.io/library/" + i
   : !i.matches(${raw("^(?:localhost|[^/]*[.:A-Z][^/]*)/")}) ? "docker.io/" + i
-  : i.matches(${raw("^(?:index\\.)?docker\\.io/[^/]*$")}) ? "docker.io/library/" + i.substring(i.indexOf("/") + 1)
-  : i.startsWith("index.docker.io/") ? i.substring(6)
-  : i)`;
+  : !i.startsWith("docker.io/") && !i.startsWith("index.docker.io/") ? i
+  : i.indexOf("/") == i.lastIndexOf("/") ? "docker.io/library/" + i.substring(i.indexOf("/") + 1)
+  : "docker.io" + i.substring(i.indexOf("/")))`;
 
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
@@ -111,7 +116,8 @@ variables.references
   .filter(r, r.matches(${raw(REFERENCE)}))
   .map(r, r.find(${raw("^[^/]+/[^:@]+")}) + "/")
   // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
-  .filter(r, r.matches(${raw("^(?:[^/_]+/)?.{1,255}/$")}) && r.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))`;
+  .filter(r, r.size() <= 253
+    || r.matches(${raw("^(?:[^/_]+/)?.{1,255}/$")}) && r.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))`;
 
 /** A table that is too long for one expression is several variables with numbers behind the name. */
 export type Lookup = (table: "addresses" | "names" | "selectors", key: string) => string;
@@ -131,26 +137,31 @@ export function permittedExpression(registry: string, lookUp: Lookup): string {
       == (q.operator == "In" || q.operator == "Exists"))`;
 }
 
-/** @param hasGlobs some address has a `*`; @param isLimited some registry is not for all namespaces. */
-export function coveringExpression(lookUp: Lookup, hasGlobs: boolean, isLimited: boolean): string {
-  const addresses = hasGlobs
-    ? `([r.split("/")[0]] + variables.globs
-      .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern))
-      .map(g, g.authority))
-    .map(authority, r.split("/").transformList(end, component, ([authority] + r.split("/").slice(1, end + 1)).join("/")))
-    .flatten()`
-    : 'r.split("/").transformList(end, component, r.split("/").slice(0, end + 1).join("/"))';
+export interface CoveringOptions {
+  /** How many components the paths of addresses have, each once: none other can be the beginning of an image's. */
+  readonly depths: readonly number[];
+  /** Some address has a `*`. */
+  readonly hasGlobs: boolean;
+  /** Some registry is not for all namespaces. */
+  readonly isLimited: boolean;
+}
+
+export function coveringExpression(lookUp: Lookup, { depths, hasGlobs, isLimited }: CoveringOptions): string {
+  const heads = `[${depths.map((depth) => `r.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`).join(", ")}]`;
+  const withGlobs = `([r.substring(0, r.indexOf("/"))] + variables.globs
+      .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern)).map(g, g.authority))
+    .map(authority, ${heads}.filter(head, head != "").map(head, authority + head.substring(head.indexOf("/")))).flatten()`;
   const permitted = `
   // One that is kept from the namespace hides no other one.
   .map(positions, positions.filter(p, ${permittedExpression("variables.registries[p]", lookUp)}))`;
-  return `// The registries that cover each repository, whose address is its host${hasGlobs ? ", or matches that," : ""} and the first components of its path.
+  return `// The registries that cover each repository: their addresses, as host/path/, begin it${hasGlobs ? ", or do so with its host in the place of one that matches it" : ""}.
 variables.repositories.map(r,
-  ${addresses}
+  ${hasGlobs ? withGlobs : heads}
     .map(address, ${lookUp("addresses", "address")}).unwrapOpt().flatten())${isLimited ? permitted : ""}`;
 }
 
 export const CLAIMED = `// The most specific address claims it, which has the lowest rank, for all registries that have that address.
-variables.covering.map(positions, positions.filter(p,
+variables.covering.map(positions, positions.size() < 2 ? positions : positions.filter(p,
   variables.registries[p].rank == positions.map(other, variables.registries[other].rank).min())).flatten()`;
 
 export const NAMED = `// Registries that the pod asks for by name; * is all of them.
@@ -170,8 +181,8 @@ export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
     .distinct().sort().map(p, variables.registries[p])${filter}`;
 }
 
-export const LACKING = `// What the pod is given.
-variables.needed.filter(e, !(e.secret in variables.present))`;
+export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
+${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? [] : variables.needed.filter(e, !(e.secret in variables.present))`;
 
 /** @param isShared two registries have the same pull secret. */
 export function secretsExpression(isShared: boolean): string {

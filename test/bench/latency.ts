@@ -52,7 +52,9 @@ async function main(): Promise<void> {
   try {
     const { kubectl } = cluster;
     await kubectl.apply(...admissionPolicy(REGISTRIES, LABELS.hand));
-    await kubectl.apply(...renamed(pullpassPolicy(), "pullpass", { "bench.pullpass.dev/policy": "enabled" }));
+    await kubectl.apply(
+      ...renamed(pullpassPolicy(), "pullpass-pull-secrets", { "bench.pullpass.dev/policy": "enabled" }),
+    );
     stopSmallest = await startSmallestWebhook(cluster, LABELS.smallest, [
       { op: "add", path: "/spec/imagePullSecrets", value: [{ name: SECRET }] },
       { op: "add", path: "/metadata/annotations", value: { [INJECTED_ANNOTATION]: "team-7" } },
@@ -89,7 +91,7 @@ function pullpassPolicy(): AdmissionPolicy {
     makeRegistry(name, address, { secretName: `pullpass-${name}` }),
   );
   return renderAdmissionPolicy(registries, {
-    name: "pullpass",
+    name: "pullpass-pull-secrets",
     excludedNamespaces: ["kube-system", "pullpass"],
     excludedAccounts: [],
   });

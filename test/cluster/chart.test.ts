@@ -261,6 +261,23 @@ await describeLevel("control-plane", "the chart", () => {
     ]);
   });
 
+  it("registers no webhook for the policy, and one for builders alone beside it", async () => {
+    const [policy, both] = await Promise.all(
+      ["policy", "policy+webhook"].map((mode) =>
+        template(
+          `--set=mode=${mode},webhook.excludedNamespaces={spared},webhook.builderImages={tools/our.builder}`,
+        ),
+      ),
+    );
+    expect(policy?.stdout).not.toContain("kind: MutatingWebhookConfiguration");
+    expect(policy?.stdout).toContain("--mode=policy\n");
+    expect(policy?.stdout).toContain("--exclude-namespace=spared\n");
+    expect(both?.stdout).toContain("|tools/our\\.builder)(?:[:@]|$)')");
+    await expect(template("--set=mode=policy", "--kube-version=1.35.4")).rejects.toThrow(
+      "mode: policy needs Kubernetes 1.36 or later",
+    );
+  });
+
   it("asks cert-manager for the certificate, and for the webhook's caBundle", async () => {
     const { stdout } = await template("--set=tls.mode=cert-manager");
     expect(stdout).toContain("kind: Certificate\n");
@@ -281,8 +298,10 @@ await describeLevel("control-plane", "the chart", () => {
   ])("has replicas wait until their certificate is trusted, or not, with %s", async (_, flags, waits) => {
     const { stdout } = await template(`--set=configSecret=mine${flags}`);
     expect(stdout.includes("--webhook-name=pullpass")).toBe(waits);
-    // And they may look.
-    expect(stdout.includes("resources: [mutatingwebhookconfigurations]")).toBe(waits);
+    // And they may watch it. That it is registered they may see anyway, before they remove the policy of another mode.
+    expect(/resources: \[mutatingwebhookconfigurations\]\n.*\n *verbs: \[list, watch/.test(stdout)).toBe(
+      waits,
+    );
   });
 
   it("is installed, and its pods keep to the restricted Pod Security Standard", async () => {

@@ -268,6 +268,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
       "ClusterRegistries",
       "namespaces",
       "MutatingWebhookConfiguration pullpass",
+      "MutatingAdmissionPolicy pullpass",
       "copies (Secrets)",
       "pods",
     ]);
@@ -284,6 +285,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
       "ClusterRegistries",
       "namespace shop",
       "MutatingWebhookConfiguration pullpass",
+      "MutatingAdmissionPolicy pullpass",
       "copies (Secrets)",
       "pull secrets of pods",
       "ServiceAccounts of pods",

@@ -50,9 +50,9 @@ describe("renderAdmissionPolicy", () => {
 ]`,
       addresses: `// The most specific first, with the positions of their registries.
 {
-  "registry.example.com/team-a": [2],
-  "registry.example.com": [1, 3],
-  "docker.io": [0]
+  "registry.example.com/team-a/": [2],
+  "registry.example.com/": [1, 3],
+  "docker.io/": [0]
 }`,
       secrets: "variables.lacking.map(e, e.secret)",
     });

@@ -233,7 +233,7 @@ async function measureRenewals({ cluster, client, start, rotate }: Bench): Promi
   const renewalMs = await renewal;
   const expected = copies + times.length * RENEWED;
   printRow(
-    "all of them renewed at once: writes",
+    "all of them renewed at once: writes, and a few of the answers",
     expected.toString(),
     (await countSecretWrites(cluster)) - before,
   );

@@ -4,7 +4,7 @@ import type { CredentialProvider, ProviderRequest } from "../core/credential-pro
 import type { ProviderAnswer } from "./answer.ts";
 import { ProviderFailedError, type ProviderFailure } from "./run-program.ts";
 import { nextRefreshAt, retryDelay } from "./schedule.ts";
-import { keyOf, succeed, type StoredAnswer, type StoredAnswers } from "./stored-answers.ts";
+import { succeed, type StoredAnswer, type StoredAnswers } from "./stored-answers.ts";
 
 /** A question that has to have an answer. */
 export interface WantedAnswer {
@@ -15,7 +15,7 @@ export interface WantedAnswer {
 }
 
 export interface Wanted {
-  /** By {@link keyOf}. */
+  /** By `keyOf`. */
   readonly answers: ReadonlyMap<string, WantedAnswer>;
   /** False while there may be registries that are not known: answers that nobody wants are kept then. */
   readonly isComplete: boolean;

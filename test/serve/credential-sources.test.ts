@@ -189,7 +189,7 @@ describe("credentials that end", () => {
     keeper.setConfiguration({ registries: [registry] });
     return {
       seen,
-      become(next: Partial<ProvidedState>) {
+      become: (next: Partial<ProvidedState>): void => {
         state = { ...nothing, ...next };
         keeper?.refresh();
       },

@@ -37,7 +37,8 @@ await describeLevel("node", "the image", () => {
     ...[image.rootDirectory, directory, ...args],
   ];
   /** The image's, and nothing of this machine's, such as where its certificates are. */
-  const environment = () => Object.fromEntries((image.config.Env ?? []).map((entry) => entry.split("=")));
+  const environment = (): Readonly<Record<string, string>> =>
+    Object.fromEntries((image.config.Env ?? []).map((entry) => entry.split("=") as [string, string]));
   const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     runCommand("unshare", command(args), { env: { ...environment(), ...env } });
   const pullpass = (...args: readonly string[]) => [...image.config.Entrypoint, ...args];

@@ -87,7 +87,7 @@ const IN_FORCE_MS = 5_000;
 async function applyPolicy(
   policy: AdmissionPolicy,
   { kubeconfig }: PolicyFlags,
-  { environment, writeOut }: ProgramIo,
+  { environment, ...io }: ProgramIo,
 ): Promise<void> {
   const { withTransport } = await import("./connect.ts");
   const { createApis } = await import("../kube/api.ts");
@@ -100,7 +100,7 @@ async function applyPolicy(
       `the API server has no MutatingAdmissionPolicies: they need Kubernetes ${POLICY_KUBERNETES_VERSION} or later`,
     );
   await sleep(IN_FORCE_MS);
-  writeOut(`MutatingAdmissionPolicy ${POLICY_NAME} is in force\n`);
+  io.writeOut(`MutatingAdmissionPolicy ${POLICY_NAME} is in force\n`);
 }
 
 /** Not that of the one that `serve` keeps, which it would otherwise change or remove. */

@@ -97,6 +97,10 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
     logger.info({ policy: POLICY_NAME, registries: registries?.length }, "the policy is up to date");
   }
 
+  async function untilDue(signal: AbortSignal): Promise<void> {
+    while (!isDue && !signal.aborted) await pause.sleep(RETRY.maxMs);
+  }
+
   async function run(signal: AbortSignal): Promise<void> {
     const backOff = createBackOff(RETRY);
     while (!signal.aborted) {
@@ -104,7 +108,7 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
         isDue = false;
         await keep();
         backOff.reset();
-        while (!isDue && !signal.aborted) await pause.sleep(RETRY.maxMs);
+        await untilDue(signal);
       } catch (error) {
         // An API server of 1.36 refuses the first apply now and then (kubernetes/kubernetes#134808).
         report("PolicyNotWritten", `failed to write the policy; retrying: ${messageOf(error)}`);
@@ -124,10 +128,13 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
       close: () => undefined,
     };
     // What somebody changed or deleted is put back; after our own write there is nothing to write.
-    ({ close: object.close } = watchObject({ label, path, name: POLICY_NAME }, (current) => {
+    const watch = watchObject({ label, path, name: POLICY_NAME }, (current) => {
       object.state = current === "missing" ? "missing" : "there";
       schedule();
-    }));
+    });
+    object.close = () => {
+      watch.close();
+    };
     return object;
   });
   return {
@@ -176,12 +183,14 @@ export async function removePolicy(
       }
     } catch (error) {
       const message = messageOf(error);
-      if (signal.aborted || message === lastError) continue;
+      // What ends the leadership ends the wait, too.
+      const isNews = message !== lastError && !(error instanceof Error && error.name === "AbortError");
       lastError = message;
-      logger.warn(
-        { error: message },
-        "failed to remove the policy that another mode may have left; retrying",
-      );
+      if (isNews)
+        logger.warn(
+          { error: message },
+          "failed to remove the policy that another mode may have left; retrying",
+        );
     }
     await sleep(backOff.next());
   }

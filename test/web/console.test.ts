@@ -279,6 +279,7 @@ await describeLevel("browser", "the console's pages", () => {
     await keyboard.press("Escape");
     await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Delete…");
     await keyboard.press("Enter");
+    await page.getByText("copies of its credentials go").waitFor();
     await tabTo(/^Type the name/);
     await type("keyboard");
     await tabTo("Delete registry");

@@ -144,6 +144,7 @@ export function createConsole(options: ConsoleOptions): Console {
     },
     follow({ person, ended }, send, signal) {
       const { view, stuckPods } = person;
+      const isOpen = (): boolean => !signal.aborted && !ended.aborted;
       let isReporting = false;
       let isDue = false;
       const report = async (): Promise<void> => {
@@ -152,10 +153,10 @@ export function createConsole(options: ConsoleOptions): Console {
         isReporting = true;
         try {
           // What changes meanwhile is in the next one.
-          while (isDue && !signal.aborted && !ended.aborted) {
+          while (isDue && isOpen()) {
             isDue = false;
             const { count } = await stuckPods.list();
-            if (!signal.aborted && !ended.aborted) send({ ...view.versions(), stuckPods: count });
+            if (isOpen()) send({ ...view.versions(), stuckPods: count });
           }
         } catch {
           // The API server does not answer, or the session ended meanwhile. The watches begin again by themselves, and report it.

@@ -1,7 +1,6 @@
 /** 10,000 namespaces in Chromium, beside an API server that answers at once. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
@@ -33,8 +32,11 @@ await describeLevel("browser", "10,000 namespaces in the console", () => {
     program = spawn(process.execPath, [MAIN, "console", `--kubeconfig=${join(directory, "kubeconfig")}`], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const [line] = await once(program.stdout as NodeJS.ReadableStream, "data");
-    address = String(line).trim();
+    address = await new Promise<string>((resolve) => {
+      program.stdout?.once("data", (line: Buffer) => {
+        resolve(line.toString().trim());
+      });
+    });
     browser = await openBrowser();
   });
   afterAll(async () => {

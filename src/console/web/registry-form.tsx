@@ -174,7 +174,8 @@ export function RegistryForm(props: {
 
   const stored = list?.rows.find((each) => each.name === row?.name && each.object !== null)?.object;
   /** What somebody else has made of it meanwhile. */
-  const newer = base !== undefined && stored?.generation !== base.generation ? stored : undefined;
+  const isNewer = stored?.generation !== base?.generation;
+  const newer = base !== undefined && isNewer ? stored : undefined;
   const isGone =
     base !== undefined && list !== undefined && list.unread.length === 0 && stored?.uid !== base.uid;
   const canWriteSecret = base === undefined ? session.rights.createSecrets : session.rights.updateSecrets;

@@ -23,9 +23,10 @@ const ARROWS = {
   admission: ["core"],
   replicator: ["core"],
   kube: ["core", "admission", "replicator"],
-  http: ["core", "admission"],
+  http: ["core", "admission", "console"],
   registry: ["core"],
   providers: ["core"],
+  console: ["core", "config", "kube", "manifest", "registry"],
   serve: [
     "core",
     "config",
@@ -37,6 +38,7 @@ const ARROWS = {
     "http",
     "registry",
     "providers",
+    "console",
   ],
   cli: [
     "core",
@@ -50,6 +52,7 @@ const ARROWS = {
     "http",
     "registry",
     "providers",
+    "console",
     "serve",
   ],
 };
@@ -110,6 +113,24 @@ export default tseslint.config(
     },
   },
   ...Object.entries(ARROWS).map(([folder, allowed]) => folderRules(folder, allowed)),
+  {
+    files: ["src/console/web/**/*.{ts,tsx}"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              regex: "^\\.\\./",
+              message: "The pages take types alone from the rest.",
+              allowTypeImports: true,
+            },
+            { regex: "^(?!\\.|preact(?:/hooks)?$)", message: "The pages need nothing but Preact." },
+          ],
+        },
+      ],
+    },
+  },
   {
     // The models of client-node are classes by name only: its code reads their members, and literals have all of them.
     files: ["src/kube/**/*.ts"],

@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/cluster/**", ...ALONE],
+          exclude: ["test/cluster/**", "test/web/**", ...ALONE],
           testTimeout: 30_000,
           // Many start the built program, which costs 0.25 s of processor time with it and 0.42 s without.
           env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/pullpass") },
@@ -54,6 +54,17 @@ export default defineConfig({
           name: "alone",
           include: [...ALONE],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...REAL_CLUSTER,
+          name: "web",
+          include: ["test/web/*.test.ts"],
+          // Chromium takes a core by itself.
+          fileParallelism: false,
+          testTimeout: 120_000,
           sequence: { groupOrder: 2 },
         },
       },

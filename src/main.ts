@@ -15,6 +15,7 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 const io: ProgramIo = {
   version,
   environment: process.env,
+  pages: new URL("../dist/web/", import.meta.url),
   readStdin: () => buffer(process.stdin),
   isTerminal: isatty(1),
   writeOut: (output) => void process.stdout.write(output),

@@ -4,13 +4,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { explainImage } from "../src/cli/explain.ts";
+import { explainImage } from "../src/core/explain-image.ts";
 import { indexRegistries } from "../src/core/registry.ts";
 import { loadText, diagnosticsIn } from "./config/load-text.ts";
 import { blocksOf, valuesIn } from "./read-markdown.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
-const names = ["README.md", ...readdirSync(path.join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const docs = readdirSync(path.join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+const names = ["README.md", ...docs.map((name) => `docs/${name}`)];
 const pages = names.map((name) => ({ name, text: readFileSync(path.join(ROOT, name), "utf8") }));
 const blocks = pages.flatMap(({ name, text }) =>
   blocksOf(text).map((block, index) => ({ title: `${name}, block ${String(index + 1)}`, name, ...block })),

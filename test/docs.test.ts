@@ -29,7 +29,12 @@ function patternFor(output: string): RegExp {
   return new RegExp(`^${loose}$`);
 }
 
-const PAGES = ["README.md", ...readdirSync(path.join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const PAGES = [
+  "README.md",
+  ...readdirSync(path.join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
 
 describe("the documentation", () => {
   const examples = PAGES.flatMap((page) => examplesIn(readFileSync(path.join(ROOT, page), "utf8")));

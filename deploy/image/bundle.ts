@@ -1,8 +1,8 @@
 /**
- * `npm run build`: bundles the program into dist/main.js, with its source map, and writes the licences of what is in it to
- * dist/LICENSES.txt. One file: the libraries as npm installs them cost twice as much memory and take three times as long to load.
+ * `npm run build`: bundles the program into dist/main.js, with its source map, and the console's pages into dist/web, and writes the
+ * licences of what is in them to dist/LICENSES.txt. One file: the libraries as npm installs them cost twice as much memory and take three times as long to load.
  */
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -30,7 +30,26 @@ const { metafile } = await build({
   banner: { js: REQUIRE },
   metafile: true,
 });
-await writeFile(join(DIST, "LICENSES.txt"), (await licences(Object.keys(metafile.inputs))).join("\n"));
+// The console's pages: one script, one style sheet, and the HTML that names them.
+const PAGES = join(ROOT, "src/console/web");
+const pages = await build({
+  absWorkingDir: ROOT,
+  entryPoints: { app: "src/console/web/main.tsx", style: "src/console/web/style.css" },
+  outdir: "dist/web",
+  bundle: true,
+  platform: "browser",
+  format: "esm",
+  target: ["chrome120", "firefox120", "safari17"],
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  minify: true,
+  legalComments: "none",
+  metafile: true,
+});
+for (const file of ["index.html", "icon.svg"]) await copyFile(join(PAGES, file), join(DIST, "web", file));
+
+const inputs = [...Object.keys(metafile.inputs), ...Object.keys(pages.metafile.inputs)];
+await writeFile(join(DIST, "LICENSES.txt"), (await licences(inputs)).join("\n"));
 
 /** The licence of each package that a file in the bundle is from. @throws Error for a package without one. */
 async function licences(files: readonly string[]): Promise<readonly string[]> {

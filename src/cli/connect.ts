@@ -21,20 +21,29 @@ import { NoApiServerError } from "./program-io.ts";
  * no           | no                      | there                        | the one that kubectl uses
  * no           | no                      | no                           | not known
  */
-export function connect(kubeconfig: string | undefined, environment: Environment): KubeConnection {
+export function connect(
+  kubeconfig: string | undefined,
+  environment: Environment,
+  context?: string,
+): KubeConnection {
   try {
-    return find(kubeconfig, environment);
+    return find(kubeconfig, environment, context);
   } catch (error) {
     if (!(error instanceof KubeconfigError)) throw error;
     throw new NoApiServerError(error.message, { cause: error });
   }
 }
 
-function find(kubeconfig: string | undefined, environment: Environment): KubeConnection {
-  if (kubeconfig !== undefined) return kubeconfigConnection(kubeconfig);
+function find(
+  kubeconfig: string | undefined,
+  environment: Environment,
+  context: string | undefined,
+): KubeConnection {
+  if (kubeconfig !== undefined) return kubeconfigConnection(kubeconfig, context);
   const { KUBERNETES_SERVICE_HOST: host = "", KUBECONFIG: list = "", HOME: home = "" } = environment;
   if (host !== "") return inClusterConnection(environment);
-  if (list !== "" || existsSync(path.join(home, ".kube", "config"))) return kubeconfigConnection();
+  if (list !== "" || existsSync(path.join(home, ".kube", "config")))
+    return kubeconfigConnection(undefined, context);
   throw new NoApiServerError(
     "this is not a pod, and there is no kubeconfig: say how the API server is reached with --kubeconfig, or serve without one with --standalone",
   );

@@ -2,13 +2,13 @@
 import type { Configuration } from "../config/configuration.ts";
 import { listObjects } from "../kube/list.ts";
 import { REGISTRY_API, REGISTRY_API_VERSION } from "../config/registry-crd.ts";
-import { asArray, getString, isObject } from "../core/kubernetes.ts";
-import { INJECT_LABEL, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
+import { getString } from "../core/kubernetes.ts";
+import { MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
 import { isNotFound } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
 import { asJson } from "../kube/resources/evictions.ts";
 import { readMetadata, type ApiObject } from "../kube/resources/metadata.ts";
-import { readNamespace } from "../kube/resources/namespaces.ts";
+import { optedInAt, readNamespace } from "../kube/resources/namespaces.ts";
 import type { Transport } from "../kube/transport.ts";
 import type { AskRegistry } from "./doctor-ask.ts";
 import { openCluster, pathOf, type Cluster } from "./doctor-cluster.ts";
@@ -94,29 +94,6 @@ async function readNamespaces(
     cluster.apis.core.readNamespace({ name: namespace }),
   );
   return found && [read(asJson(found))];
-}
-
-/**
- * When the label was set, by the API server's record of who set which field. The record's time is that of the last change of
- * any of its fields, so it says nothing unless the label is the only one.
- */
-export function optedInAt({ metadata }: ApiObject): number | undefined {
-  for (const record of asArray(isObject(metadata) ? metadata["managedFields"] : undefined)) {
-    const fields = isObject(record) ? record["fieldsV1"] : undefined;
-    const [only, ...others] = leavesOf(fields).filter((path) => !path.endsWith("."));
-    if (others.length > 0 || only !== `f:metadata/f:labels/f:${INJECT_LABEL}`) continue;
-    const time = Date.parse(getString(record, "time") ?? "");
-    if (!Number.isNaN(time)) return time;
-  }
-  return undefined;
-}
-
-function leavesOf(fields: unknown): readonly string[] {
-  if (!isObject(fields)) return [];
-  return Object.entries(fields).flatMap(([key, value]) => {
-    const below = leavesOf(value);
-    return below.length === 0 ? [key] : below.map((path) => `${key}/${path}`);
-  });
 }
 
 function readCopies(

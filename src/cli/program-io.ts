@@ -9,6 +9,8 @@ import type { ManifestFile } from "../manifest/parse-manifests.ts";
 export interface ProgramIo {
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The directory of the console's pages, as they are built. */
+  readonly pages: URL;
   /** All of standard input. */
   readonly readStdin: () => Promise<Buffer>;
   /** Whether standard output is a terminal. */

@@ -4,6 +4,7 @@ import { InvalidConfigurationError } from "../config/diagnostics.ts";
 import { messageOf } from "../core/error-message.ts";
 import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
+import { consoleCommand } from "./console.ts";
 import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { injectCommand } from "./inject.ts";
@@ -32,6 +33,8 @@ export function buildProgram(io: ProgramIo, name = "pullpass"): Command {
   checkCommand(program.command("check").option(...CONFIG_OPTION), io);
 
   doctorCommand(program.command("doctor").option(...CONFIG_OPTION), io);
+
+  consoleCommand(program.command("console").option(...CONFIG_OPTION), io);
 
   const registries = program
     .command("registries")

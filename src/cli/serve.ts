@@ -40,8 +40,10 @@ interface ServeFlags {
 export function serveCommand(command: Command, environment: Environment): Command {
   return command
     .description("run the webhook and the replicator")
-    .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", 8443))
-    .addOption(addressOption("--admin-listen", "where /healthz, /readyz and /metrics are, over HTTP", 8080))
+    .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", ":8443"))
+    .addOption(
+      addressOption("--admin-listen", "where /healthz, /readyz and /metrics are, over HTTP", ":8080"),
+    )
     .option("--tls-cert <file>", "serving certificate with its chain, PEM; a change is taken over")
     .option("--tls-key <file>", "its key, PEM")
     .option("--tls-self-signed", "make a certificate on the spot, for a machine without a cluster")
@@ -202,10 +204,11 @@ function certificateFlags(flags: ServeFlags): ServeOptions["tls"] {
   };
 }
 
-function addressOption(flag: string, description: string, port: number): Option {
+/** `value` is what holds without the flag. */
+export function addressOption(flag: string, description: string, value: string): Option {
   return new Option(`${flag} <host:port>`, description)
     .argParser(listenAddress)
-    .default({ host: undefined, port }, `:${port.toString()}`);
+    .default(listenAddress(value), value);
 }
 
 /** `:8443`, `127.0.0.1:8443`, `[::1]:8443`. */

@@ -103,8 +103,12 @@ function secretConflict(
 
 export type RegistryObjectResult =
   | { readonly kind: "registry"; readonly registry: ConfiguredRegistry }
-  /** `message` names every field that is wrong, and repeats no value. */
-  | { readonly kind: "invalid"; readonly message: string };
+  /** `problems` are all that is wrong, and `message` is the same as one text. Neither repeats a value. */
+  | {
+      readonly kind: "invalid";
+      readonly message: string;
+      readonly problems: readonly { readonly field: string; readonly message: string }[];
+    };
 
 export function readRegistryObject({ name, spec }: RegistryObject): RegistryObjectResult {
   const file = `${REGISTRY_KIND} ${name}`;
@@ -112,13 +116,18 @@ export function readRegistryObject({ name, spec }: RegistryObject): RegistryObje
     value: spec,
     locate: (path) => ({ file, line: undefined, path: ["spec", ...path] }),
   };
-  if (!isDnsLabel(name)) return { kind: "invalid", message: "the name is not a DNS label" };
+  if (!isDnsLabel(name)) {
+    const message = "the name is not a DNS label";
+    return { kind: "invalid", message, problems: [{ field: "metadata.name", message }] };
+  }
   const { data, error } = registryObjectSchema.safeParse(spec);
   if (error !== undefined) {
-    const messages = schemaDiagnostics(error, located).map(
-      ({ location, message }) => `${formatKeyPath(location.path)}: ${message}`,
-    );
-    return { kind: "invalid", message: messages.join("; ") };
+    const problems = schemaDiagnostics(error, located).map(({ location, message }) => ({
+      field: formatKeyPath(location.path),
+      message,
+    }));
+    const message = problems.map((problem) => `${problem.field}: ${problem.message}`).join("; ");
+    return { kind: "invalid", message, problems };
   }
   const source = data.auth === undefined ? undefined : sourceOf(data.auth);
   const registry = configuredRegistry({ name, ...data }, { source, list: "objects", locate: located.locate });

@@ -123,6 +123,29 @@ function formatExpression({ key, operator, values = [] }: LabelExpression): stri
   }
 }
 
+/** A requirement of a selector, as kubectl takes it; the last groups are a set of values and a single one. */
+const REQUIREMENT =
+  /^\s*(?:(!)\s*([\w./-]+)|([\w./-]+)(?:\s+(in|notin)\s*\(([\w\s.,-]*)\)|\s*(==?|!=)\s*([\w.-]*))?)\s*$/;
+
+/** The inverse of {@link formatSelector}. Undefined if the text is not a selector in kubectl's notation. */
+export function parseSelector(text: string): LabelSelector | undefined {
+  if (text.trim() === "") return {};
+  const expressions: LabelExpression[] = [];
+  // A comma within parentheses separates values.
+  for (const part of text.split(/,(?![^(]*\))/)) {
+    const match = REQUIREMENT.exec(part);
+    if (match === null) return undefined;
+    const [, not, absent = "", key = "", set, list = "", compared, value = ""] = match;
+    if (not !== undefined) expressions.push({ key: absent, operator: "DoesNotExist" });
+    else if (set !== undefined) {
+      const values = list.split(",").map((each) => each.trim());
+      expressions.push({ key, operator: set === "in" ? "In" : "NotIn", values });
+    } else if (compared === undefined) expressions.push({ key, operator: "Exists" });
+    else expressions.push({ key, operator: compared === "!=" ? "NotIn" : "In", values: [value] });
+  }
+  return { matchExpressions: expressions };
+}
+
 /** Labels come from JSON, so a key such as `constructor` must not be found on the prototype. */
 function valueOf(labels: Labels, key: string): string | undefined {
   return Object.hasOwn(labels, key) ? labels[key] : undefined;

@@ -1,6 +1,8 @@
 /** client-node's typed APIs, on our transport. */
 import {
   AdmissionregistrationV1Api,
+  AuthenticationV1Api,
+  AuthorizationV1Api,
   BatchV1Api,
   CoordinationV1Api,
   CoreV1Api,
@@ -24,6 +26,8 @@ export interface KubeApis {
   readonly customObjects: CustomObjectsApi;
   readonly batch: BatchV1Api;
   readonly policy: PolicyV1Api;
+  readonly authentication: AuthenticationV1Api;
+  readonly authorization: AuthorizationV1Api;
 }
 
 /** The APIs whose requests have that priority; without one they do not wait for the client's rate. */
@@ -47,6 +51,8 @@ export function createApis(transport: Pick<Transport, "send">, guard?: WriteGuar
       customObjects: new CustomObjectsApi(configuration),
       batch: new BatchV1Api(configuration),
       policy: new PolicyV1Api(configuration),
+      authentication: new AuthenticationV1Api(configuration),
+      authorization: new AuthorizationV1Api(configuration),
     };
   };
   const byPriority = { high: create("high"), low: create("low"), none: create() };
@@ -74,7 +80,7 @@ function configurationFor(send: (request: RequestContext) => Promise<string>): C
 
 function requestOf(context: RequestContext, priority: Priority | undefined): KubeRequest {
   const { pathname, searchParams } = new URL(context.getUrl());
-  const contentType = context.getHeaders()["Content-Type"];
+  const { "Content-Type": contentType, Accept: accept } = context.getHeaders();
   const body: unknown = context.getBody();
   return {
     method: context.getHttpMethod() as KubeRequest["method"],
@@ -82,6 +88,8 @@ function requestOf(context: RequestContext, priority: Priority | undefined): Kub
     query: Object.fromEntries(searchParams),
     ...(body !== undefined && { body }),
     ...(contentType !== undefined && { contentType }),
+    // The generated code asks for several types at once, and nobody answers with another one than JSON.
+    ...(accept?.startsWith("application/json;as=") === true && { accept }),
     ...(priority !== undefined && { priority }),
   };
 }

@@ -29,6 +29,8 @@ export interface KubeConnection {
   readonly server: URL;
   /** The namespace that we run in, or that the kubeconfig's context names. */
   readonly namespace: string | undefined;
+  /** The kubeconfig's name for the cluster. */
+  readonly clusterName?: string | undefined;
   /** At most ten seconds old. @throws KubeUnreachableError if there is nothing to authenticate with. */
   access(): Promise<KubeAccess>;
   /** Read now: the API server did not accept the last one. */
@@ -41,14 +43,15 @@ export class KubeconfigError extends Error {
 }
 
 /**
- * By the current context of a kubeconfig; without a file, of the one that kubectl would use.
+ * By a context of a kubeconfig, the current one by default; without a file, of the one that kubectl would use.
  *
- * @throws KubeconfigError if the file cannot be read, or its current context names no cluster or user.
+ * @throws KubeconfigError if the file cannot be read, or the context names no cluster or user.
  */
-export function kubeconfigConnection(file?: string): KubeConnection {
+export function kubeconfigConnection(file?: string, context?: string): KubeConnection {
   return connectionOf(file ?? "the default kubeconfig", (config) => {
     if (file === undefined) config.loadFromDefault();
     else config.loadFromFile(file);
+    if (context !== undefined) config.setCurrentContext(context);
   });
 }
 
@@ -64,18 +67,13 @@ export function inClusterConnection(
   environment: Environment,
   directory = SERVICE_ACCOUNT_DIRECTORY,
 ): KubeConnection {
-  const { KUBERNETES_SERVICE_HOST: host = "", KUBERNETES_SERVICE_PORT: port = "" } = environment;
-  if (host === "" || port === "") {
-    throw new KubeconfigError(
-      "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is not a pod",
-    );
-  }
+  const server = inClusterServer(environment);
   const file = (name: string): string => path.join(directory, name);
   const connection = connectionOf("the pod's service account", (config) => {
     config.loadFromClusterAndUser(
       {
         name: "in-cluster",
-        server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+        server: server.origin,
         caFile: file("ca.crt"),
         skipTLSVerify: false,
       },
@@ -83,6 +81,52 @@ export function inClusterConnection(
     );
   });
   return { ...connection, namespace: readIfThere(file("namespace")) };
+}
+
+function inClusterServer({
+  KUBERNETES_SERVICE_HOST: host = "",
+  KUBERNETES_SERVICE_PORT: port = "",
+}: Environment): URL {
+  if (host === "" || port === "") {
+    throw new KubeconfigError(
+      "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is not a pod",
+    );
+  }
+  return new URL(`https://${isIPv6(host) ? `[${host}]` : host}:${port}`);
+}
+
+/** The same API server for another person, by their token: nothing of what authenticates `base` is sent. */
+export function connectionWithToken(base: KubeConnection, token: string): KubeConnection {
+  const access = async (): Promise<KubeAccess> => {
+    const { ca, rejectUnauthorized, servername } = (await base.access()).tls;
+    const tls = { ca, rejectUnauthorized, servername };
+    return {
+      tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
+      headers: { authorization: `Bearer ${token}` },
+    };
+  };
+  return { ...base, access, renewAccess: access };
+}
+
+/**
+ * The API server of the cluster that this pod is in, without anything that authenticates the pod: its ServiceAccount has no rights, and
+ * no token is mounted.
+ */
+export function anonymousInClusterConnection(
+  environment: Environment,
+  directory = SERVICE_ACCOUNT_DIRECTORY,
+): KubeConnection {
+  const access = async (): Promise<KubeAccess> => {
+    const ca = readIfThere(path.join(directory, "ca.crt"));
+    if (ca === undefined) throw new KubeconfigError(`${path.join(directory, "ca.crt")} cannot be read`);
+    return Promise.resolve({ tls: { ca }, headers: {} });
+  };
+  return {
+    server: inClusterServer(environment),
+    namespace: readIfThere(path.join(directory, "namespace")),
+    access,
+    renewAccess: access,
+  };
 }
 
 function readIfThere(file: string): string | undefined {
@@ -103,6 +147,7 @@ function connectionOf(what: string, load: (config: KubeConfig) => void): KubeCon
   const reread = rereadAccess(() => readAccess(config));
   return {
     server: new URL(cluster.server),
+    clusterName: cluster.name,
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     access: reread.access,
     renewAccess() {

@@ -10,6 +10,7 @@ import {
   RegistryError,
   sendWithin,
   type Answer,
+  type Restrictions,
   type Send,
 } from "./request.ts";
 import { answerChallenge, type FinalAnswer, type Flow } from "./token.ts";
@@ -50,8 +51,12 @@ export interface LoginReport {
 const TIMEOUT_MS = 10_000;
 
 /** Asks without pulling anything. A failure on the way is part of the report and not a rejection. */
-export async function checkLogin(question: LoginQuestion, timeoutMs = TIMEOUT_MS): Promise<LoginReport> {
-  const send = sendWithin(timeoutMs);
+export async function checkLogin(
+  question: LoginQuestion,
+  timeoutMs = TIMEOUT_MS,
+  restrictions?: Restrictions,
+): Promise<LoginReport> {
+  const send = sendWithin(timeoutMs, restrictions);
   const { authority, credential, images } = question;
   try {
     const { url, answer } = await findEndpoint(authority, send);

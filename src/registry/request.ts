@@ -1,6 +1,8 @@
 /** One HTTP request, with an end to how long it takes, how much comes back and where it leads. */
+import { lookup } from "node:dns";
 import { request as httpRequest, STATUS_CODES, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { isIP, type LookupFunction } from "node:net";
 
 /**
  * Why there is no good answer. The message is printed, so of an answer to credentials it holds nothing but the status: a
@@ -48,13 +50,25 @@ const MANIFEST_TYPES = [
   "*/*",
 ].join(", ");
 
-/** `timeoutMs` is for each request, from the connection to the last byte. */
-export function sendWithin(timeoutMs: number): Send {
+/** For requests on behalf of somebody who must not reach everything that this process can. */
+export interface Restrictions {
+  /** Why an IP address is not connected to, as a predicate; undefined if it may be. */
+  readonly refusalOf: (address: string) => string | undefined;
+}
+
+/**
+ * `timeoutMs` is for each request, from the connection to the last byte. With restrictions: https alone, no redirects, no proxy, and
+ * the address that was looked at is the one that is connected to.
+ */
+export function sendWithin(timeoutMs: number, restrictions?: Restrictions): Send {
   return async (method, url, authorization) => {
     let current = url;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      const { location, ...answer } = await sendOnce(method, current, authorization, timeoutMs);
+      const request = { method, url: current, authorization, restrictions };
+      const { location, ...answer } = await sendOnce(request, timeoutMs);
       if (location === undefined) return answer;
+      if (restrictions !== undefined)
+        throw new RegistryError("unusable-answer", `${url.host} redirects, and redirects are not followed`);
       current = followed(location, current);
     }
     throw new RegistryError("unusable-answer", `${url.host} answers with one redirect after the other`);
@@ -72,12 +86,52 @@ function followed(location: string, from: URL): URL {
 /** `location` is the target of a redirect. */
 type SingleAnswer = Answer & { readonly location: string | undefined };
 
-function sendOnce(
-  method: "GET" | "HEAD",
-  url: URL,
-  authorization: string | undefined,
-  timeoutMs: number,
-): Promise<SingleAnswer> {
+interface SingleRequest {
+  readonly method: "GET" | "HEAD";
+  readonly url: URL;
+  readonly authorization: string | undefined;
+  readonly restrictions: Restrictions | undefined;
+}
+
+/** Looks up a name, and refuses it if one of its addresses is refused. */
+function restrictedLookup({ refusalOf }: Restrictions): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) {
+        callback(error, "");
+        return;
+      }
+      const refusal = addresses.map(({ address }) => refusalOf(address)).find((each) => each !== undefined);
+      const [first] = addresses;
+      if (refusal !== undefined || first === undefined)
+        callback(refused(hostname, refusal ?? "has no address"), "");
+      else if (options.all === true) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function refused(hostname: string, why: string): RegistryError {
+  return new RegistryError("not-reached", `${hostname} ${why}`);
+}
+
+function restrict(
+  { url }: SingleRequest,
+  restrictions: Restrictions,
+): { lookup: LookupFunction; agent: false } {
+  if (url.protocol !== "https:")
+    throw new RegistryError("unusable-answer", `${url.host} is not asked over https`);
+  // What is an address is not looked up.
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const refusal = isIP(host) === 0 ? undefined : restrictions.refusalOf(host);
+  if (refusal !== undefined) throw refused(url.hostname, refusal);
+  // Without an agent of Node's own, which might know a proxy.
+  return { lookup: restrictedLookup(restrictions), agent: false };
+}
+
+async function sendOnce(request: SingleRequest, timeoutMs: number): Promise<SingleAnswer> {
+  const { method, url, authorization, restrictions } = request;
+  const restricted = restrictions === undefined ? {} : restrict(request, restrictions);
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   const signal = AbortSignal.timeout(timeoutMs);
   const headers = {
@@ -85,7 +139,7 @@ function sendOnce(
     "user-agent": "pullpass",
     ...(authorization !== undefined && { authorization }),
   };
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
       if (cause instanceof RegistryError) {
         reject(cause);
@@ -96,10 +150,10 @@ function sendOnce(
         : describeFailure(cause);
       reject(new RegistryError("not-reached", reason, { cause }));
     };
-    const request = send(url, { method, headers, signal }, (response) => {
+    const sent = send(url, { method, headers, signal, ...restricted }, (response) => {
       readAnswer(response, url).then(resolve, fail);
     });
-    request.on("error", fail).end();
+    sent.on("error", fail).end();
   });
 }
 

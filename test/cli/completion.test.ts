@@ -5,6 +5,7 @@ import { buildProgram } from "../../src/cli/program.ts";
 
 const IO: ProgramIo = {
   version: "1.2.3",
+  pages: new URL("file:///nonexistent/"),
   environment: {},
   readStdin: () => Promise.reject(new Error("nothing is read")),
   isTerminal: true,

@@ -14,7 +14,7 @@ import {
   type RegistryAnswer,
   type WebhookFacts,
 } from "../../src/cli/doctor-facts.ts";
-import { optedInAt } from "../../src/cli/doctor-read.ts";
+import { optedInAt } from "../../src/kube/resources/namespaces.ts";
 import { reportOn } from "../../src/cli/doctor-report.ts";
 import { formatReport } from "../../src/cli/doctor-text.ts";
 import type { PodWithStatus } from "../../src/core/diagnosis.ts";

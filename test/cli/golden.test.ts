@@ -79,6 +79,7 @@ async function run(args: readonly string[], stdin: Buffer = Buffer.alloc(0)) {
     version: VERSION,
     // Whatever cluster the machine knows of is none of the test's.
     environment: { HOME: "/nonexistent", KUBECONFIG: "" },
+    pages: new URL("file:///nonexistent/"),
     readStdin: () => Promise.resolve(stdin),
     isTerminal: false,
     writeOut: (output) => void out.push(Buffer.from(output)),

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { explainImage, explanationJson } from "../../src/cli/explain.ts";
+import { explainImage, explanationJson } from "../../src/core/explain-image.ts";
 import { exportRegistries, writeYaml } from "../../src/cli/registries-export.ts";
 import type { RegistryCredentials } from "../../src/cli/registries-source.ts";
 import {

@@ -154,6 +154,7 @@ describe("what holds credentials", () => {
     const written: unknown[] = [];
     const program: ProgramIo = {
       version: "",
+      pages: new URL("file:///nonexistent/"),
       environment: {},
       readStdin: () => Promise.resolve(Buffer.of()),
       isTerminal,

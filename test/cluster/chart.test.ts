@@ -91,6 +91,50 @@ await describeLevel("control-plane", "the chart", () => {
     expect(stderr).not.toContain("Warning:");
   });
 
+  it("has a console with the value console.enabled, whose account has no rights and whose pods have no token", async () => {
+    const { stdout: without } = await template();
+    expect(without).not.toContain("pullpass-console");
+    const { stdout } = await template(
+      "--set=console.enabled=true",
+      "--set=console.tlsSecret=console-tls",
+      "--set=console.testLogin.enabled=true",
+      "--set=console.testLogin.networks={10.96.0.0/12}",
+      "--set=console.hosts={console.example.com}",
+    );
+    const objects = parseAllDocuments(stdout).map((document) => document.toJS() as KubernetesObject);
+    const own = objects.filter(
+      ({ metadata }) => metadata?.labels?.["app.kubernetes.io/component"] === "console",
+    );
+    expect(own.map(({ kind }) => kind).toSorted()).toEqual([
+      "Deployment",
+      "NetworkPolicy",
+      "Service",
+      "ServiceAccount",
+    ]);
+    const bound = objects.filter(({ kind }) => kind?.endsWith("Binding"));
+    expect(JSON.stringify(bound)).not.toContain("pullpass-console");
+    const { spec } = own.find(({ kind }) => kind === "Deployment") as { readonly spec: DeploymentSpec };
+    const { automountServiceAccountToken, containers } = spec.template.spec;
+    expect(automountServiceAccountToken).toBe(false);
+    expect(containers[0]?.args).toEqual([
+      "console",
+      "--login=token",
+      "--listen=:8443",
+      "--namespace=pullpass",
+      "--cluster-name=kubernetes",
+      "--allowed-host=pullpass-console.pullpass.svc",
+      "--allowed-host=console.example.com",
+      "--tls-cert=/etc/pullpass/tls/tls.crt",
+      "--tls-key=/etc/pullpass/tls/tls.key",
+      "--test-login-allow=10.96.0.0/12",
+    ]);
+    const { stderr } = await cluster.kubectl.run(
+      ["apply", "--dry-run=server", "--validate=strict", "--filename=-"],
+      JSON.stringify({ apiVersion: "v1", kind: "List", items: own }),
+    );
+    expect(stderr).not.toContain("Warning:");
+  });
+
   it("holds nothing that kube-score finds but what values.yaml argues for", async () => {
     const program = join(await buildGoTool(KUBE_SCORE, reportToStandardError), "kube-score");
     const score = runCommand(program, ["score", "--output-format=ci", INSTALL_MANIFEST, ATTACHMENT_MANIFEST]);
@@ -363,4 +407,13 @@ function objectsIn(manifest: string): readonly KubernetesObject[] {
 
 function objectOfKind(manifest: string, kind: string): KubernetesObject | undefined {
   return objectsIn(manifest).find((object) => object.kind === kind);
+}
+
+interface DeploymentSpec {
+  readonly template: {
+    readonly spec: {
+      readonly automountServiceAccountToken: boolean;
+      readonly containers: readonly { readonly args: readonly string[] }[];
+    };
+  };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { checkConfiguration } from "../../src/cli/check.ts";
-import { explainImage } from "../../src/cli/explain.ts";
+import { explainImage } from "../../src/core/explain-image.ts";
 import { readConfiguration } from "../../src/config/read.ts";
 import { documentSchema, registrySchema } from "../../src/config/schema.ts";
 import { indexRegistries } from "../../src/core/registry.ts";

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { checkConfiguration } from "../../src/cli/check.ts";
-import { explainImage, explanationText } from "../../src/cli/explain.ts";
+import { explainImage, explanationText } from "../../src/core/explain-image.ts";
 import { createCredentialSources } from "../../src/serve/credential-sources.ts";
 import { createFaultReport, type SourceFault } from "../../src/serve/fault-report.ts";
 import type { Configuration } from "../../src/config/configuration.ts";

@@ -102,6 +102,7 @@ describe("readRegistryObject", () => {
     expect(readRegistryObject(object(name))).toEqual({
       kind: "invalid",
       message: "the name is not a DNS label",
+      problems: [{ field: "metadata.name", message: "the name is not a DNS label" }],
     });
   });
 

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   describeProblem,
@@ -5,6 +6,7 @@ import {
   formatSelector,
   type LabelExpression,
   type NamespaceProblem,
+  parseSelector,
   selectorMatches,
 } from "../../src/core/labels.ts";
 
@@ -70,6 +72,55 @@ describe("formatSelector", () => {
     ],
   ] as const)("writes %j as kubectl takes it", (text, selector) => {
     expect(formatSelector(selector)).toBe(text);
+  });
+});
+
+describe("parseSelector", () => {
+  it.each([
+    ["", {}],
+    [" ", {}],
+    ["team", { matchExpressions: [{ key: "team", operator: "Exists" }] }],
+    ["!team", { matchExpressions: [{ key: "team", operator: "DoesNotExist" }] }],
+    ["team=a", { matchExpressions: [{ key: "team", operator: "In", values: ["a"] }] }],
+    ["team == a", { matchExpressions: [{ key: "team", operator: "In", values: ["a"] }] }],
+    ["team=", { matchExpressions: [{ key: "team", operator: "In", values: [""] }] }],
+    [
+      "example.com/team!=a",
+      { matchExpressions: [{ key: "example.com/team", operator: "NotIn", values: ["a"] }] },
+    ],
+    [
+      "team in (a, b),zone notin (eu),owner",
+      {
+        matchExpressions: [
+          { key: "team", operator: "In", values: ["a", "b"] },
+          { key: "zone", operator: "NotIn", values: ["eu"] },
+          { key: "owner", operator: "Exists" },
+        ],
+      },
+    ],
+  ])("reads %j", (text, selector) => {
+    expect(parseSelector(text)).toEqual(selector);
+  });
+
+  it.each(["team=a=b", "team in a", "team in (a", "a,,b", "=a", "!", "team a", "<img>"])(
+    "refuses %j",
+    (text) => {
+      expect(parseSelector(text)).toBeUndefined();
+    },
+  );
+
+  it("is the inverse of formatSelector", () => {
+    const label = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+    const values = fc.array(label, { minLength: 1, maxLength: 3 });
+    const expression = fc.oneof(
+      fc.record({ key: label, operator: fc.constantFrom("In", "NotIn"), values }),
+      fc.record({ key: label, operator: fc.constantFrom("Exists", "DoesNotExist") }),
+    );
+    const property = fc.property(fc.array(expression, { minLength: 1, maxLength: 4 }), (matchExpressions) => {
+      const selector = { matchExpressions: matchExpressions as readonly LabelExpression[] };
+      expect(parseSelector(formatSelector(selector))).toEqual(selector);
+    });
+    fc.assert(property);
   });
 });
 

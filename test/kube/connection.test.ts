@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
+  anonymousInClusterConnection,
+  connectionWithToken,
   inClusterConnection,
   type KubeAccess,
   kubeconfigConnection,
@@ -34,6 +36,29 @@ async function writeServiceAccount(token = "made-up-1"): Promise<void> {
   await write("ca.crt", "made-up CA");
   await write("namespace", "pullpass\n");
 }
+
+describe("a person's connection", () => {
+  it("has their token, and nothing of what authenticates the other one", async () => {
+    await writeServiceAccount();
+    const own = connectionWithToken(inClusterConnection(ENVIRONMENT, directory), "made-up-person");
+    const expected = {
+      tls: { ca: Buffer.from("made-up CA") },
+      headers: { authorization: "Bearer made-up-person" },
+    };
+    expect(await own.access()).toEqual(expected);
+    expect(await own.renewAccess()).toEqual(expected);
+  });
+
+  it("needs no token of the pod", async () => {
+    await write("ca.crt", "made-up CA");
+    const connection = anonymousInClusterConnection(ENVIRONMENT, directory);
+    expect(connection.server.href).toBe("https://10.96.0.1/");
+    expect(await connection.access()).toEqual({ tls: { ca: "made-up CA" }, headers: {} });
+    expect(() => anonymousInClusterConnection({}, directory)).toThrow(KubeconfigError);
+    await rm(path.join(directory, "ca.crt"));
+    await expect(connection.access()).rejects.toThrow(KubeconfigError);
+  });
+});
 
 describe("a pod's connection", () => {
   it("is made of its environment and its service account's files", async () => {

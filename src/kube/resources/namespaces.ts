@@ -1,5 +1,5 @@
 /** Reads a Namespace, or its metadata alone. */
-import { getString, type Namespace } from "../../core/kubernetes.ts";
+import { asArray, getString, isObject, type Namespace } from "../../core/kubernetes.ts";
 import {
   INJECT_LABEL,
   MAX_LABELS_LENGTH,
@@ -71,4 +71,27 @@ function accountNames(list: string, pool: StringPool): AccountNames {
     names: valid.size === 0 ? NONE : [...valid].slice(0, MAX_SERVICE_ACCOUNTS).map(pool),
     areTooMany: isTooLong || valid.size > MAX_SERVICE_ACCOUNTS,
   };
+}
+
+/**
+ * When the label was set, by the API server's record of who set which field. The record's time is that of the last change of
+ * any of its fields, so it says nothing unless the label is the only one.
+ */
+export function optedInAt({ metadata }: ApiObject): number | undefined {
+  for (const record of asArray(isObject(metadata) ? metadata["managedFields"] : undefined)) {
+    const fields = isObject(record) ? record["fieldsV1"] : undefined;
+    const [only, ...others] = leavesOf(fields).filter((path) => !path.endsWith("."));
+    if (others.length > 0 || only !== `f:metadata/f:labels/f:${INJECT_LABEL}`) continue;
+    const time = Date.parse(getString(record, "time") ?? "");
+    if (!Number.isNaN(time)) return time;
+  }
+  return undefined;
+}
+
+function leavesOf(fields: unknown): readonly string[] {
+  if (!isObject(fields)) return [];
+  return Object.entries(fields).flatMap(([key, value]) => {
+    const below = leavesOf(value);
+    return below.length === 0 ? [key] : below.map((path) => `${key}/${path}`);
+  });
 }

@@ -1,11 +1,20 @@
 import { isBuilt } from "./build-go-tool.ts";
-import { canInstallPackages, missingDebianPackages, NODE_PROGRAMS, SHELLS } from "./debian-programs.ts";
+import {
+  BROWSERS,
+  canInstallPackages,
+  missingDebianPackages,
+  NODE_PROGRAMS,
+  SHELLS,
+} from "./debian-programs.ts";
 import { assetsDirectory, inAssets, requestedRelease } from "./parts.ts";
 import { findExecutable, runCommand } from "./run-command.ts";
 import { CONTAINERD, ETCD, KUBERNETES, PAUSE, type GoTool } from "./tools.ts";
 
-/** "registries" and "shells" need no cluster: the two registries of a node, and zsh and fish. */
-export type ClusterLevel = "control-plane" | "node" | "registries" | "shells";
+/**
+ * "registries" and "shells" need no cluster: the two registries of a node, and zsh and fish. "browser" is a control plane, and a
+ * browser for the console's pages.
+ */
+export type ClusterLevel = "control-plane" | "node" | "browser" | "registries" | "shells";
 
 export type ClusterAvailability =
   { readonly available: true } | { readonly available: false; readonly reason: string };
@@ -26,7 +35,10 @@ async function whyNot(level: ClusterLevel): Promise<string | undefined> {
   if (noDaemons !== undefined) return noDaemons;
   if (level === "registries") return whyNoPackages(NODE_PROGRAMS);
   if (level === "shells") return whyNoPackages(SHELLS);
-  return (await whyNoControlPlane()) ?? (level === "node" ? whyNoNode() : undefined);
+  const noControlPlane = await whyNoControlPlane();
+  if (noControlPlane !== undefined) return noControlPlane;
+  if (level === "browser") return whyNoPackages(BROWSERS);
+  return level === "node" ? whyNoNode() : undefined;
 }
 
 async function whyNoDaemons(): Promise<string | undefined> {

@@ -19,6 +19,7 @@ const PROGRAMS = [
   { program: "wrk", debianPackage: "wrk", atLeast: undefined, versionArgs: [] },
   { program: "zsh", debianPackage: "zsh", atLeast: undefined, versionArgs: [] },
   { program: "fish", debianPackage: "fish", atLeast: undefined, versionArgs: [] },
+  { program: "chromium", debianPackage: "chromium", atLeast: undefined, versionArgs: [] },
 ] as const;
 
 type DebianProgram = (typeof PROGRAMS)[number]["program"];
@@ -28,6 +29,9 @@ export const NODE_PROGRAMS = ["runc", "docker-registry", "skopeo", "htpasswd", "
 
 /** What completion is tested in, besides bash. */
 export const SHELLS = ["zsh", "fish"] as const;
+
+/** What the console's pages are tested in. */
+export const BROWSERS = ["chromium"] as const;
 
 export type NodePrograms = Readonly<Record<(typeof NODE_PROGRAMS)[number], string>>;
 

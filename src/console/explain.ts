@@ -1,0 +1,50 @@
+/** Which registry an image needs, and what a pod with it would get in a namespace: the text of `pullpass explain`. */
+import { explainImage, explanationText } from "../core/explain-image.ts";
+import { explainPodTemplate } from "../manifest/explain-pod-template.ts";
+import { podTemplatesIn } from "../manifest/pod-templates.ts";
+import type { ExplainAnswer, ExplainRequest } from "./api.ts";
+import type { ClusterView } from "./cluster-view.ts";
+
+export async function explain(
+  { image, namespace }: ExplainRequest,
+  view: ClusterView,
+): Promise<ExplainAnswer> {
+  await Promise.all([view.registries.ready(), view.namespaces.ready()]);
+  const index = view.index();
+  const explanation = explainImage(image, index);
+  const unread = [
+    view.registries.refusal() ?? [],
+    namespace === "" ? [] : (view.namespaces.refusal() ?? []),
+  ].flat();
+  const known = view.namespaces.get("", namespace);
+  const lines = [explanationText(explanation)];
+  if (namespace !== "" && explanation.reference !== undefined) {
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "pod", namespace },
+      spec: { containers: [{ image }] },
+    };
+    const surroundings = {
+      namespaceLabels: known?.labels ?? ("unknown" as const),
+      // A pod of any account: one that is restricted to the Secrets that it lists is `pullpass explain --pod`'s to find.
+      serviceAccount: undefined,
+      unread: known === undefined ? [`namespace ${namespace} is not there, or may not be read`] : [],
+    };
+    for (const template of podTemplatesIn(pod)) {
+      const [, ...rest] = explainPodTemplate(template, index, surroundings, "webhook");
+      lines.push(`a pod with it in namespace ${namespace}`, ...rest);
+    }
+  }
+  return {
+    text: lines.join("\n"),
+    command: `pullpass explain --from-cluster ${shellWord(image)}`,
+    registries: explanation.registries.map(({ name }) => name),
+    unread,
+  };
+}
+
+/** People paste what the page shows into a shell. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

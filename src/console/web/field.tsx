@@ -1,0 +1,121 @@
+/** A field of a form: its label, its input, and what is wrong with it, right under it. */
+import type { ComponentChildren, VNode } from "preact";
+import { useState } from "preact/hooks";
+import { focus } from "./parts.tsx";
+
+export interface FieldProps {
+  readonly id: string;
+  readonly label: string;
+  readonly value: string;
+  readonly onInput: (value: string) => void;
+  readonly onBlur?: () => void;
+  /** Empty if it is right, or nobody has left it yet. */
+  readonly problem?: string;
+  readonly hint?: ComponentChildren;
+  readonly placeholder?: string;
+  readonly isSecret?: boolean;
+  readonly isLong?: boolean;
+  readonly autofocus?: boolean;
+  readonly children?: ComponentChildren;
+}
+
+export function Field(props: FieldProps): VNode {
+  const { id, label, value, onInput, onBlur, problem = "", hint, placeholder, children } = props;
+  const { isSecret = false, isLong = false, autofocus = false } = props;
+  const [isShown, setIsShown] = useState(false);
+  const described = [problem === "" ? "" : `${id}-problem`, hint === undefined ? "" : `${id}-hint`].filter(
+    (each) => each !== "",
+  );
+  const shared = {
+    id,
+    value,
+    placeholder,
+    autocomplete: isSecret ? "new-password" : "off",
+    autocapitalize: "off" as const,
+    spellcheck: false,
+    "aria-invalid": problem !== "",
+    "aria-describedby": described.length === 0 ? undefined : described.join(" "),
+    onBlur,
+    ...(autofocus && { ref: focus }),
+  };
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <div class="control">
+        {isLong ? (
+          <textarea
+            {...shared}
+            rows={5}
+            onInput={(event) => {
+              onInput(event.currentTarget.value);
+            }}
+          />
+        ) : (
+          <input
+            {...shared}
+            {...(isSecret && !isShown ? { type: "password" as const } : { type: "text" as const })}
+            onInput={(event) => {
+              onInput(event.currentTarget.value);
+            }}
+          />
+        )}
+        {isSecret && !isLong && (
+          <button
+            type="button"
+            class="small"
+            aria-pressed={isShown}
+            aria-label={`Show ${label.toLowerCase()}`}
+            onClick={() => {
+              setIsShown(!isShown);
+            }}
+          >
+            {isShown ? "Hide" : "Show"}
+          </button>
+        )}
+        {children}
+      </div>
+      {problem !== "" && (
+        <p class="fault" id={`${id}-problem`}>
+          {problem}
+        </p>
+      )}
+      {hint !== undefined && (
+        <p class="quiet" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** One of a few. */
+export function Choice<T extends string>(props: {
+  readonly legend: string;
+  readonly name: string;
+  readonly options: readonly (readonly [T, string])[];
+  readonly value: T;
+  readonly onChange: (value: T) => void;
+}): VNode {
+  const { legend, name, options, value, onChange } = props;
+  return (
+    <fieldset class="field choice">
+      <legend>{legend}</legend>
+      <div class="control">
+        {options.map(([option, words]) => (
+          <label key={option} class="check">
+            <input
+              type="radio"
+              name={name}
+              value={option}
+              checked={option === value}
+              onChange={() => {
+                onChange(option);
+              }}
+            />
+            {words}
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}

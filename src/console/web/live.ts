@@ -1,0 +1,117 @@
+/** What keeps a page up to date: the stream of changes, and lists that are asked for again after one. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Changes, Draft, DraftCheck, Failure } from "../api.ts";
+import { ask, failureOf, reportSessionEnd } from "./client.ts";
+
+/** A stream that was refused, because many pages are open, is asked for again after this. */
+const RETRY_MS = 5_000;
+
+/**
+ * Null until the first one comes. `session` is another number for each login, whose stream it is. A page that nobody sees has none:
+ * browsers open six connections to one host, and a stream takes one.
+ */
+export function useChanges(session: number): Changes | null {
+  const [changes, setChanges] = useState<Changes | null>(null);
+  useEffect(() => {
+    let source: EventSource | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const close = (): void => {
+      clearTimeout(timer);
+      source?.close();
+      source = undefined;
+    };
+    const open = (): void => {
+      close();
+      if (document.hidden) return;
+      // It connects again by itself, but for an answer that is an error.
+      source = new EventSource("/api/changes");
+      source.onmessage = ({ data }) => {
+        setChanges(JSON.parse(data as string) as Changes);
+      };
+      source.onerror = () => {
+        if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);
+      };
+      source.addEventListener("end", () => {
+        close();
+        reportSessionEnd();
+      });
+    };
+    open();
+    document.addEventListener("visibilitychange", open);
+    return () => {
+      document.removeEventListener("visibilitychange", open);
+      close();
+    };
+  }, [session]);
+  return changes;
+}
+
+export interface Fetched<T> {
+  /** The latest answer; it stays while the next one is on its way. Undefined before the first. */
+  readonly data: T | undefined;
+  readonly failure: Failure | undefined;
+  readonly refresh: () => void;
+}
+
+/** Asks again whenever `path` or `version` is another one; several changes at once make one question. */
+export function useFetched<T>(path: string, version: unknown): Fetched<T> {
+  const [state, setState] = useState<{
+    readonly path: string;
+    readonly data?: T;
+    readonly failure?: Failure;
+  }>({ path });
+  const [asked, setAsked] = useState(0);
+  const latest = useRef(0);
+  useEffect(() => {
+    const number = ++latest.current;
+    void ask<T>("GET", path).then(
+      (data) => {
+        if (number === latest.current) setState({ path, data });
+      },
+      (error: unknown) => {
+        const failure = failureOf(error);
+        if (number === latest.current)
+          setState((before) => ({ path, ...(before.data !== undefined && { data: before.data }), failure }));
+      },
+    );
+  }, [path, version, asked]);
+  return {
+    data: state.data,
+    failure: state.failure,
+    refresh: () => {
+      setAsked((count) => count + 1);
+    },
+  };
+}
+
+/** The value as it was when nothing had changed for a moment. */
+export function useSettled<T>(value: T, delayMs: number): T {
+  const [settled, setSettled] = useState(value);
+  const text = JSON.stringify(value);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      setSettled(value);
+    }, delayMs);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [text]);
+  return settled;
+}
+
+/** What the server says of a registry as it is being typed; the answer before stays until the next one. */
+export function useDraftCheck(draft: Draft, image: string): DraftCheck | undefined {
+  const question = useSettled({ draft, image }, 150);
+  const [check, setCheck] = useState<DraftCheck>();
+  const latest = useRef(0);
+  useEffect(() => {
+    const number = ++latest.current;
+    void ask<DraftCheck>("POST", "/api/registries/check", question).then(
+      (answer) => {
+        if (number === latest.current) setCheck(answer);
+      },
+      () => undefined,
+    );
+  }, [question]);
+  return check;
+}

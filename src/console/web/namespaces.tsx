@@ -1,0 +1,253 @@
+/** Namespaces, a page of a hundred at a time: who opted in, which registries each may have, what is blocked. */
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import type { Failure, NamespaceDetails, NamespaceList, NamespaceRow } from "../api.ts";
+import { ask, failureOf } from "./client.ts";
+import { useFetched, useSettled } from "./live.ts";
+import type { PageProps } from "./main.tsx";
+import { Fault, plural, StateMark, Unread } from "./parts.tsx";
+import { go, hrefOf, type Place } from "./place.ts";
+
+export function Namespaces({ session, changes, place }: PageProps & { readonly place: Place }): VNode {
+  const [filter, setFilter] = useState(place.name);
+  const [offset, setOffset] = useState(0);
+  const [isOptedInOnly, setIsOptedInOnly] = useState(false);
+  const settled = useSettled(filter, 150);
+  const query = new URLSearchParams({
+    filter: settled,
+    offset: offset.toString(),
+    optedIn: isOptedInOnly.toString(),
+  });
+  const version = [changes?.namespaces, changes?.registries, changes?.pods].join(" ");
+  const { data, failure } = useFetched<NamespaceList>(`/api/namespaces?${query.toString()}`, version);
+  return (
+    <>
+      <div class="head">
+        <h1>Namespaces</h1>
+        <div class="tools">
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={isOptedInOnly}
+              onChange={(event) => {
+                setIsOptedInOnly(event.currentTarget.checked);
+                setOffset(0);
+              }}
+            />
+            opted in
+          </label>
+          <input
+            id="filter"
+            type="search"
+            placeholder="name, or team=a,tier!=test"
+            aria-label="Filter namespaces by name or labels"
+            value={filter}
+            onInput={(event) => {
+              setFilter(event.currentTarget.value);
+              setOffset(0);
+            }}
+          />
+        </div>
+      </div>
+      <Fault failure={failure} />
+      {data === undefined ? (
+        failure === undefined && <p class="quiet">Loading…</p>
+      ) : (
+        <>
+          <Unread sentences={data.unread} />
+          <p class="quiet">{plural(data.optedIn, "namespace")} opted in.</p>
+          {data.rows.length === 0 ? (
+            <p class="empty">No namespace matches.</p>
+          ) : (
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Name</th>
+                  <th scope="col">Opted in</th>
+                  <th scope="col">Registries</th>
+                  <th scope="col" class="number">
+                    Stuck pods
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.rows.map((row) => (
+                  <Row
+                    key={row.name}
+                    row={row}
+                    isOpen={row.name === place.name}
+                    canSwitch={session.rights.labelNamespaces}
+                    version={version}
+                  />
+                ))}
+              </tbody>
+            </table>
+          )}
+          <Pager list={data} onMove={setOffset} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** As the server has it. */
+const PAGE_SIZE = 100;
+
+function Pager({
+  list: { total, offset, rows },
+  onMove,
+}: {
+  readonly list: NamespaceList;
+  readonly onMove: (offset: number) => void;
+}): VNode | null {
+  if (total <= PAGE_SIZE) return null;
+  const last = offset + rows.length;
+  return (
+    <nav class="pager" aria-label="Pages of namespaces">
+      <button
+        type="button"
+        disabled={offset === 0}
+        onClick={() => {
+          onMove(offset - PAGE_SIZE);
+        }}
+      >
+        Previous
+      </button>
+      <span>
+        {(offset + 1).toLocaleString("en")}–{last.toLocaleString("en")} of {total.toLocaleString("en")}
+      </span>
+      <button
+        type="button"
+        disabled={last >= total}
+        onClick={() => {
+          onMove(last);
+        }}
+      >
+        Next
+      </button>
+    </nav>
+  );
+}
+
+function Row(props: {
+  readonly row: NamespaceRow;
+  readonly isOpen: boolean;
+  readonly canSwitch: boolean;
+  readonly version: string;
+}): VNode {
+  const { row, isOpen, canSwitch, version } = props;
+  const { name, isOptedIn, isTerminating, registries, problems, stuckPods } = row;
+  const [failure, setFailure] = useState<Failure>();
+  const [isBusy, setIsBusy] = useState(false);
+  const toggle = async (): Promise<void> => {
+    setIsBusy(true);
+    setFailure(undefined);
+    try {
+      await ask("PUT", `/api/namespaces/${name}/opt-in`, { isOptedIn: !isOptedIn });
+    } catch (error) {
+      setFailure(failureOf(error));
+    }
+    setIsBusy(false);
+  };
+  return (
+    <>
+      <tr class={isOpen ? "open" : undefined}>
+        <th scope="row">
+          <button
+            type="button"
+            class="row-button"
+            aria-expanded={isOpen}
+            onClick={() => {
+              go("namespaces", isOpen ? "" : name);
+            }}
+          >
+            {name}
+          </button>
+          {isTerminating && <span class="quiet"> is being deleted</span>}
+        </th>
+        <td data-label="Opted in">
+          {canSwitch ? (
+            <button
+              type="button"
+              role="switch"
+              class="switch"
+              aria-checked={isOptedIn}
+              aria-label={`Opt ${name} in`}
+              disabled={isBusy || isTerminating}
+              onClick={() => void toggle()}
+            >
+              <span class="knob" aria-hidden="true" />
+              <span>{isOptedIn ? "yes" : "no"}</span>
+            </button>
+          ) : isOptedIn ? (
+            "yes"
+          ) : (
+            "no"
+          )}
+          <Fault failure={failure} />
+          {problems.map((problem) => (
+            <p key={problem} class="fault">
+              {problem}
+            </p>
+          ))}
+        </td>
+        <td data-label="Registries">{isOptedIn ? names(registries) : "–"}</td>
+        <td class="number" data-label="Stuck pods">
+          {stuckPods === 0 ? "–" : <a href={hrefOf("stuck-pods")}>{stuckPods}</a>}
+        </td>
+      </tr>
+      {isOpen && (
+        <tr class="details">
+          <td colSpan={4}>
+            <Details name={name} version={version} />
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+const MAX_NAMED = 5;
+
+function names(registries: readonly string[]): string {
+  if (registries.length === 0) return "none";
+  const more = registries.length - MAX_NAMED;
+  return registries.slice(0, MAX_NAMED).join(", ") + (more > 0 ? `, and ${more.toString()} more` : "");
+}
+
+function Details({ name, version }: { readonly name: string; readonly version: string }): VNode | null {
+  const { data, failure } = useFetched<NamespaceDetails>(`/api/namespaces/${name}`, version);
+  if (data === undefined)
+    return failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />;
+  return (
+    <>
+      <Unread sentences={data.unread} />
+      <dl>
+        <dt>Labels</dt>
+        <dd>
+          <code>{data.labels === "" ? "none" : data.labels.split(",").join(", ")}</code>
+        </dd>
+        {data.copies.map(({ secret, registries, state }) => (
+          <>
+            <dt>
+              <code>{secret}</code>
+            </dt>
+            <dd>
+              <StateMark state={state} />{" "}
+              <span class="quiet">
+                for{" "}
+                {registries.map((registry, index) => (
+                  <>
+                    {index > 0 && ", "}
+                    <a href={hrefOf("registries", registry)}>{registry}</a>
+                  </>
+                ))}
+              </span>
+            </dd>
+          </>
+        ))}
+      </dl>
+      {data.copies.length === 0 && <p class="quiet">It has no pull secrets of Pullpass.</p>}
+    </>
+  );
+}

@@ -1,0 +1,100 @@
+/** Pods that cannot pull, by their cause, with the one place to mend each. */
+import type { VNode } from "preact";
+import type { StuckGroup, StuckPodList } from "../api.ts";
+import { useFetched } from "./live.ts";
+import type { PageProps } from "./main.tsx";
+import { Code, Cut, Fault, plural, Time, Unread } from "./parts.tsx";
+import { hrefOf } from "./place.ts";
+
+export function StuckPods({ session, changes }: PageProps): VNode {
+  const version = [changes?.pods, changes?.namespaces, changes?.registries].join(" ");
+  const { data, failure } = useFetched<StuckPodList>("/api/stuck-pods", version);
+  return (
+    <>
+      <div class="head">
+        <h1>Stuck pods</h1>
+      </div>
+      <Fault failure={failure} />
+      {data === undefined ? (
+        failure === undefined && <p class="quiet">Loading…</p>
+      ) : (
+        <>
+          <Unread sentences={data.unread} />
+          {data.count === 0 ? (
+            <p class="empty">No pod waits for an image that could not be pulled.</p>
+          ) : (
+            <p class="quiet">
+              {plural(data.count, "pod")} cannot pull, for {plural(data.groups.length, "reason")}.
+            </p>
+          )}
+          {data.groups.map((group) => (
+            <Group
+              key={`${group.code} ${group.registry} ${group.namespace} ${group.sentence}`}
+              group={group}
+              canEdit={session.rights.updateRegistries}
+            />
+          ))}
+          {data.others > 0 && (
+            <p class="quiet">
+              {plural(data.others, "more stuck pod")} in namespaces that did not opt in, with images that no
+              registry covers.
+            </p>
+          )}
+        </>
+      )}
+    </>
+  );
+}
+
+function Group({ group, canEdit }: { readonly group: StuckGroup; readonly canEdit: boolean }): VNode {
+  const { title, sentence, advice, registry, namespace, command, pods, count } = group;
+  return (
+    <section class="group">
+      <h2>
+        {title} <span class="quiet">{plural(count, "pod")}</span>
+      </h2>
+      <p>{sentence}</p>
+      <p class="advice">{advice}</p>
+      {registry !== "" && (
+        <p>
+          <a class="button" href={hrefOf("registries", registry, canEdit ? "edit" : "")}>
+            {canEdit ? "Edit" : "Open"} registry {registry}
+          </a>
+        </p>
+      )}
+      {namespace !== "" && (
+        <p>
+          <a class="button" href={hrefOf("namespaces", namespace)}>
+            Open namespace {namespace}
+          </a>
+        </p>
+      )}
+      {command !== "" && <Code text={command} label="Command" />}
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Pod</th>
+            <th scope="col">Owner</th>
+            <th scope="col">Image</th>
+            <th scope="col">Since</th>
+          </tr>
+        </thead>
+        <tbody>
+          {pods.map((pod) => (
+            <tr key={`${pod.namespace}/${pod.name}`}>
+              <th scope="row">
+                {pod.namespace}/{pod.name}
+              </th>
+              <td data-label="Owner">{pod.owner === "" ? "–" : pod.owner}</td>
+              <td data-label="Image">
+                <Cut text={pod.image} />
+              </td>
+              <td data-label="Since">{pod.since === null ? "–" : <Time at={pod.since} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {count > pods.length && <p class="quiet">And {(count - pods.length).toLocaleString("en")} more.</p>}
+    </section>
+  );
+}

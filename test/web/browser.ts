@@ -1,0 +1,64 @@
+/** Debian's Chromium, and what is asked of every page in it. */
+import axe from "axe-core";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { expect } from "vitest";
+import { BROWSERS, requireDebianPrograms } from "../cluster/harness/debian-programs.ts";
+import { reportToStandardError } from "../cluster/harness/cluster.ts";
+
+export async function openBrowser(): Promise<Browser> {
+  const { chromium: executablePath } = await requireDebianPrograms(BROWSERS, reportToStandardError);
+  // Chromium's own sandbox does not run as root.
+  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
+}
+
+export const LOOKS = [320, 768, 1440].flatMap((width) =>
+  (["light", "dark"] as const).map((colorScheme) => ({ width, colorScheme })),
+);
+
+/** Everything that a page said, asked and was answered, for a look at all of it at the end. */
+export interface Record {
+  readonly requests: string[];
+  readonly answers: string[];
+  readonly messages: string[];
+}
+
+export function record(context: BrowserContext): Record {
+  const found: Record = { requests: [], answers: [], messages: [] };
+  context.on("page", (page) => {
+    page.on("console", (message) => found.messages.push(message.text()));
+    page.on("pageerror", (error) => found.messages.push(`${error.name}: ${error.message}`));
+    page.on("request", (request) => found.requests.push(request.url()));
+    page.on("response", (response) => {
+      const isStream = response.headers()["content-type"] === "text/event-stream";
+      found.answers.push(JSON.stringify(response.headers()));
+      if (!isStream)
+        void response.text().then(
+          (text) => found.answers.push(text),
+          () => undefined,
+        );
+    });
+  });
+  return found;
+}
+
+interface AxeResults {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+  }[];
+}
+
+/** No violation of any rule of axe, and nothing that is wider than the window. */
+export async function expectAccessible(page: Page, what: string): Promise<void> {
+  await page.evaluate(axe.source);
+  // Animations end first: what fades in has another contrast.
+  await page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))");
+  const { violations } = await page.evaluate<AxeResults>("axe.run()");
+  const found = violations.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes.map(({ html, failureSummary = "" }) => `${html} ${failureSummary}`).join("; ")}`,
+  );
+  expect(found, what).toEqual([]);
+  const excess = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
+  expect(excess, `${what} scrolls sideways`).toBeLessThanOrEqual(0);
+}

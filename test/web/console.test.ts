@@ -1,0 +1,620 @@
+/** The console's pages in Chromium, beside a real API server: each action by mouse and by keyboard alone, and each attack. */
+import { createServer } from "node:http";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
+import { describeLevel } from "../cluster/harness/describe-level.ts";
+import { waitUntil } from "../wait-until.ts";
+import { expectAccessible, LOOKS, openBrowser, record, type Record } from "./browser.ts";
+import {
+  MARKER,
+  setStage,
+  startConsole,
+  startRegistry,
+  USER,
+  type FakeRegistry,
+  type RunningConsole,
+  type Stage,
+} from "./console-under-test.ts";
+
+/** Under 60 KB before compression: most of a page is not its code. */
+const MAX_SCRIPT_BYTES = 60 * 1024;
+
+await describeLevel("browser", "the console's pages", () => {
+  let cluster: Cluster;
+  let stage: Stage;
+  let registry: FakeRegistry;
+  let running: RunningConsole;
+  let browser: Browser;
+  let context: BrowserContext;
+  let seen: Record;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    registry = await startRegistry(cluster, 15);
+    stage = await setStage(cluster, registry.host);
+    running = await startConsole(cluster, {
+      flags: ["--test-login-allow=127.0.0.0/8", "--cluster-name=prod-eu"],
+    });
+    browser = await openBrowser();
+    context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    context.setDefaultTimeout(10_000);
+    seen = record(context);
+    const page = await context.newPage();
+    await page.goto(await running.address());
+    await page.getByRole("heading", { name: "Registries" }).waitFor();
+    // The key is of no use any more, and is not left in the address or the history.
+    expect(page.url()).toBe(`${running.url}/`);
+    await page.close();
+  });
+  afterEach(() => Promise.all(context.pages().map((page) => page.close())));
+  afterAll(async () => {
+    await browser.close();
+    await Promise.all([running.stop(), stage.replica.stop()]);
+    registry.close();
+    await cluster.stop();
+  });
+
+  async function open(hash: string, where: BrowserContext = context): Promise<Page> {
+    const page = await where.newPage();
+    await page.goto(`${running.url}/${hash}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    return page;
+  }
+  const kubectl = (...args: readonly string[]) => cluster.kubectl.run(args);
+  const row = (page: Page, name: string) =>
+    page.getByRole("row").filter({ has: page.getByRole("button", { name, exact: true }) });
+  const stored = (name: string) =>
+    cluster.kubectl.json<{ readonly spec: { readonly address: string; readonly displayName?: string } }>(
+      "get",
+      "clusterregistry",
+      name,
+    );
+
+  /** Every page and every dialog, by what brings it up. */
+  const STATES: readonly (readonly [string, string, ((page: Page) => Promise<unknown>)?])[] = [
+    ["registries", "#/registries"],
+    [
+      "an open registry",
+      "#/registries/legacy",
+      (page) => page.getByText("Secret pullpass/legacy-login does not exist.").first().waitFor(),
+    ],
+    [
+      "its YAML",
+      "#/registries/my-org",
+      async (page) => {
+        await page.getByRole("button", { name: "Show YAML" }).click();
+        await page.getByText("kind: ClusterRegistry").waitFor();
+      },
+    ],
+    ["a new registry", "#/registries//new"],
+    [
+      "a form with errors",
+      "#/registries//new",
+      async (page) => {
+        await page.getByText("Which namespaces").click();
+        await page.getByLabel("Those of them with these labels").check();
+        await page.getByText("More", { exact: false }).first().click();
+        await page.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByText("names no label").waitFor();
+      },
+    ],
+    ["an edited registry", "#/registries/docker-hub/edit"],
+    [
+      "a deletion",
+      "#/registries/my-org",
+      async (page) => {
+        await page.getByRole("button", { name: "Delete…" }).click();
+        await page.getByText("4 copies of its credentials go").waitFor();
+      },
+    ],
+    ["namespaces", "#/namespaces", (page) => page.getByRole("row").nth(1).waitFor()],
+    [
+      "an open namespace",
+      "#/namespaces/shop",
+      (page) => page.getByText("pullpass-docker-hub", { exact: true }).waitFor(),
+    ],
+    [
+      "stuck pods",
+      "#/stuck-pods",
+      (page) => page.getByRole("heading", { name: "The registry refuses the credentials" }).waitFor(),
+    ],
+    [
+      "an explanation",
+      "#/explain/docker.io%2Fmy-org%2Fweb%3Av7/shop",
+      (page) => page.getByText("is the most specific address").waitFor(),
+    ],
+  ];
+
+  describe.each(LOOKS)("at $width px, $colorScheme,", ({ width, colorScheme }) => {
+    it("have no violation of axe, and do not scroll sideways", async () => {
+      const page = await open("#/registries");
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
+      for (const [what, hash, act] of STATES) {
+        await page.goto(`${running.url}/icon.svg`);
+        await page.goto(`${running.url}/${hash}`);
+        await page.getByRole("heading", { level: 1 }).waitFor();
+        await act?.(page);
+        await expectAccessible(page, what);
+        await picture(page, `${what}-${width.toString()}-${colorScheme}`);
+      }
+      await page.close();
+      const anonymous = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+      const login = await open("", anonymous);
+      await expectAccessible(login, "the login");
+      await anonymous.close();
+    });
+  });
+
+  it("create, test, edit and delete a registry by mouse", async () => {
+    const page = await open("#/registries");
+    await page.getByRole("link", { name: "Add registry" }).click();
+    await page.getByText("Harbor").click();
+    await page.getByLabel("Display name").fill("Team Harbor");
+    await page.getByLabel("Address").fill(`${registry.host}/harbor`);
+    await page.getByLabel("Try an image").fill(`${registry.host}/harbor/app:v1`);
+    await page.getByText(`covers ${registry.host}/harbor/app`).waitFor();
+    await page.getByLabel("Try an image").fill("elsewhere.example.com/app");
+    await page.getByText("does not cover elsewhere.example.com/app").waitFor();
+    await page.getByLabel("User name", { exact: true }).fill(USER);
+    await page.getByLabel("Password", { exact: true }).fill("made-up-wrong");
+    await page.getByRole("button", { name: "Test login" }).click();
+    await page.getByText("refused the credentials").waitFor();
+    await page.getByLabel("Password", { exact: true }).fill(MARKER);
+    await page.getByRole("button", { name: "Test login" }).click();
+    await page.getByText("accepted the credentials (basic)").waitFor();
+    await page.getByRole("button", { name: "Test pull…" }).click();
+    await page.getByLabel("Image to pull").fill(`${registry.host}/harbor/app:missing`);
+    await page.getByRole("button", { name: "Test pull", exact: true }).click();
+    await page.getByText("has no harbor/app:missing").waitFor();
+    await page.getByText("Which namespaces").click();
+    await page.getByLabel("Those of them with these labels").check();
+    await page.getByLabel("Label 1", { exact: true }).fill("team");
+    await page.getByLabel("Value 1", { exact: true }).fill("a");
+    await page.getByText("Now: billing, shop.").waitFor();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByText("Secret pullpass/team-harbor-login written").waitFor();
+    await page.getByText("2 namespaces: 2 done").waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    // Its row is open, and its address says so.
+    expect(page.url()).toBe(`${running.url}/#/registries/team-harbor`);
+    await page.getByRole("button", { name: "Test login" }).click();
+    await page.getByText(`The login works at ${registry.host}.`).waitFor();
+
+    await page.getByRole("link", { name: "Edit" }).click();
+    await page.getByText("leave both empty to keep them").waitFor();
+    await page.getByLabel("Display name").fill("Harbor of the team");
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByText("Registry team-harbor changed").waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await row(page, "Harbor of the team").waitFor();
+    const { stdout } = await kubectl(
+      "get",
+      "secret",
+      "team-harbor-login",
+      "--namespace=pullpass",
+      "--output=jsonpath={.data.password}",
+    );
+    expect(Buffer.from(stdout, "base64").toString()).toBe(MARKER);
+
+    await page.getByRole("button", { name: "Delete…" }).click();
+    await page.getByText("2 copies of its credentials go, in 2 namespaces.").waitFor();
+    expect(await page.getByRole("button", { name: "Delete registry" }).isDisabled()).toBe(true);
+    await page.getByLabel("Type the name").fill("team-harbor");
+    await page.getByRole("button", { name: "Delete registry" }).click();
+    await row(page, "Harbor of the team").waitFor({ state: "detached" });
+    const left = await kubectl("get", "secrets", "--all-namespaces", "--output=name");
+    expect(left.stdout).not.toContain("team-harbor-login");
+    await page.close();
+  });
+
+  it("create, test, edit and delete a registry by keyboard alone, with the focus in sight", async () => {
+    const page = await open("#/registries");
+    const { keyboard } = page;
+    const type = async (text: string): Promise<void> => {
+      await keyboard.press("Control+A");
+      await keyboard.type(text);
+    };
+    /** Moves on until the focus is on what has that name. */
+    const tabTo = async (name: string | RegExp, key = "Tab"): Promise<void> => {
+      for (let presses = 0; presses < 80; presses++) {
+        await keyboard.press(key);
+        const label = await page.evaluate<string>(FOCUSED_NAME);
+        const isThere = typeof name === "string" ? label === name : name.test(label);
+        if (!isThere) continue;
+        expect(await page.evaluate<boolean>(FOCUS_IS_VISIBLE), `the focus on ${label}`).toBe(true);
+        return;
+      }
+      throw new Error(`the keyboard does not reach ${String(name)}`);
+    };
+    await keyboard.press("n");
+    await page.getByRole("heading", { name: "Add a registry" }).waitFor();
+    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Display name");
+    await type("Keyboard");
+    await tabTo("Address");
+    await type(`${registry.host}/keys`);
+    await tabTo("User name and password");
+    await keyboard.press("ArrowRight");
+    await keyboard.press("ArrowLeft");
+    await tabTo("User name");
+    await type(USER);
+    await tabTo("Password");
+    await type(MARKER);
+    await tabTo("Test login");
+    await keyboard.press("Enter");
+    await page.getByText("accepted the credentials").waitFor();
+    await tabTo("Password", "Shift+Tab");
+    // Enter saves, from any field.
+    await keyboard.press("Enter");
+    await page.getByText("Registry keyboard created").waitFor();
+    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Close");
+    await keyboard.press("Enter");
+    await row(page, "Keyboard").waitFor();
+
+    await keyboard.press("/");
+    expect(await page.evaluate<string>(FOCUSED_NAME)).toBe("Filter registries");
+    await type("keyb");
+    await tabTo("Keyboard");
+    await tabTo("Edit");
+    await keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Edit Keyboard" }).waitFor();
+    await keyboard.press("Escape");
+    await row(page, "Keyboard").waitFor();
+    await tabTo("Edit");
+    await keyboard.press("Enter");
+    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Display name");
+    await type("Keys");
+    await keyboard.press("Enter");
+    await page.getByText("Registry keyboard changed").waitFor();
+    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Close");
+    await keyboard.press("Enter");
+    await row(page, "Keys").waitFor();
+    await tabTo("Delete…");
+    await keyboard.press("Enter");
+    await page.getByText("copies of its credentials go").waitFor();
+    // Escape closes, and the focus is back where it was.
+    await keyboard.press("Escape");
+    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Delete…");
+    await keyboard.press("Enter");
+    await page.getByText("copies of its credentials go").waitFor();
+    await tabTo(/^Type the name/);
+    await type("keyboard");
+    await tabTo("Delete registry");
+    await keyboard.press("Enter");
+    await row(page, "Keys").waitFor({ state: "detached" });
+    await page.close();
+  });
+
+  it("opt a namespace in, by mouse and by keyboard, and say what is blocked and by whom", async () => {
+    const page = await open("#/namespaces");
+    const toggle = page.getByRole("switch", { name: "Opt sandbox in" });
+    await toggle.click();
+    await page.locator("[role=switch][aria-label='Opt sandbox in'][aria-checked=true]").waitFor();
+    const labels = await kubectl("get", "namespace", "sandbox", "--output=jsonpath={.metadata.labels}");
+    expect(labels.stdout).toContain('"pullpass.dev/inject":"enabled"');
+    await toggle.focus();
+    await page.keyboard.press("Space");
+    await page.locator("[role=switch][aria-label='Opt sandbox in'][aria-checked=false]").waitFor();
+    await page.getByLabel("Filter namespaces").fill("team=b,pullpass.dev/inject=enabled");
+    await page.getByRole("button", { name: "ml-training" }).waitFor();
+    await waitUntil("two rows", async () => (await page.getByRole("switch").count()) === 2);
+    await page.getByLabel("Filter namespaces").fill("team in (");
+    await page.getByText("not a label selector").waitFor();
+    await page.close();
+  });
+
+  it("show what kubectl changed within two seconds, in place", async () => {
+    const page = await open("#/registries/partner");
+    await page.getByRole("button", { name: "Show YAML" }).focus();
+    const startedAt = performance.now();
+    await kubectl(
+      "patch",
+      "clusterregistry",
+      "docker-hub",
+      "--type=merge",
+      '--patch={"spec":{"displayName":"Hub by kubectl"}}',
+    );
+    const changedAt = performance.now();
+    await row(page, "Hub by kubectl").waitFor({ timeout: 2_000 });
+    expect(performance.now() - changedAt).toBeLessThan(2_000);
+    expect(await page.evaluate<string>(FOCUSED_NAME)).toBe("Show YAML");
+    await kubectl(
+      "patch",
+      "clusterregistry",
+      "docker-hub",
+      "--type=merge",
+      '--patch={"spec":{"displayName":"Docker Hub"}}',
+    );
+    await row(page, "Docker Hub").waitFor({ timeout: 2_000 });
+    expect(startedAt).toBeGreaterThan(0);
+    await page.close();
+  });
+
+  it("show that somebody else changed what is being edited, and overwrite nothing", async () => {
+    const page = await open("#/registries/partner/edit");
+    await page.getByLabel("Display name").fill("Mine");
+    await kubectl(
+      "patch",
+      "clusterregistry",
+      "partner",
+      "--type=merge",
+      '--patch={"spec":{"address":"partner2.example.net"}}',
+    );
+    await page.getByText("Somebody else changed this registry while you were editing it: address.").waitFor();
+    expect(await page.getByRole("button", { name: "Save", exact: true }).isDisabled()).toBe(true);
+    expect(await page.getByLabel("Display name").inputValue()).toBe("Mine");
+    await page.getByRole("button", { name: "Load the new version" }).click();
+    expect(await page.getByLabel("Display name").inputValue()).toBe("Partner images");
+    expect(await page.getByLabel("Address").inputValue()).toBe("partner2.example.net");
+    await page.getByLabel("Address").fill("partner.example.net");
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByText("Registry partner changed").waitFor();
+    expect((await stored("partner")).spec).toMatchObject({
+      address: "partner.example.net",
+      displayName: "Partner images",
+    });
+    await page.close();
+  });
+
+  it("keep what was typed when the session ends, and ask to log in again", async () => {
+    const own = await browser.newContext();
+    const mine = await startConsole(cluster, { name: "ending" });
+    const page = await own.newPage();
+    await page.goto(await mine.address());
+    await page.getByRole("link", { name: "Add registry" }).click();
+    await page.getByLabel("Display name").fill("Half typed");
+    await page.getByLabel("Password", { exact: true }).fill(MARKER);
+    const other = await own.newPage();
+    await other.goto(mine.url);
+    await other.getByRole("button", { name: "Log out" }).click();
+    await page.getByRole("heading", { name: "Your session has ended" }).waitFor();
+    await expectAccessible(page, "the login over a form");
+    await page
+      .getByLabel("Address")
+      .last()
+      .fill(await mine.address());
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Your session has ended" }).waitFor({ state: "detached" });
+    expect(await page.getByLabel("Display name").inputValue()).toBe("Half typed");
+    expect(await page.getByLabel("Password", { exact: true }).inputValue()).toBe(MARKER);
+    await own.close();
+    await mine.stop();
+  });
+
+  it("show a viewer no button that would be refused", async () => {
+    const shared = await startConsole(cluster, { name: "shared", flags: ["--login=token"] });
+    await kubectl("create", "serviceaccount", "viewer", "--namespace=default");
+    for (const role of ["view", "pullpass-registry-view"])
+      await kubectl(
+        "create",
+        "clusterrolebinding",
+        `viewer-${role}`,
+        `--clusterrole=${role}`,
+        "--serviceaccount=default:viewer",
+      );
+    const { stdout: token } = await kubectl("create", "token", "viewer", "--namespace=default");
+    const own = await browser.newContext();
+    const page = await own.newPage();
+    await page.goto(shared.url);
+    await page.getByLabel("Token").fill("made-up");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByText("the API server does not accept this token").waitFor();
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("button", { name: "My Org Private Registry" }).click();
+    await page.getByText("pullpass-my-org", { exact: true }).waitFor();
+    for (const name of ["Add registry", "Edit", "Delete…", "Test login"])
+      expect(
+        await page
+          .getByRole(name === "Add registry" || name === "Edit" ? "link" : "button", { name })
+          .count(),
+        name,
+      ).toBe(0);
+    await page.getByRole("link", { name: "Namespaces" }).click();
+    await page.getByRole("button", { name: "shop" }).click();
+    // Who may not list Secrets is told so, and what is missing for it.
+    await page.getByText('cannot list resource "secrets"').waitFor();
+    expect(await page.getByRole("switch").count()).toBe(0);
+    await own.close();
+    await shared.stop();
+  });
+
+  it("treat names and messages of strangers as text", async () => {
+    const hostile = `<img src=x onerror="document.title='owned'">`;
+    await cluster.kubectl.apply({
+      apiVersion: "pullpass.dev/v1alpha1",
+      kind: "ClusterRegistry",
+      metadata: { name: "hostile" },
+      spec: { displayName: hostile, address: "hostile.example.com" },
+    });
+    const message = JSON.stringify({
+      status: {
+        conditions: [
+          {
+            type: "Ready",
+            status: "False",
+            reason: "InvalidSpec",
+            message: hostile,
+            observedGeneration: 1,
+            lastTransitionTime: "2026-01-01T00:00:00Z",
+          },
+        ],
+      },
+    });
+    // Who may not write a status cannot say this; Pullpass puts its own back.
+    await kubectl(
+      "patch",
+      "clusterregistry",
+      "hostile",
+      "--subresource=status",
+      "--type=merge",
+      `--patch=${message}`,
+    );
+    const page = await open("#/registries/hostile");
+    await page.getByRole("button", { name: hostile }).waitFor();
+    await page.getByRole("button", { name: "Show YAML" }).click();
+    await page.getByText("kind: ClusterRegistry").waitFor();
+    await page.goto(`${running.url}/#/explain/${encodeURIComponent(hostile)}`);
+    await page.getByText("because").waitFor();
+    expect(await page.title()).not.toContain("owned");
+    expect(await page.evaluate<number>("document.images.length")).toBe(0);
+    await page.close();
+    await kubectl("delete", "clusterregistry", "hostile");
+  });
+
+  it("take nothing from another site: no form, no fetch, no frame", async () => {
+    const attacker = createServer((_, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end(`<!doctype html><title>attacker</title>
+        <form method="post" enctype="text/plain" action="${running.url}/api/registries" target="frame">
+          <input name='{"draft":{"name":"forged","uid":"","spec":{"address":"forged.example.com"}},"generation":0,"credentials":null,"x":"' value='"}'>
+        </form>
+        <iframe name="frame"></iframe><iframe id="framed" src="${running.url}/"></iframe>`);
+    });
+    const host = cluster.network.address(40);
+    await new Promise<void>((resolve) => attacker.listen(8080, host, resolve));
+    const page = await context.newPage();
+    await page.goto(`http://${host}:8080/`);
+    await page.evaluate("document.forms[0].submit()");
+    const body = JSON.stringify({
+      draft: { name: "forged", uid: "", spec: { address: "forged.example.com" } },
+      generation: 0,
+      credentials: null,
+    });
+    for (const [mode, type] of [
+      ["cors", "application/json"],
+      ["no-cors", "text/plain"],
+    ] as const) {
+      const outcome = await page.evaluate<string>(
+        `fetch(${JSON.stringify(`${running.url}/api/registries`)}, { method: "POST", mode: "${mode}", credentials: "include", headers: { "content-type": "${type}" }, body: ${JSON.stringify(body)} }).then((answer) => answer.type, () => "refused")`,
+      );
+      expect(["refused", "opaque"]).toContain(outcome);
+    }
+    const framed = page
+      .frames()
+      .find((frame) => frame.url().startsWith(running.url) && frame.name() !== "frame");
+    expect((await framed?.locator("#app").count()) ?? 0).toBe(0);
+    const { stdout } = await kubectl("get", "clusterregistries", "--output=name");
+    expect(stdout).not.toContain("forged");
+    await page.close();
+    attacker.close();
+  });
+
+  it("show the form of a first registry where there is none, and what happens next", async () => {
+    const { stdout } = await kubectl("get", "clusterregistries", "--output=json");
+    await kubectl("delete", "clusterregistries", "--all");
+    const page = await open("#/registries");
+    await page
+      .getByText(
+        "There is no registry yet. Once this one is saved, the 4 namespaces that opted in get copies",
+      )
+      .waitFor();
+    await expectAccessible(page, "the first registry");
+    await picture(page, "empty");
+    await page.getByText("ECR", { exact: true }).click();
+    expect(await page.getByLabel("Address").inputValue()).toBe("ACCOUNT.dkr.ecr.REGION.amazonaws.com");
+    expect(await page.getByLabel("User name", { exact: true }).inputValue()).toBe("AWS");
+    await page.close();
+    const { items } = JSON.parse(stdout) as {
+      readonly items: readonly { metadata: { name: string }; spec: object }[];
+    };
+    await cluster.kubectl.apply(
+      ...items.map(({ metadata: { name }, spec }) => ({
+        apiVersion: "pullpass.dev/v1alpha1",
+        kind: "ClusterRegistry",
+        metadata: { name },
+        spec,
+      })),
+    );
+  });
+
+  it("hold the password nowhere, and ask nobody but the console", async () => {
+    const page = await open("#/registries//new");
+    await page.getByLabel("Display name").fill("Scanned");
+    await page.getByLabel("Address").fill(`user:${MARKER}@scanned.example.com`);
+    await page.getByLabel("User name", { exact: true }).fill(USER);
+    await page.getByLabel("Password", { exact: true }).fill(MARKER);
+    await page.getByRole("button", { name: "Show YAML" }).click();
+    await page.getByLabel("Address").fill("scanned.example.com");
+    await page.getByRole("button", { name: "Test login" }).click();
+    await page.getByText("was not reached").waitFor({ timeout: 15_000 });
+    expect(await page.content()).not.toContain(MARKER);
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByText("Registry scanned created").waitFor();
+    for (const hash of [
+      "#/registries/scanned",
+      "#/registries/scanned/edit",
+      "#/namespaces/shop",
+      "#/stuck-pods",
+      "#/explain/scanned.example.com%2Fa",
+    ]) {
+      await page.goto(`${running.url}/${hash}`);
+      await page.waitForTimeout(300);
+      expect(await page.content()).not.toContain(MARKER);
+    }
+    expect(
+      await page.evaluate<string>(
+        "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])",
+      ),
+    ).toBe('[{},{},""]');
+    await page.close();
+    await kubectl("delete", "clusterregistry", "scanned");
+    const everything = JSON.stringify(seen) + (await running.output());
+    expect(everything).not.toContain(MARKER);
+    expect(everything).not.toContain(Buffer.from(MARKER).toString("base64"));
+    const elsewhere = seen.requests.filter(
+      (url) => ![running.url, `http://${cluster.network.address(40)}:8080`].includes(new URL(url).origin),
+    );
+    expect(elsewhere).toEqual([]);
+    // A refused request is an error to Chromium; nothing else is.
+    expect(
+      seen.messages.filter(
+        (message) =>
+          !/Failed to load resource|Refused to frame|Framing|has been blocked by CORS|ERR_/.test(message),
+      ),
+    ).toEqual([]);
+  });
+
+  it("are small", async () => {
+    const { size } = await stat(join(import.meta.dirname, "../../dist/web/app.js"));
+    expect(size).toBeLessThan(MAX_SCRIPT_BYTES);
+  });
+});
+
+/** The accessible name of what has the focus, near enough. */
+const FOCUSED_NAME = `(() => {
+  const element = document.activeElement;
+  const label = element.labels?.[0]?.textContent;
+  return (element.getAttribute("aria-label") ?? label ?? element.textContent ?? "").trim();
+})()`;
+const FOCUS_IS_VISIBLE = `(() => {
+  const element = document.activeElement;
+  const shown = element.matches(".presets input") ? element.nextElementSibling : element;
+  const { width, height, top, bottom } = shown.getBoundingClientRect();
+  return getComputedStyle(shown).outlineStyle !== "none" && width > 0 && height > 0 && bottom > 0 && top < innerHeight;
+})()`;
+
+/** Those of docs/console.md and README.md, which UPDATE_PICTURES=docs writes again. */
+const DOCUMENTED = new Set([
+  "registries-768-light",
+  "an-open-registry-768-light",
+  "a-new-registry-768-light",
+  "stuck-pods-768-light",
+]);
+
+/** UPDATE_PICTURES=DIRECTORY writes what each page looks like, for whoever looks at it. */
+async function picture(page: Page, title: string): Promise<void> {
+  const wanted = process.env["UPDATE_PICTURES"];
+  const name = title.replaceAll(" ", "-");
+  if (wanted === undefined || (wanted === "docs" && !DOCUMENTED.has(name))) return;
+  const directory = wanted === "docs" ? join(import.meta.dirname, "../../docs/images") : wanted;
+  await mkdir(directory, { recursive: true });
+  const file = wanted === "docs" ? `console-${name.replace(/-768-light$/, "")}.png` : `${name}.png`;
+  await page.screenshot({
+    path: join(directory, file),
+    ...(wanted === "docs" && { clip: { x: 0, y: 0, width: 768, height: 620 } }),
+  });
+}

@@ -76,10 +76,12 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
 function rankAddresses(
   registries: readonly Registry[],
 ): readonly { readonly address: Address; readonly positions: readonly number[] }[] {
-  const positions = Map.groupBy(registries.keys(), (position) => registries[position]?.address.text);
-  return registries
-    .filter(({ address }, position) => positions.get(address.text)?.[0] === position)
-    .map(({ address }) => ({ address, positions: positions.get(address.text) ?? [] }))
+  const byAddress = Map.groupBy(registries.entries(), ([, { address }]) => address.text);
+  return [...byAddress.values()]
+    .flatMap((members) => {
+      const positions = members.map(([position]) => position);
+      return members.slice(0, 1).map(([, { address }]) => ({ address, positions }));
+    })
     .sort((a, b) => compareSpecificity(a.address, b.address));
 }
 

@@ -102,6 +102,20 @@ describe("renderAdmissionPolicy", () => {
     expect(binding).toMatchObject({ spec: { policyName: "pullpass" } });
   });
 
+  it("leaves the pods of accounts alone that it is told of, and has no condition otherwise", () => {
+    const conditionsOf = (excludedAccounts: readonly string[]): unknown =>
+      (renderAdmissionPolicy([], { ...OPTIONS, excludedAccounts }).policy["spec"] as JsonObject)[
+        "matchConditions"
+      ];
+    expect(conditionsOf(["app/strict", "app/other"])).toMatchObject([
+      {
+        expression:
+          '!(request.namespace + "/" + object.spec.?serviceAccountName.orValue("default") in ["app/strict", "app/other"])',
+      },
+    ]);
+    expect(conditionsOf([])).toBeUndefined();
+  });
+
   it("divides what one expression does not hold: after 500 entries, and before 100,000 characters", () => {
     const variables = variablesOf(many(1001, (number) => `registry.example.com/team-${number.toString()}`));
     expect(Object.keys(variables)).toEqual(

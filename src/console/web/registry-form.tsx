@@ -176,8 +176,7 @@ export function RegistryForm(props: {
   /** What somebody else has made of it meanwhile. */
   const isNewer = stored?.generation !== base?.generation;
   const newer = base !== undefined && isNewer ? stored : undefined;
-  const isGone =
-    base !== undefined && list !== undefined && list.unread.length === 0 && stored?.uid !== base.uid;
+  const isGone = base !== undefined && list?.unread.length === 0 && stored?.uid !== base.uid;
   const canWriteSecret = base === undefined ? session.rights.createSecrets : session.rights.updateSecrets;
   return (
     <form

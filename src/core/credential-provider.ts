@@ -85,10 +85,12 @@ export function patternMatches(pattern: string, image: string): boolean {
  * ones and those without `*` before those with one. A scheme and a leading `/v1` or `/v2` do not count.
  */
 export function matchingKeys(keys: Iterable<string>, image: string): readonly string[] {
-  const indexed = Array.from(keys, (key) => ({ key, index: indexKeyOf(key) }));
-  return indexed
-    .filter(({ index }) => index !== undefined && patternMatches(index, image))
-    .toSorted((a, b) => compareText(b.index ?? "", a.index ?? ""))
+  return [...keys]
+    .flatMap((key) => {
+      const index = indexKeyOf(key);
+      return index !== undefined && patternMatches(index, image) ? [{ key, index }] : [];
+    })
+    .toSorted((a, b) => compareText(b.index, a.index))
     .map(({ key }) => key);
 }
 
@@ -102,8 +104,10 @@ function indexKeyOf(key: string): string | undefined {
 
 /** Host and path as Go's net/url reads them after a scheme; undefined where it fails. */
 function splitUrl(text: string): { readonly authority: string; readonly path: string } | undefined {
-  const [, userAndHost = "", path = ""] = /^([^/?#]*)([^?#]*)/.exec(text) ?? [];
-  const authority = userAndHost.slice(userAndHost.lastIndexOf("@") + 1);
+  const [beforeQuery = ""] = text.split(/[?#]/, 1);
+  const slash = `${beforeQuery}/`.indexOf("/");
+  const path = beforeQuery.slice(slash);
+  const authority = beforeQuery.slice(beforeQuery.lastIndexOf("@", slash) + 1, slash);
   // Brackets are for IPv6 alone.
   if (/[\s\\%<>"{}|^`]/.test(authority) || /^.+\[|^\[[^\]]*$/.test(authority)) return undefined;
   try {

@@ -20,7 +20,8 @@ const MAX_MS = 2 ** 63 / 1e6;
 export function parseGoDuration(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;
   let sum = 0;
-  for (const [, number = "", unit = ""] of text.matchAll(PART)) sum += Number(number) * (UNITS_MS[unit] ?? 0);
+  for (const [, number = "", unit = ""] of text.matchAll(PART))
+    sum += Number(number) * Number(UNITS_MS[unit]);
   if (sum >= MAX_MS) return undefined;
   return text.startsWith("-") ? -sum : sum;
 }

@@ -44,7 +44,7 @@ export default defineConfig({
           include: ["test/cluster/*.test.ts"],
           exclude: ["test/cluster/node*.test.ts", ...ALONE],
           // Most of them wait most of the time.
-          maxWorkers: 4,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -175,23 +175,31 @@ await describeLevel("control-plane", "the installed tarball as a kubectl plugin"
 });
 
 await describeLevel("shells", "completion", () => {
+  // No line that is typed holds the prompt that it sets.
+  const PROMPT = `PS1='re''ady> '`;
   const LOAD = {
-    bash: ["bash --norc --noprofile -i", `eval "$(pullpass completion bash)"`],
-    zsh: ["zsh -f -i", `autoload -U compinit; compinit -u -D; eval "$(pullpass completion zsh)"`],
-    fish: ["fish --no-config -i", "pullpass completion fish | source"],
+    bash: ["bash --norc --noprofile -i", `${PROMPT}; eval "$(pullpass completion bash)"`],
+    zsh: ["zsh -f -i", `${PROMPT}; autoload -U compinit; compinit -u -D; eval "$(pullpass completion zsh)"`],
+    fish: [
+      "fish --no-config -i",
+      `function fish_prompt; echo -n 're''ady> '; end; pullpass completion fish | source`,
+    ],
   } as const;
 
   beforeAll(() => requireDebianPrograms(SHELLS, report), 300_000);
 
-  it.each(["bash", "zsh", "fish"] as const)("works in %s", async (name) => {
-    const [start, load] = LOAD[name];
-    await using shell = startShell(start);
-    // The line that is typed does not hold what it prints.
-    await shell.type(`${load}; echo load''ed\r`, "loaded");
-    await shell.type("pullpass exp\t--conf\tregis\tnginx\r", "needs      hub");
-    await shell.type("pullpass explain --config=regis\tghcr.io/a\r", "no configured registry covers it");
-    await shell.type("pullpass completion fi\t\r", "# fish completion for pullpass");
-  });
+  it.each(["bash", "zsh", "fish"] as const)(
+    "works in %s",
+    async (name) => {
+      const [start, load] = LOAD[name];
+      await using shell = startShell(start);
+      await shell.type(`${load}; echo load''ed\r`, "loaded");
+      await shell.type("pullpass exp\t--conf\tregis\tnginx\r", "needs      hub");
+      await shell.type("pullpass explain --config=regis\tghcr.io/a\r", "no configured registry covers it");
+      await shell.type("pullpass completion fi\t\r", "# fish completion for pullpass");
+    },
+    120_000,
+  );
 });
 
 /** An interactive shell on a terminal of its own. */
@@ -204,17 +212,19 @@ function startShell(command: string) {
   let output = "";
   terminal.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
   return {
-    /** Types as a person does, and waits until the shell has printed `expected`. */
+    /** Types as a person does, and waits until the shell has printed `expected` and is ready for the next line. */
     async type(keys: string, expected: string): Promise<void> {
+      await waitUntil("the first prompt", () => output !== "");
       const start = output.length;
       terminal.stdin.write(keys);
       await waitUntil(JSON.stringify(expected), () => {
-        if (output.includes(expected, start)) return true;
+        const found = output.indexOf(expected, start);
+        if (found >= 0 && output.includes("ready> ", found)) return true;
         throw new Error(JSON.stringify(output.slice(start)));
       });
     },
     async [Symbol.asyncDispose]() {
-      terminal.kill();
+      terminal.kill("SIGKILL");
       await closed;
     },
   };

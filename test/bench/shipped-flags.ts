@@ -13,11 +13,14 @@ export function shippedFlags(): readonly string[] {
   return (JSON.parse(entrypoint) as readonly string[]).slice(1, -1);
 }
 
-/** The variables that the Dockerfile sets. */
+/** The variables that the Dockerfile sets, but for the one that names a directory of the image. */
 export function shippedEnvironment(): Readonly<Record<string, string>> {
   const lines = [...readDockerfile().matchAll(/^ENV (.*)$/gm)].map(([, variables = ""]) => variables);
   const variables = lines.flatMap((line) => line.split(" ")).map((variable) => variable.split("="));
-  return Object.fromEntries(variables.map(([name = "", value = ""]) => [name, value]));
+  const { NODE_COMPILE_CACHE: _, ...rest } = Object.fromEntries(
+    variables.map(([name = "", value = ""]) => [name, value]),
+  ) as Readonly<Record<string, string>>;
+  return rest;
 }
 
 function readDockerfile(): string {

@@ -150,8 +150,8 @@ await describeLevel("node", "credentials that end", () => {
       answered("acr", `${ACR_HOST}/pullpass`, "docker-credential-acr-env", "no cacheDuration"),
     ]);
     expect(apis.requests.slice(asked).toSorted()).toEqual([
-      `POST ${ACR_HOST}/oauth2/exchange`,
       "POST login.microsoftonline.com/made-up-tenant/oauth2/token?api-version=1.0",
+      `POST ${ACR_HOST}/oauth2/exchange`,
       ...["ecr GetAuthorizationToken", "ecr GetAuthorizationToken"],
     ]);
   });

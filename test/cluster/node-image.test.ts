@@ -66,6 +66,8 @@ await describeLevel("node", "the image", () => {
       "app/dist/LICENSES.txt",
       "app/dist/main.js",
       "app/dist/main.js.map",
+      "app/dist/web",
+      ...["app.js", "icon.svg", "index.html", "style.css"].map((name) => `app/dist/web/${name}`),
       "app/package.json",
       "app/sbom.spdx.json",
     ]);

@@ -138,6 +138,31 @@ await describeLevel("node", "the chart, installed", () => {
     },
   );
 
+  it("changes to a policy and back, and refuses no pod, and not one misses its secret", LONG, async () => {
+    await chart.ensureInstalled();
+    // A webhook that has just been registered has no caBundle yet, and would refuse pods under Fail.
+    const isIgnored = "--set=webhook.failurePolicy=Ignore";
+    const areThere = async () =>
+      (await objectsOfPullpass()).filter((object) => object.startsWith("mutating"));
+    const pods = chart.startPods("modes");
+    await chart.deploy("--set=mode=policy", isIgnored);
+    await pods.more();
+    expect(await areThere()).toEqual([
+      "mutatingadmissionpolicy.admissionregistration.k8s.io/pullpass",
+      "mutatingadmissionpolicybinding.admissionregistration.k8s.io/pullpass",
+    ]);
+    await chart.deploy(isIgnored);
+    await waitUntil(
+      "the policy to be removed",
+      async () =>
+        (await areThere()).join() === "mutatingwebhookconfiguration.admissionregistration.k8s.io/pullpass",
+      { timeoutMs: 60_000 },
+    );
+    await pods.more();
+    expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
+    await chart.deploy();
+  });
+
   it("refuses no pod while its certificates are renewed, again and again", LONG, async () => {
     await chart.ensureInstalled();
     const { kubectl } = chart.cluster;
@@ -178,31 +203,6 @@ await describeLevel("node", "the chart, installed", () => {
     await once(socket, "timeout");
     socket.destroy();
     expect(await policy.dropped()).toBeGreaterThan(0);
-  });
-
-  it("changes to a policy and back, and refuses no pod, and not one misses its secret", LONG, async () => {
-    await chart.ensureInstalled();
-    // A webhook that has just been registered has no caBundle yet, and would refuse pods under Fail.
-    const isIgnored = "--set=webhook.failurePolicy=Ignore";
-    const areThere = async () =>
-      (await objectsOfPullpass()).filter((object) => object.startsWith("mutating"));
-    const pods = chart.startPods("modes");
-    await chart.deploy("--set=mode=policy", isIgnored);
-    await pods.more();
-    expect(await areThere()).toEqual([
-      "mutatingadmissionpolicy.admissionregistration.k8s.io/pullpass",
-      "mutatingadmissionpolicybinding.admissionregistration.k8s.io/pullpass",
-    ]);
-    await chart.deploy(isIgnored);
-    await waitUntil(
-      "the policy to be removed",
-      async () =>
-        (await areThere()).join() === "mutatingwebhookconfiguration.admissionregistration.k8s.io/pullpass",
-      { timeoutMs: 60_000 },
-    );
-    await pods.more();
-    expect(await pods.stop()).toMatchObject({ refused: [], withoutSecret: 0 });
-    await chart.deploy();
   });
 
   it("leaves nothing behind when it is uninstalled, and refuses no pod meanwhile", async () => {

@@ -1,6 +1,6 @@
 /** `pullpass registries`, or `pullpass registries list`: the registries of the file and of the cluster, with their state. */
 import type { Command } from "commander";
-import type { ConfiguredRegistry } from "../config/configuration.ts";
+import { authTypeOf, type ConfiguredRegistry } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
 import { asRegistryObject, joinRegistryObjects, readRegistryObject } from "../config/registry-objects.ts";
 import { asArray, getString, isObject, type JsonObject } from "../core/kubernetes.ts";
@@ -71,20 +71,14 @@ const NO_STATE = { ready: null, reason: null, message: null, namespaces: null, e
 function describeRegistry(registry: ConfiguredRegistry): Row {
   const { name, address, secretName, locate } = registry;
   const from = locate([]).file;
-  return { name, from, address: address.text, auth: authOf(registry), secret: secretName, ...NO_STATE };
-}
-
-const AUTH = {
-  password: "BasicAuth",
-  token: "Token",
-  "docker-config": "DockerConfig",
-  secret: "Secret",
-  provider: "Provider",
-} as const;
-
-function authOf({ source }: ConfiguredRegistry): Row["auth"] {
-  if (source === undefined) return "none";
-  return source.kind === "offered-secret" ? source.type : AUTH[source.kind];
+  return {
+    name,
+    from,
+    address: address.text,
+    auth: authTypeOf(registry) ?? "none",
+    secret: secretName,
+    ...NO_STATE,
+  };
 }
 
 /** Of a spec that is not valid nothing is shown: an address may hold a password. */

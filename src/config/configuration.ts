@@ -45,6 +45,22 @@ export interface ConfiguredProvider extends CredentialProvider {
   readonly locate: (field: KeyPath) => SourceLocation;
 }
 
+const AUTH_TYPES = {
+  password: "BasicAuth",
+  token: "Token",
+  "docker-config": "DockerConfig",
+  secret: "Secret",
+  provider: "Provider",
+} as const;
+
+/** As the schema names it; undefined for a registry whose Secret an admin keeps. */
+export function authTypeOf({
+  source,
+}: Pick<ConfiguredRegistry, "source">): (typeof AUTH_TYPES)[keyof typeof AUTH_TYPES] | undefined {
+  if (source === undefined) return undefined;
+  return source.kind === "offered-secret" ? source.type : AUTH_TYPES[source.kind];
+}
+
 /** What holds for a registry whose entry does not say otherwise. */
 export const REGISTRY_DEFAULTS = {
   displayName: undefined,

@@ -1,4 +1,4 @@
-/** What a request fails with, and what the person is told. */
+/** What a request fails with, and the message that a person sees. */
 import { KubeApiError, KubeUnreachableError } from "../kube/errors.ts";
 import type { Failure, Problem } from "./api.ts";
 

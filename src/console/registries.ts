@@ -1,10 +1,10 @@
 /** The table of registries: those of the file, and the ClusterRegistries with their state in words. */
-import type { ConfiguredRegistry } from "../config/configuration.ts";
+import { authTypeOf, type ConfiguredRegistry } from "../config/configuration.ts";
 import { asRegistryObject, readRegistryObject } from "../config/registry-objects.ts";
 import { readRegistryStatus } from "../config/status-schema.ts";
 import { getString, isObject, type JsonObject } from "../core/kubernetes.ts";
 import type { RegistryFault } from "../core/registry-status.ts";
-import type { AuthType, Condition, RegistryList, RegistryRow, RegistrySpec, State } from "./api.ts";
+import type { Condition, RegistryList, RegistryRow, RegistrySpec, State } from "./api.ts";
 import type { ClusterView } from "./cluster-view.ts";
 
 export async function listRegistries(view: ClusterView): Promise<RegistryList> {
@@ -27,24 +27,17 @@ function countOptedIn(view: ClusterView): number {
   return view.namespaces.entries().filter(([, { isOptedIn }]) => isOptedIn).length;
 }
 
-const AUTH = {
-  password: "BasicAuth",
-  token: "Token",
-  "docker-config": "DockerConfig",
-  secret: "Secret",
-  provider: "Provider",
-} as const;
-
-function authOf({ source }: ConfiguredRegistry): AuthType {
-  if (source === undefined) return "None";
-  return source.kind === "offered-secret" ? source.type : AUTH[source.kind];
-}
-
 /** Whether another process can read the credentials of a file's registry is not known here. */
 function fileRow(registry: ConfiguredRegistry): RegistryRow {
   const { name, displayName, address, secretName } = registry;
   return {
-    ...{ name, displayName: displayName ?? name, address: address.text, auth: authOf(registry), secretName },
+    ...{
+      name,
+      displayName: displayName ?? name,
+      address: address.text,
+      auth: authTypeOf(registry) ?? "None",
+      secretName,
+    },
     state: { level: "quiet", words: "In the configuration file" },
     advice: "Registries of the file are changed in the file.",
     ...{ namespaces: null, expiresAt: null, object: null },
@@ -71,7 +64,7 @@ export function objectRow(object: JsonObject, fault: RegistryFault | undefined):
     name,
     displayName: getString(spec, "displayName") ?? name,
     address: registry?.address.text ?? "",
-    auth: registry === undefined ? "unknown" : authOf(registry),
+    auth: registry === undefined ? "unknown" : (authTypeOf(registry) ?? "None"),
     ...{ state, advice },
     namespaces: counts === undefined ? null : { selected: counts.selected, synced: counts.synced ?? null },
     expiresAt: getString(status.credentials, "expiresAt") ?? null,

@@ -97,7 +97,7 @@ async function createOffer(
 }
 
 /*
- * The API server's answer | what is stored now              | what the person is told
+ * The API server's answer | what is stored now              | the message
  * 409                     | (new) one of that name          | the name is taken
  * 404                     |                                 | it was deleted meanwhile
  * 422                     | another object or generation    | somebody else changed it

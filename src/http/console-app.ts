@@ -57,7 +57,7 @@ export function consoleListener(options: ConsoleAppOptions): RequestListener {
     next();
   });
 
-  // The only thing that is told to nobody in particular: how to log in.
+  // How to log in is all that needs no session.
   app.get("/api/login", (request, response) => {
     refuseParameters(request, []);
     const { login, clusterName: cluster } = server.options;
@@ -70,7 +70,7 @@ export function consoleListener(options: ConsoleAppOptions): RequestListener {
       { key: getString(body, "key") ?? "", token: getString(body, "token") ?? "" },
       request.socket.remoteAddress ?? "",
     );
-    // Whoever logs in anew leaves what was there: a session that somebody else began is nobody's.
+    // A login ends the session that the browser had, which somebody else may have started (session fixation).
     server.logOut(sessionId(request));
     setCookie(request, response, session.id);
     sendJson(response, 200, await server.describe(session));

@@ -34,7 +34,7 @@ for (const [character, cost] of [
 }
 
 /** The most that one review may cost, which is what MAX_BODY_BYTES of mere text do; of a pod's usual JSON, at 22 a byte, it is 1.1 MiB. */
-const MAX_COST = BYTE_COST * MAX_BODY_BYTES;
+export const MAX_COST = BYTE_COST * MAX_BODY_BYTES;
 
 /** The Buffer that holds a part, which is what counts if somebody sends a byte at a time. */
 const PART_COST = 512;
@@ -49,11 +49,13 @@ export interface BodyReceiver {
   onRefused(error: HttpError, head: string): void;
 }
 
+/** Runs `job`, which needs `cost` bytes of memory, once no other large body is being parsed. */
+export type TakeTurn = (cost: number, job: () => void) => void;
+
 /** What all bodies share. */
 export interface SharedMemory {
   readonly budget: BodyBudget;
-  /** Runs `job` once no other large body is being parsed. */
-  readonly takeTurn: (job: () => void) => void;
+  readonly takeTurn: TakeTurn;
 }
 
 export class PartialBody {
@@ -99,7 +101,7 @@ export class PartialBody {
   end(): void {
     if (this.#length <= SMALL_BODY_BYTES) this.#handOn();
     else
-      this.#shared.takeTurn(() => {
+      this.#shared.takeTurn(this.#cost(), () => {
         this.#handOn();
       });
   }

@@ -1,5 +1,8 @@
 /** How `serve` reaches a cluster, what it watches of it, and how it comes to lead. */
+import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
+import type { Configuration } from "../config/configuration.ts";
+import type { Diagnosis } from "../core/diagnosis.ts";
 import { messageOf } from "../core/error-message.ts";
 import type { Namespace } from "../core/kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
@@ -30,6 +33,7 @@ import type { Mode } from "./admission-policy.ts";
 import { describeSecret } from "./credential-sources.ts";
 import type { HealMode } from "./heal.ts";
 import type { Informers } from "./informers.ts";
+import type { StuckPodName } from "./stuck-pods.ts";
 
 export interface ClusterOptions {
   readonly connection: KubeConnection;
@@ -57,6 +61,18 @@ export interface ClusterTelemetry {
   readonly logger: Logger;
   readonly metrics: ClusterMetrics;
 }
+
+/** What parts tell those that are made after them. */
+export type ClusterEvents = EventEmitter<{
+  /** A copy, a namespace, a registry or its credentials may be different. */
+  change: [];
+  /** The configuration of the file, with the registries of the cluster, too. */
+  registries: [Configuration];
+  /** A provider answered with other credentials, or no longer answers. */
+  renewal: [];
+  /** A pod waits for an image. */
+  stuck: [pod: StuckPodName, diagnosis: Diagnosis];
+}>;
 
 export interface ClusterAccess {
   readonly namespace: string;

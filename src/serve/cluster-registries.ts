@@ -1,0 +1,102 @@
+/** From the registries of file and cluster to what the replicator writes, and back to the status of those of the cluster. */
+import type { Environment } from "../config/credentials.ts";
+import type { Replicator } from "../replicator/controller.ts";
+import type { ClusterAccess, ClusterEvents, ClusterOptions, ClusterTelemetry } from "./cluster-access.ts";
+import {
+  createCredentialSources,
+  describeSecret,
+  type CredentialSources,
+  type SecretName,
+} from "./credential-sources.ts";
+import { createFaultReport, type FaultReport } from "./fault-report.ts";
+import type { Informers, ObjectWatch } from "./informers.ts";
+import { joinRegistries, type RegistryList } from "./joined-registries.ts";
+import { createProvidedCredentials, type ProvidedCredentials } from "./provided-credentials.ts";
+import { logInTo } from "./registry-login.ts";
+import { createRegistryStatusWriter, type RegistryStatusWriter } from "./registry-status.ts";
+
+export interface RegistryParts {
+  readonly environment: Environment;
+  readonly access: ClusterAccess;
+  readonly events: ClusterEvents;
+  readonly informers: Informers;
+  readonly watchSecret: WatchSecret;
+  readonly replicator: Replicator;
+}
+
+export interface ClusterRegistries {
+  readonly registries: RegistryList;
+  readonly faults: FaultReport;
+  readonly provided: ProvidedCredentials;
+  readonly sources: CredentialSources;
+  readonly status: RegistryStatusWriter;
+  close(): void;
+}
+
+export type WatchSecret = (
+  secret: SecretName,
+  onChange: Parameters<Informers["watchObject"]>[1],
+) => ObjectWatch;
+
+export function watchSecretWith({ watchObject }: Informers): WatchSecret {
+  return (secret, onChange) => {
+    const path = `/api/v1/namespaces/${secret.namespace}/secrets`;
+    return watchObject({ label: `secret ${describeSecret(secret)}`, path, name: secret.name }, onChange);
+  };
+}
+
+export function connectRegistries(
+  { namespace, pod, programDirectory }: ClusterOptions,
+  { logger, metrics }: ClusterTelemetry,
+  { environment, access, events, informers, watchSecret, replicator }: RegistryParts,
+): ClusterRegistries {
+  const onChange = (): void => void events.emit("change");
+  const registries = joinRegistries({
+    ...{ informers, namespace, logger },
+    onJoined: (joined) => events.emit("registries", joined),
+    onStatusChange: onChange,
+  });
+  const faults = createFaultReport(logger, access.recordEvent, {
+    isLeading: access.election.isLeading,
+    isPod: pod !== undefined,
+  });
+  const provided = createProvidedCredentials({
+    ...{ apisFor: access.leaderApisFor, namespace, watchSecret, logger },
+    programs: { directory: programDirectory ?? "", environment },
+    onAnswer: metrics.countRefresh,
+    onChange: () => events.emit("renewal"),
+  });
+  const sources = createCredentialSources({
+    ...{ environment, ownNamespace: namespace, watchSecret, offers: registries.objects, provided },
+    onChange(next, nextFaults) {
+      faults.report(nextFaults, next);
+      const { attachedServiceAccounts, unlisted } = registries;
+      replicator.setDesiredState({ sources: next, attachedServiceAccounts, unlisted });
+      onChange();
+    },
+  });
+  events.on("renewal", () => {
+    sources.refresh();
+  });
+  events.on("registries", (joined) => {
+    provided.setRegistries(joined, registries.unlisted.size === 0);
+    sources.setConfiguration(joined);
+  });
+  const status = createRegistryStatusWriter({
+    ...{ apisFor: access.leaderApisFor, objects: registries.objects, provided, logger },
+    joined: () => registries.joined,
+    faults: faults.current,
+    sources: sources.current,
+    countCopies: replicator.countCopies,
+    login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
+  });
+  events.on("change", status.schedule);
+  return {
+    ...{ registries, faults, provided, sources, status },
+    close() {
+      registries.close();
+      sources.close();
+      provided.close();
+    },
+  };
+}

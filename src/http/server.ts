@@ -13,6 +13,25 @@ export interface ServingCertificate {
 export interface ListenAddress {
   readonly host: string | undefined;
   readonly port: number;
+  /** The command line's option that says so; absent: `--listen`. */
+  readonly flag?: string;
+}
+
+/** What each error of the system means for who started this. */
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; stop the process that listens there, or choose another port",
+  EACCES: "this user may not listen there; choose a port of 1024 or above",
+  EADDRNOTAVAIL: "this machine does not have that address",
+};
+
+export class CannotListenError extends Error {
+  override readonly name = "CannotListenError";
+
+  constructor({ host = "", port, flag = "--listen" }: ListenAddress, cause: Error) {
+    const address = `${host.includes(":") ? `[${host}]` : host}:${port.toString()}`;
+    const fault = LISTEN_FAULTS["code" in cause ? String(cause.code) : ""] ?? cause.message;
+    super(`cannot listen on ${address} (${flag}): ${fault}`, { cause });
+  }
 }
 
 export interface ServerLimits {
@@ -70,7 +89,7 @@ export interface ServerOptions {
   readonly limits?: ServerLimits;
 }
 
-/** Starts a server. @throws the system's error if it cannot listen on the address. */
+/** Starts a server. @throws CannotListenError */
 export async function startServer(
   listener: http.RequestListener,
   serverOptions: ServerOptions,
@@ -140,11 +159,14 @@ function pem(serving: ServingCertificate | "later"): { readonly cert?: string; r
   return serving === "later" ? {} : { cert: serving.certificate, key: serving.privateKey };
 }
 
-function listen(server: http.Server | https.Server, { host, port }: ListenAddress): Promise<void> {
+function listen(server: http.Server | https.Server, address: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host }, () => {
-      server.off("error", reject);
+    const onError = (error: Error): void => {
+      reject(new CannotListenError(address, error));
+    };
+    server.once("error", onError);
+    server.listen({ port: address.port, host: address.host }, () => {
+      server.off("error", onError);
       resolve();
     });
   });

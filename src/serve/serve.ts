@@ -1,7 +1,6 @@
 /**
  * `pullpass serve`: puts the parts together, runs them until a signal comes, and takes them down in reverse.
  */
-import type { RequestListener } from "node:http";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -12,11 +11,10 @@ import type { Environment } from "../config/credentials.ts";
 import { InvalidConfigurationError } from "../config/diagnostics.ts";
 import { providersWithoutPrograms } from "../config/providers.ts";
 import { readConfiguration, watchConfiguration, type CheckUse } from "../config/read.ts";
-import { messageOf } from "../core/error-message.ts";
 import { MANAGER } from "../core/labels.ts";
 import { adminApp } from "../http/admin.ts";
 import { admissionListener } from "../http/routes.ts";
-import { startServer, type ListenAddress, type RunningServer, type ServerOptions } from "../http/server.ts";
+import { startServer, type ListenAddress } from "../http/server.ts";
 import { batchReviews, openLog } from "../telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { CertificateFiles } from "../tls/files.ts";
@@ -134,12 +132,12 @@ async function serveUntil(
     },
   });
   const adminServer = await stop.unlessStopped(
-    listen("--admin-listen", probes, { listen: options.adminListen }),
+    startServer(probes, { listen: { ...options.adminListen, flag: "--admin-listen" } }),
   );
   started.defer(() => adminServer.close(0));
   const reviews = admissionListener({ handle, onRejected: rejections(logger, metrics) });
   const server = await stop.unlessStopped(
-    listen("--listen", reviews, { listen: options.listen, certificate: "later" }),
+    startServer(reviews, { listen: options.listen, certificate: "later" }),
   );
   let drainTimeoutMs = 0;
   started.defer(() => server.close(drainTimeoutMs));
@@ -288,32 +286,4 @@ function describeCluster({ cluster }: ServeOptions): object {
   if (cluster === undefined) return { cluster: "none, by --standalone" };
   const { connection, namespace, namespaceFrom, mode } = cluster;
   return { apiServer: connection.server.href, namespace, namespaceFrom, mode };
-}
-
-/** What each error of the system means for who started this. */
-const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the port is in use; stop the process that listens there, or choose another port",
-  EACCES: "this user may not listen there; choose a port of 1024 or above",
-  EADDRNOTAVAIL: "this machine does not have that address",
-};
-
-export class CannotListenError extends Error {
-  override readonly name = "CannotListenError";
-}
-
-/** @throws CannotListenError */
-async function listen(
-  flag: string,
-  listener: RequestListener,
-  options: ServerOptions,
-): Promise<RunningServer> {
-  try {
-    return await startServer(listener, options);
-  } catch (error) {
-    const { host = "", port } = options.listen;
-    const address = `${host.includes(":") ? `[${host}]` : host}:${port.toString()}`;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    const fault = LISTEN_FAULTS[code] ?? messageOf(error);
-    throw new CannotListenError(`cannot listen on ${address} (${flag}): ${fault}`, { cause: error });
-  }
 }

@@ -64,7 +64,9 @@ describe("a server whose certificate comes later", () => {
     const send = () => postReview(server?.url ?? "", serving.certificate, { body: "hello" });
     await expect(send()).rejects.toThrow(/handshake failure/);
     const port = Number(new URL(server.url).port);
-    await expect(startServer(echo, { listen: { ...listen, port } })).rejects.toThrow(/EADDRINUSE/);
+    await expect(startServer(echo, { listen: { ...listen, port } })).rejects.toThrow(
+      `cannot listen on 127.0.0.1:${String(port)} (--listen): the port is in use`,
+    );
     server.setCertificate(serving);
     expect((await send()).body).toBe("hello");
   });

@@ -198,9 +198,12 @@ await describeLevel("shells", "completion", () => {
       await shell.type("pullpass explain --config=regis\tghcr.io/a\r", "no configured registry covers it");
       await shell.type("pullpass completion fi\t\r", "# fish completion for pullpass");
     },
-    120_000,
+    4 * TYPED_TIMEOUT_MS,
   );
 });
+
+/** A shell starts the program for each word that it completes, beside two other test files and their control planes. */
+const TYPED_TIMEOUT_MS = 90_000;
 
 /** An interactive shell on a terminal of its own. */
 function startShell(command: string) {
@@ -217,11 +220,15 @@ function startShell(command: string) {
       await waitUntil("the first prompt", () => output !== "");
       const start = output.length;
       terminal.stdin.write(keys);
-      await waitUntil(JSON.stringify(expected), () => {
-        const found = output.indexOf(expected, start);
-        if (found >= 0 && output.includes("ready> ", found)) return true;
-        throw new Error(JSON.stringify(output.slice(start)));
-      });
+      await waitUntil(
+        JSON.stringify(expected),
+        () => {
+          const found = output.indexOf(expected, start);
+          if (found >= 0 && output.includes("ready> ", found)) return true;
+          throw new Error(JSON.stringify(output.slice(start)));
+        },
+        { timeoutMs: TYPED_TIMEOUT_MS },
+      );
     },
     async [Symbol.asyncDispose]() {
       terminal.kill("SIGKILL");

@@ -12,7 +12,7 @@ import { AUDIT_FLAGS, auditedWrites } from "./harness/audit.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { podWith, type PodObject } from "./harness/pods.ts";
+import { podWith, pullFaultsIn, waitForRunning } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { waitUntil } from "../wait-until.ts";
 
@@ -28,10 +28,6 @@ const PASSWORD_EVERY_MS = 30_000;
 const PASSWORD_LIFETIME_MS = 120_000;
 const ROTATING_USER = "rotating";
 const NAMESPACE = "team-a";
-
-interface EventList {
-  readonly items: readonly { readonly reason: string; readonly message: string }[];
-}
 
 await describeLevel("node", "a password that changes every 30 s", () => {
   let cluster: NodeCluster;
@@ -60,18 +56,6 @@ await describeLevel("node", "a password that changes every 30 s", () => {
     await cluster.stop();
   });
 
-  const waitForRunning = (name: string) =>
-    cluster.kubectl.waitFor<PodObject>(
-      ["pod", name, `--namespace=${NAMESPACE}`],
-      ({ status }) => status?.phase === "Running",
-      { intervalMs: 500, timeoutMs: 60_000 },
-    );
-  const faults = async () => {
-    const { items } = await cluster.kubectl.json<EventList>("get", "events", `--namespace=${NAMESPACE}`);
-    return items.filter(
-      ({ reason, message }) => /image|pull/i.test(message) && /Fail|BackOff|Err/.test(reason),
-    );
-  };
   const statusOfLogin = async (password: string) => {
     const authorization = `Basic ${Buffer.from(`${ROTATING_USER}:${password}`).toString("base64")}`;
     const { realm } = cluster.tokenRegistry;
@@ -96,7 +80,7 @@ await describeLevel("node", "a password that changes every 30 s", () => {
         await sleep(index * POD_EVERY_MS);
         const createdAt = Date.now();
         await kubectl.create(podWith(images.get(name) ?? "", { name, namespace: NAMESPACE }));
-        await waitForRunning(name);
+        await waitForRunning(cluster, name, NAMESPACE);
         seconds.push((Date.now() - createdAt) / 1000);
         await kubectl.run(["delete", "pod", name, `--namespace=${NAMESPACE}`, "--grace-period=0", "--force"]);
       };
@@ -119,7 +103,7 @@ await describeLevel("node", "a password that changes every 30 s", () => {
           `${String(runs)} runs of the program, ${String(writes)} writes of the copy; ` +
           `${String(asked.flat().filter((status) => status !== 200).length)} refused\n`,
       );
-      expect(await faults()).toEqual([]);
+      expect(await pullFaultsIn(cluster, NAMESPACE)).toEqual([]);
       // Each pod's pull was let in at once.
       expect(
         asked.filter((statuses) => statuses.length === 0 || statuses.some((status) => status !== 200)),

@@ -27,7 +27,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { podWith, type PodObject } from "./harness/pods.ts";
+import { podWith, pullFaultsIn, waitForRunning } from "./harness/pods.ts";
 import { copiesIn } from "./harness/read-copies.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { forwardPort } from "./harness/tcp-proxies.ts";
@@ -36,10 +36,6 @@ import { CREDENTIAL_PLUGINS } from "./harness/tools.ts";
 const NAMESPACE = "team-a";
 /** In a mount namespace of its own, so that the machine sees none of it. */
 const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
-
-interface EventList {
-  readonly items: readonly { readonly reason: string; readonly message: string }[];
-}
 
 await describeLevel("node", "credentials that end", () => {
   let cluster: NodeCluster;
@@ -90,18 +86,6 @@ await describeLevel("node", "credentials that end", () => {
     ],
   });
   const programFlags = () => [`--credential-provider-bin-dir=${programs}`];
-  const waitForRunning = (name: string) =>
-    cluster.kubectl.waitFor<PodObject>(
-      ["pod", name, `--namespace=${NAMESPACE}`],
-      ({ status }) => status?.phase === "Running",
-      { intervalMs: 500, timeoutMs: 60_000 },
-    );
-  const faults = async () => {
-    const { items } = await cluster.kubectl.json<EventList>("get", "events", `--namespace=${NAMESPACE}`);
-    return items.filter(
-      ({ reason, message }) => /image|pull/i.test(message) && /Fail|BackOff|Err/.test(reason),
-    );
-  };
   /** Runs `pullpass check` where the names of clouds lead to the registries here, and makes sure that it gives nothing away. */
   const check = async (...flags: readonly string[]) => {
     const { network, passwordRegistry } = cluster;
@@ -177,8 +161,8 @@ await describeLevel("node", "credentials that end", () => {
     const registryBehind = host === ECR_HOST ? cluster.passwordRegistry : cluster.tokenRegistry;
     await registryBehind.push(`${path.join("/")}/app:v1`, REGISTRY_USER);
     await cluster.kubectl.create(podWith(`${address}/app:v1`, { name: provider, namespace: NAMESPACE }));
-    await waitForRunning(provider);
-    expect(await faults()).toEqual([]);
+    await waitForRunning(cluster, provider, NAMESPACE);
+    expect(await pullFaultsIn(cluster, NAMESPACE)).toEqual([]);
   });
 
   it("are not asked for again by a Pullpass that is started again", async () => {

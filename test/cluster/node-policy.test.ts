@@ -5,7 +5,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass } from "./harness/install-pullpass.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { podWith, pullSecretsOf, waitForRunning, type PodObject } from "./harness/pods.ts";
 import type { Replica } from "./harness/run-replica.ts";
 
 await describeLevel("node", "a node in a cluster without any webhook", () => {
@@ -30,15 +30,12 @@ await describeLevel("node", "a node in a cluster without any webhook", () => {
   });
   afterAll(() => cluster.stop());
 
-  async function waitForRunning(name: string): Promise<void> {
+  async function runPrivateImage(name: string): Promise<void> {
     const { kubectl, passwordRegistry } = cluster;
     const image = await passwordRegistry.push(`team-a/${name}:v1`, REGISTRY_USER);
     const pod = await kubectl.create<PodObject>(podWith(image, { name, namespace: "app" }));
     expect(pullSecretsOf(pod)).toEqual(["pullpass-team-a"]);
-    await kubectl.waitFor<PodObject>(
-      ["pod", name, "--namespace=app"],
-      ({ status }) => status?.phase === "Running",
-    );
+    await waitForRunning(cluster, name, "app");
     expect(await passwordRegistry.pullStatuses(`team-a/${name}`)).toContain(200);
   }
 
@@ -47,11 +44,11 @@ await describeLevel("node", "a node in a cluster without any webhook", () => {
       ...["get", "mutatingwebhookconfigurations"],
     );
     expect(items).toEqual([]);
-    await waitForRunning("first");
+    await runPrivateImage("first");
   });
 
   it("runs another one after all replicas of Pullpass were killed", async () => {
     await Promise.all(replicas.map((replica) => replica.kill()));
-    await waitForRunning("second");
+    await runPrivateImage("second");
   });
 });

@@ -8,7 +8,7 @@ import { runPullpass } from "../cli/run-pullpass.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { REGISTRY_USER, startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
+import { podWith, pullSecretsOf, waitForRunning } from "./harness/pods.ts";
 import { clusterRegistry, offeredLogin } from "./harness/registry-objects.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -37,11 +37,6 @@ await describeLevel("node", "a ClusterRegistry", () => {
     await cluster.stop();
   });
 
-  const waitForRunning = (name: string, namespace = NAMESPACE) =>
-    cluster.kubectl.waitFor<PodObject>(
-      ["pod", name, `--namespace=${namespace}`],
-      ({ status }) => status?.phase === "Running",
-    );
   const conditionOf = async (name: string, type: string) =>
     (await cluster.kubectl.json<StoredRegistry>("get", "clusterregistry", name)).status?.conditions.find(
       (condition) => condition.type === type,
@@ -67,7 +62,7 @@ await describeLevel("node", "a ClusterRegistry", () => {
     const image = await passwordRegistry.push("static/app:v1", REGISTRY_USER);
     const pod = podWith(image, { name: "static", namespace: NAMESPACE }, { hostNetwork: true });
     await writeFile(join(node.staticPodDirectory, "static.json"), JSON.stringify(pod));
-    expect(pullSecretsOf(await waitForRunning(`static-${node.name}`))).toEqual([]);
+    expect(pullSecretsOf(await waitForRunning(cluster, `static-${node.name}`, NAMESPACE))).toEqual([]);
     expect(await passwordRegistry.pullStatuses("static/app")).toContain(200);
   });
 
@@ -83,7 +78,7 @@ await describeLevel("node", "a ClusterRegistry", () => {
         ["create", "--filename=-"],
         JSON.stringify(podWith(image, { name, namespace: NAMESPACE })),
       );
-      const pod = await waitForRunning(name);
+      const pod = await waitForRunning(cluster, name, NAMESPACE);
       expect(pullSecretsOf(pod)).toEqual([`pullpass-${name}`]);
       await kubectl.run(["delete", "pod", name, `--namespace=${NAMESPACE}`, "--grace-period=0", "--force"]);
     }

@@ -7,7 +7,7 @@ import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { startNodeCluster, type NodeCluster } from "./harness/node-cluster.ts";
-import { podWith, type PodList, type PodObject } from "./harness/pods.ts";
+import { podWith, pullFaultsIn, waitForRunning, type PodList, type PodObject } from "./harness/pods.ts";
 import { contentOf, copiesIn, waitForCopies, type SecretObject } from "./harness/read-copies.ts";
 import type { Credentials } from "./harness/registries.ts";
 import { sendRequest } from "../send-request.ts";
@@ -19,10 +19,6 @@ const BEFORE: Credentials = { username: "team-a", password: "made-up:before" };
 const AFTER: Credentials = { ...BEFORE, password: "made-up:after" };
 const NAMESPACES = 30;
 const AT_A_TIME = 3;
-
-interface EventList {
-  readonly items: readonly { readonly reason: string; readonly message: string; readonly type: string }[];
-}
 
 await describeLevel("node", "one registry in the configuration, and a label", () => {
   let cluster: NodeCluster;
@@ -72,10 +68,6 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
     containers: [{ name: "main", image, imagePullPolicy: "Always" }],
     terminationGracePeriodSeconds: 0,
   });
-  const faultsIn = async (namespace: string) => {
-    const { items } = await cluster.kubectl.json<EventList>("get", "events", `--namespace=${namespace}`);
-    return items.filter(({ reason, message }) => /image/i.test(message) && /Fail|BackOff|Err/.test(reason));
-  };
 
   it("are enough for a Pullpass that finds the API server as a pod does", async () => {
     const lease = await cluster.kubectl.json<{ readonly spec: { readonly holderIdentity: string } }>(
@@ -105,7 +97,7 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
         ({ items }) => items.length === 1 && items[0]?.status?.phase === "Running",
         { intervalMs: 500, timeoutMs: 90_000 },
       );
-      faults.push(...(await faultsIn(name)));
+      faults.push(...(await pullFaultsIn(cluster, name)));
       await kubectl.run(["delete", "namespace", name, "--wait=false"]);
     };
     // Those of a try that failed may still be there.
@@ -162,11 +154,8 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
       await kubectl.create<PodObject>(podWith(image, { name: "rotated", namespace }, podSpec()));
     }
     for (const namespace of namespaces) {
-      await kubectl.waitFor<PodObject>(
-        ["pod", "rotated", `--namespace=${namespace}`],
-        ({ status }) => status?.phase === "Running",
-      );
-      expect(await faultsIn(namespace)).toEqual([]);
+      await waitForRunning(cluster, "rotated", namespace);
+      expect(await pullFaultsIn(cluster, namespace)).toEqual([]);
     }
     await sleep(300);
     expect(await Promise.all(namespaces.map(uidOf))).toEqual(before);

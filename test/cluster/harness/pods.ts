@@ -47,6 +47,34 @@ export function pullSecretsOf({ spec }: PodObject): readonly (string | undefined
   return (spec.imagePullSecrets ?? []).map(({ name }) => name);
 }
 
+/** @throws WaitTimeoutError */
+export function waitForRunning(
+  { kubectl }: Pick<Cluster, "kubectl">,
+  name: string,
+  namespace: string,
+): Promise<PodObject> {
+  return kubectl.waitFor<PodObject>(
+    ["pod", name, `--namespace=${namespace}`],
+    ({ status }) => status?.phase === "Running",
+    { intervalMs: 500, timeoutMs: 60_000 },
+  );
+}
+
+/** The Events in `namespace` that tell of pulls that failed. */
+export async function pullFaultsIn(
+  { kubectl }: Pick<Cluster, "kubectl">,
+  namespace: string,
+): Promise<readonly object[]> {
+  const { items } = await kubectl.json<EventList>("get", "events", `--namespace=${namespace}`);
+  return items.filter(
+    ({ reason, message }) => /image|pull/i.test(message) && /Fail|BackOff|Err/.test(reason),
+  );
+}
+
+interface EventList {
+  readonly items: readonly { readonly reason: string; readonly message: string }[];
+}
+
 /**
  * One object of every kind that makes pods, from the pod's spec. The pods have the label `app` with the
  * workload's name.

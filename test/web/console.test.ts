@@ -278,6 +278,8 @@ await describeLevel("browser", "the console's pages", () => {
     // Escape closes, and the focus is back where it was.
     await keyboard.press("Escape");
     await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Delete…");
+    // The browser gives the focus back a moment before it says that the dialog is closed.
+    await page.locator("dialog").waitFor({ state: "detached" });
     await keyboard.press("Enter");
     await page.getByText("copies of its credentials go").waitFor();
     await tabTo(/^Type the name/);

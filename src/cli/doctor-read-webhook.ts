@@ -1,6 +1,6 @@
 /** Reads how the webhook is registered for `pullpass doctor`, and tries whether it is reached. */
 import type { V1MutatingWebhook } from "@kubernetes/client-node";
-import { POLICY_NAME } from "../core/admission-policy.ts";
+import { POLICY_NAME } from "../core/admission-policy/render.ts";
 import { listObjects } from "../kube/list.ts";
 import { asArray, isObject } from "../core/kubernetes.ts";
 import { INJECTED_ANNOTATION, selectorMatches, type LabelSelector } from "../core/labels.ts";

@@ -1,5 +1,5 @@
 /** The webhook in the report of `pullpass doctor`: is it registered, trusted and reached? */
-import { POLICY_NAME } from "../core/admission-policy.ts";
+import { POLICY_NAME } from "../core/admission-policy/render.ts";
 import {
   count,
   fault,

@@ -2,7 +2,7 @@
 import { Option, type Command } from "commander";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
-import { POLICY_NAME } from "../core/admission-policy.ts";
+import { POLICY_NAME } from "../core/admission-policy/render.ts";
 import { explainImage, explanationJson, explanationText, type Explanation } from "../core/explain-image.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import { MANAGER } from "../core/labels.ts";

@@ -8,7 +8,7 @@ import {
   POLICY_NAME,
   renderAdmissionPolicy,
   type AdmissionPolicy,
-} from "../core/admission-policy.ts";
+} from "../core/admission-policy/render.ts";
 import { listBuilders } from "../core/builds/builders.ts";
 import { enforcesMountableSecrets } from "../core/labels.ts";
 import { ReportedError, type ProgramIo } from "./program-io.ts";

@@ -1,7 +1,7 @@
 /** Removes from a cluster what Pullpass wrote there, after it was uninstalled. */
 import { CERTIFICATES_LABEL, MANAGED_BY_LABEL, MANAGER, PROVIDER_ANSWERS_LABEL } from "../core/labels.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
-import { POLICY_NAME } from "../core/admission-policy.ts";
+import { POLICY_NAME } from "../core/admission-policy/render.ts";
 import { createApis } from "../kube/api.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
 import { listObjects, type Collection } from "../kube/list.ts";

@@ -6,10 +6,10 @@ import {
   POLICY_NAME,
   renderAdmissionPolicy,
   type AdmissionPolicy,
-} from "../core/admission-policy.ts";
+} from "../core/admission-policy/render.ts";
 import { createBackOff } from "../core/back-off.ts";
 import { messageOf } from "../core/error-message.ts";
-import { PolicyTooLargeError } from "../core/policy-limits.ts";
+import { PolicyTooLargeError } from "../core/admission-policy/limits.ts";
 import type { Registry } from "../core/registry.ts";
 import { createInterruptibleSleep } from "../kube/interruptible-sleep.ts";
 import {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AdmissionPorts } from "../admission/ports.ts";
 import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
-import { OTHER_EXCLUDED_NAMESPACE } from "../core/admission-policy.ts";
+import { OTHER_EXCLUDED_NAMESPACE } from "../core/admission-policy/render.ts";
 import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
 import { createPolicyWriter, type PolicyWriter } from "../kube/resources/admission-policies.ts";

@@ -5,7 +5,7 @@
 import { loadavg } from "node:os";
 import { performance } from "node:perf_hooks";
 import { isDeepStrictEqual } from "node:util";
-import { renderAdmissionPolicy, type AdmissionPolicy } from "../../src/core/admission-policy.ts";
+import { renderAdmissionPolicy, type AdmissionPolicy } from "../../src/core/admission-policy/render.ts";
 import { INJECTED_ANNOTATION } from "../../src/core/labels.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { makeRegistry } from "../core/make-registry.ts";

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readConfiguration } from "../../src/config/read.ts";
-import { renderAdmissionPolicy, type AdmissionPolicy } from "../../src/core/admission-policy.ts";
+import { renderAdmissionPolicy, type AdmissionPolicy } from "../../src/core/admission-policy/render.ts";
 import { causesOf, KubeApiError } from "../../src/kube/errors.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import { createBenchClient } from "../bench/opt-in.ts";

@@ -1,6 +1,6 @@
 /** The MutatingAdmissionPolicy that Pullpass keeps, and its binding. */
 import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
-import { POLICY_NAME, type AdmissionPolicy } from "../../core/admission-policy.ts";
+import { POLICY_NAME, type AdmissionPolicy } from "../../core/admission-policy/render.ts";
 import { MANAGER } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
 import { isNotFound, KubeNotSentError } from "../errors.ts";

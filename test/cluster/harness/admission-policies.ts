@@ -1,6 +1,6 @@
 /** MutatingAdmissionPolicies as tests apply them, and when the API server goes by them. */
 import { randomUUID } from "node:crypto";
-import type { AdmissionPolicy } from "../../../src/core/admission-policy.ts";
+import type { AdmissionPolicy } from "../../../src/core/admission-policy/render.ts";
 import type { JsonObject } from "../../../src/core/kubernetes.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { waitUntil } from "../../wait-until.ts";

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseAddress, globMatches, splitPort } from "../../src/core/address.ts";
-import { renderAdmissionPolicy } from "../../src/core/admission-policy.ts";
-import type { JsonObject } from "../../src/core/kubernetes.ts";
-import { globOf } from "../../src/core/policy-expressions.ts";
-import type { Registry } from "../../src/core/registry.ts";
-import { makeRegistry } from "./make-registry.ts";
+import { parseAddress, globMatches, splitPort } from "../../../src/core/address.ts";
+import { renderAdmissionPolicy } from "../../../src/core/admission-policy/render.ts";
+import type { JsonObject } from "../../../src/core/kubernetes.ts";
+import { globOf } from "../../../src/core/admission-policy/tables.ts";
+import type { Registry } from "../../../src/core/registry.ts";
+import { makeRegistry } from "../make-registry.ts";
 
 const OPTIONS = { name: "pullpass", excludedNamespaces: ["kube-system", "pullpass"], excludedAccounts: [] };
 

@@ -2,9 +2,9 @@
  * A configuration as a MutatingAdmissionPolicy: the API server decides itself what the webhook would have decided about pull
  * secrets, so that there is no webhook in the path. What a policy cannot do, mounts for builders above all, it leaves out.
  */
-import type { JsonObject } from "./kubernetes.ts";
-import { INJECT_LABEL } from "./labels.ts";
-import { requireWithinLimits, type PolicyVariable } from "./policy-limits.ts";
+import type { JsonObject } from "../kubernetes.ts";
+import { INJECT_LABEL } from "../labels.ts";
+import { requireWithinLimits, type PolicyVariable } from "./limits.ts";
 import {
   BEFORE,
   CLAIMED,
@@ -21,11 +21,10 @@ import {
   REFERENCES,
   REPOSITORIES,
   secretsExpression,
-  text,
   type Lookup,
-} from "./policy-expressions.ts";
-import { findGlobs, joinLists, writeTables, type HostGlob } from "./policy-tables.ts";
-import type { Registry } from "./registry.ts";
+} from "./expressions.ts";
+import { findGlobs, joinLists, text, writeTables, type HostGlob } from "./tables.ts";
+import type { Registry } from "../registry.ts";
 
 /** The first Kubernetes that has it without a feature gate; 1.34 and 1.35 have it as v1beta1, which is off. */
 export const POLICY_KUBERNETES_VERSION = "1.36";

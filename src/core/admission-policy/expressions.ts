@@ -5,20 +5,10 @@
  * Each is written for people, too: `kubectl get mutatingadmissionpolicy pullpass -o yaml` shows it. A comment of CEL says which
  * rule it is.
  */
-import type { Address } from "./address.ts";
-import {
-  INJECTED_ANNOTATION,
-  MIRROR_ANNOTATION,
-  REGISTRIES_ANNOTATION,
-  type LabelSelector,
-} from "./labels.ts";
-import { MAX_ANNOTATIONS_BYTES, MAX_BYTES_PER_CODE_UNIT } from "./patch.ts";
-import { MAX_LIST_ENTRIES } from "./pod.ts";
-
-/** A literal of CEL: its escapes are those of JSON, of which names and addresses need none. */
-export function text(value: string): string {
-  return JSON.stringify(value);
-}
+import { INJECTED_ANNOTATION, MIRROR_ANNOTATION, REGISTRIES_ANNOTATION } from "../labels.ts";
+import { MAX_ANNOTATIONS_BYTES, MAX_BYTES_PER_CODE_UNIT } from "../patch.ts";
+import { MAX_LIST_ENTRIES } from "../pod.ts";
+import { text } from "./tables.ts";
 
 /** Without escapes: a regular expression. None of ours holds a quote. */
 function raw(pattern: string): string {
@@ -27,52 +17,6 @@ function raw(pattern: string): string {
 
 /** The labels of the pod's namespace. */
 export const NAMESPACE_LABELS = "namespaceObject.metadata.?labels.orValue({})";
-
-/** What a selector asks for, as a literal: each requirement is a map of strings. No label value holds a comma. */
-export function selectorLiteral({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const requirements = [
-    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: "In", values: value })),
-    ...matchExpressions.map(({ key, operator, values }) => ({ key, operator, values: values?.join(",") })),
-  ];
-  return `[${requirements.map(writeMap).join(", ")}]`;
-}
-
-/** All values are strings, because a map and a list in CEL have elements of one type. */
-export function writeMap(fields: Readonly<Record<string, string | undefined>>): string {
-  const members = Object.entries(fields).flatMap(([key, value]) =>
-    value === undefined ? [] : `${text(key)}: ${text(value)}`,
-  );
-  return `{${members.join(", ")}}`;
-}
-
-/** What an image's `host/path/` is compared with if an address has a `*`. */
-export interface Glob {
-  /** It begins like this. */
-  readonly prefix: string;
-  /** It contains this. Both are implied by the pattern, which is compiled each time and so takes a hundred times as long. */
-  readonly tail: string;
-  /** It matches this, in which each `*` is any run without a dot. */
-  readonly pattern: string;
-}
-
-/*
- * host         | prefix           | tail                    | the host in the pattern
- * with dots    | before the first | after the last and port | as it is
- * without dots | none             | port                    | as it is, or in the brackets of an IPv6 address
- */
-export function globOf({ host, port }: Pick<Address, "host" | "port">): Glob {
-  const end = port === "" ? "/" : `:${port}/`;
-  const withRun = (run: string): string => host.replaceAll(".", "\\.").replaceAll("*", run);
-  if (!host.includes(".")) {
-    const hosts = `(?:${withRun("[^.:/\\[]*")}|\\[${withRun("[^.\\]]*")}\\])`;
-    return { prefix: "", tail: end, pattern: `^${hosts}${end}` };
-  }
-  return {
-    prefix: host.slice(0, host.indexOf("*")),
-    tail: `${host.slice(host.lastIndexOf("*") + 1)}${end}`,
-    pattern: `^${withRun("[^.:/]*")}${end}`,
-  };
-}
 
 /**
  * A host has at most 253 characters, a port 5, a path 255, a tag 128 and a digest 135. What is longer names no image that

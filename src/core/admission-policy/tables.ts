@@ -1,9 +1,59 @@
 /** The registries of a configuration as literals of CEL, each in as many variables of a policy as it takes. */
-import { compareSpecificity, type Address } from "./address.ts";
-import { formatSelector } from "./labels.ts";
-import { globOf, selectorLiteral, text, writeMap, type Glob } from "./policy-expressions.ts";
-import { countCodePoints, MAX_CODE_POINTS, type PolicyVariable } from "./policy-limits.ts";
-import type { Registry } from "./registry.ts";
+import { compareSpecificity, type Address } from "../address.ts";
+import { formatSelector, type LabelSelector } from "../labels.ts";
+import { countCodePoints, MAX_CODE_POINTS, type PolicyVariable } from "./limits.ts";
+import type { Registry } from "../registry.ts";
+
+/** A literal of CEL: its escapes are those of JSON, of which names and addresses need none. */
+export function text(value: string): string {
+  return JSON.stringify(value);
+}
+
+/** What a selector asks for, as a literal: each requirement is a map of strings. No label value holds a comma. */
+function selectorLiteral({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const requirements = [
+    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: "In", values: value })),
+    ...matchExpressions.map(({ key, operator, values }) => ({ key, operator, values: values?.join(",") })),
+  ];
+  return `[${requirements.map(writeMap).join(", ")}]`;
+}
+
+/** All values are strings, because a map and a list in CEL have elements of one type. */
+function writeMap(fields: Readonly<Record<string, string | undefined>>): string {
+  const members = Object.entries(fields).flatMap(([key, value]) =>
+    value === undefined ? [] : `${text(key)}: ${text(value)}`,
+  );
+  return `{${members.join(", ")}}`;
+}
+
+/** What an image's `host/path/` is compared with if an address has a `*`. */
+export interface Glob {
+  /** It begins like this. */
+  readonly prefix: string;
+  /** It contains this. Both are implied by the pattern, which is compiled each time and so takes a hundred times as long. */
+  readonly tail: string;
+  /** It matches this, in which each `*` is any run without a dot. */
+  readonly pattern: string;
+}
+
+/*
+ * host         | prefix           | tail                    | the host in the pattern
+ * with dots    | before the first | after the last and port | as it is
+ * without dots | none             | port                    | as it is, or in the brackets of an IPv6 address
+ */
+export function globOf({ host, port }: Pick<Address, "host" | "port">): Glob {
+  const end = port === "" ? "/" : `:${port}/`;
+  const withRun = (run: string): string => host.replaceAll(".", "\\.").replaceAll("*", run);
+  if (!host.includes(".")) {
+    const hosts = `(?:${withRun("[^.:/\\[]*")}|\\[${withRun("[^.\\]]*")}\\])`;
+    return { prefix: "", tail: end, pattern: `^${hosts}${end}` };
+  }
+  return {
+    prefix: host.slice(0, host.indexOf("*")),
+    tail: `${host.slice(host.lastIndexOf("*") + 1)}${end}`,
+    pattern: `^${withRun("[^.:/]*")}${end}`,
+  };
+}
 
 /** A host with `*`, maybe with a port, and how it is compared. */
 export interface HostGlob {

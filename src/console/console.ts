@@ -96,7 +96,7 @@ export function createConsole(options: ConsoleOptions): Console {
     const person: Person = {
       ...{ user, transport, apisFor, view },
       edits: createRegistryEdits(apisFor, REGISTRY_API),
-      stuckPods: createStuckPods(view, apisFor),
+      stuckPods: createStuckPods(view, apisFor, transport),
       rights() {
         if (known === undefined || Date.now() - known.at > RIGHTS_KEPT_MS)
           known = { at: Date.now(), rights: readRights(apisFor, namespace) };
@@ -155,7 +155,7 @@ export function createConsole(options: ConsoleOptions): Console {
           // What changes meanwhile is in the next one.
           while (isDue && isOpen()) {
             isDue = false;
-            const { count } = await stuckPods.list();
+            const count = await stuckPods.count();
             if (isOpen()) send({ ...view.versions(), stuckPods: count });
           }
         } catch {

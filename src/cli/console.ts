@@ -1,6 +1,7 @@
 /** `pullpass console`: web pages for registries, namespaces and stuck pods, on this machine or in the cluster. */
 import { readFile } from "node:fs/promises";
-import { Option, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { parseGoDuration } from "../core/go-duration.ts";
 import { readConfiguration } from "../config/read.ts";
 import type { LoginKind } from "../console/api.ts";
 import type { Network } from "../console/test-login.ts";
@@ -17,6 +18,7 @@ interface ConsoleFlags {
   readonly namespace?: string;
   readonly listen: ListenAddress;
   readonly login?: LoginKind;
+  readonly sessionLifetime: number;
   readonly clusterName?: string;
   readonly allowedHost: readonly string[];
   readonly tlsCert?: string;
@@ -39,6 +41,14 @@ export function consoleCommand(command: Command, io: ProgramIo): Command {
         "key: a one-time key in the address that is printed, for this machine alone, with the rights of the kubeconfig; " +
           "token: everybody with a token of their own, and with its rights; default: key, and token in a pod",
       ).choices(["key", "token"]),
+    )
+    .addOption(
+      new Option(
+        "--session-lifetime <duration>",
+        "how long a login lasts, whatever is done in it, such as 15m, from 10s to 24h",
+      )
+        .argParser(sessionLifetime)
+        .default(60 * 60_000, "1h"),
     )
     .option("--namespace <name>", "where Pullpass runs; default: as for serve")
     .option("--cluster-name <name>", "shown in the pages; default: that of the kubeconfig")
@@ -78,7 +88,7 @@ export function consoleCommand(command: Command, io: ProgramIo): Command {
         ? (await import("../kube/connection.ts")).anonymousInClusterConnection(io.environment)
         : connect(flags.kubeconfig, io.environment, flags.context);
       await serveConsole({
-        ...{ connection, login, tls, listen: flags.listen },
+        ...{ connection, login, tls, listen: flags.listen, sessionMs: flags.sessionLifetime },
         clusterName: flags.clusterName ?? connection.clusterName ?? connection.server.hostname,
         namespace: ownNamespace(flags, io.environment, connection).name,
         configuration: readConfiguration(flags.config ?? []),
@@ -95,6 +105,13 @@ export function consoleCommand(command: Command, io: ProgramIo): Command {
         },
       });
     });
+}
+
+/** Shorter ones end before a form is filled in, and a token is seldom good for longer. */
+function sessionLifetime(text: string): number {
+  const ms = parseGoDuration(text) ?? NaN;
+  if (ms >= 10_000 && ms <= 24 * 60 * 60_000) return ms;
+  throw new InvalidArgumentError("It has to be a duration such as 15m, from 10s to 24h.");
 }
 
 function append(value: string, before: readonly string[]): readonly string[] {

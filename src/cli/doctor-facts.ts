@@ -2,7 +2,9 @@
 import { indexConfiguration, type Configuration, type ConfiguredRegistry } from "../config/configuration.ts";
 import { asRegistryObject, joinRegistryObjects } from "../config/registry-objects.ts";
 import type { PodWithStatus } from "../core/diagnosis.ts";
+import type { HealEvent } from "../core/heal.ts";
 import type { JsonObject, Namespace, ServiceAccountInfo } from "../core/kubernetes.ts";
+import type { FailedPulls } from "../core/next-try.ts";
 import type { PullSecretState } from "../core/pull-secret.ts";
 import { isPermittedIn, type RegistryIndex } from "../core/registry.ts";
 import type { RegistryFault } from "../core/registry-status.ts";
@@ -25,6 +27,8 @@ export interface DoctorFacts {
   /** `namespace/name` of the Secrets that have the name of a copy, and not the label. */
   readonly blocking: ReadonlySet<string>;
   readonly pods: readonly PodFacts[] | undefined;
+  /** What became of pods that were evicted lately, the latest first; of namespaces that opted in to heal. */
+  readonly healEvents: readonly HealEvent[];
   readonly unread: readonly string[];
 }
 
@@ -77,6 +81,8 @@ export interface PodFacts {
   /** The pull secrets that it names. */
   readonly pullSecrets: ReadonlyMap<string, PullSecretState>;
   readonly serviceAccount: ServiceAccountInfo | undefined;
+  /** Of one of its images, as far as Events tell. */
+  readonly failedPulls: (image: string) => FailedPulls | undefined;
   /** What registries answered about its images, by image. */
   readonly answers: ReadonlyMap<string, readonly RegistryAnswer[]>;
 }
@@ -169,6 +175,8 @@ export interface ContainerFinding {
   readonly code: string;
   readonly message: string;
   readonly advice: string;
+  /** When the kubelet tries again, as far as that is known. */
+  readonly nextTry: string;
   readonly answers?: readonly RegistryAnswer[];
 }
 

@@ -1,13 +1,18 @@
 /** Reads the stuck pods for `pullpass doctor`, and what their verdicts depend on. */
 import { listObjects } from "../kube/list.ts";
 import { diagnose, type PodWithStatus } from "../core/diagnosis.ts";
+import { HEAL_EVENTS_SELECTOR, healEventsIn, type HealEvent } from "../core/heal.ts";
 import { asArray, getString, type JsonObject, type ServiceAccountInfo } from "../core/kubernetes.ts";
+import { HEAL_LABEL } from "../core/labels.ts";
+import { FAILED_PULL_SELECTOR, failedPullsIn, failedPullsKey, type FailedPulls } from "../core/next-try.ts";
 import { asPod } from "../core/pod.ts";
 import { readPullSecret, type PullSecretState } from "../core/pull-secret.ts";
 import { indexRegistries } from "../core/registry.ts";
 import { isNotFound } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
+import { readEvents } from "../kube/resources/events.ts";
 import { asJson } from "../kube/resources/evictions.ts";
+import { readMetadata } from "../kube/resources/metadata.ts";
 import type { AskRegistry } from "./doctor-ask.ts";
 import { once, pathOf, type Cluster } from "./doctor-cluster.ts";
 import type { DoctorFacts, PodFacts } from "./doctor-facts.ts";
@@ -46,9 +51,34 @@ const NO_CONTEXT = {
 /** More pull secrets than any pod needs. */
 const MAX_PULL_SECRETS = 50;
 
+/** What the kubelet says in Events about pulls that failed; where they may not be read, nothing is known of the next try. */
+export async function readFailedPulls(
+  cluster: Cluster,
+  pods: readonly PodWithStatus[],
+): Promise<ReadonlyMap<string, FailedPulls>> {
+  const namespaces = new Set(pods.map(({ metadata }) => getString(metadata, "namespace") ?? ""));
+  const { events, refusals } = await readEvents(cluster.transport, [...namespaces], FAILED_PULL_SELECTOR);
+  for (const refusal of refusals) cluster.note("Events of pods", refusal);
+  return failedPullsIn(events);
+}
+
+export async function readHealEvents(
+  cluster: Cluster,
+  namespaces: DoctorFacts["namespaces"] = [],
+): Promise<readonly HealEvent[]> {
+  const healed = namespaces.filter(({ labels }) => labels[HEAL_LABEL] === "enabled").map(({ name }) => name);
+  const { events, refusals } = await readEvents(cluster.transport, healed, HEAL_EVENTS_SELECTOR);
+  for (const refusal of refusals) cluster.note("Events of evictions", refusal);
+  return healEventsIn(events);
+}
+
+interface PodSurroundings extends Pick<DoctorFacts, "known" | "namespaces" | "scope"> {
+  readonly failedPulls: ReadonlyMap<string, FailedPulls>;
+}
+
 export function podDetails(
   cluster: Cluster,
-  { known, namespaces, scope }: Pick<DoctorFacts, "known" | "namespaces" | "scope">,
+  { known, namespaces, scope, failedPulls }: PodSurroundings,
   ask: AskRegistry | undefined,
 ): (pod: PodWithStatus) => Promise<PodFacts> {
   const namesOfCopies = new Set(
@@ -62,7 +92,13 @@ export function podDetails(
   return async (pod) => {
     const namespace = getString(pod.metadata, "namespace") ?? "";
     const isReported = scope.namespace !== undefined || byName.get(namespace)?.isOptedIn !== false;
-    if (!isReported) return { pod, pullSecrets: new Map(), serviceAccount: undefined, answers: new Map() };
+    const { uid } = readMetadata(pod);
+    const found = {
+      pod,
+      failedPulls: (image: string) => failedPulls.get(failedPullsKey(uid, image)),
+    };
+    if (!isReported)
+      return { ...found, pullSecrets: new Map(), serviceAccount: undefined, answers: new Map() };
     const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
     const pullSecrets = await Promise.all(
       names
@@ -73,7 +109,7 @@ export function podDetails(
     const account = getString(pod.spec, "serviceAccountName") ?? "default";
     const labels = byName.get(namespace)?.labels ?? "unknown";
     return {
-      pod,
+      ...found,
       pullSecrets: new Map(pullSecrets),
       serviceAccount: await readAccount(namespace, account),
       answers: ask === undefined ? new Map() : await ask({ pod, namespace, labels, pullSecretNames: names }),

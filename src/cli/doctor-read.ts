@@ -20,7 +20,7 @@ import {
   type KnownRegistries,
   type NamespaceFacts,
 } from "./doctor-facts.ts";
-import { podDetails, readStuckPods } from "./doctor-read-pods.ts";
+import { podDetails, readFailedPulls, readHealEvents, readStuckPods } from "./doctor-read-pods.ts";
 import { readPolicy, readWebhook, tryPod } from "./doctor-read-webhook.ts";
 
 export interface DoctorRequest {
@@ -50,7 +50,9 @@ export async function readFacts(transport: Transport, request: DoctorRequest): P
     : await readBlocking(cluster, scope.namespace, { namespaces, copies, known });
   const stuck = await readStuckPods(cluster, scope);
   const serviceNamespace = typeof webhook === "object" ? webhook.facts.service?.namespace : undefined;
-  const readPod = podDetails(cluster, { known, namespaces, scope }, createAsk?.(known, serviceNamespace));
+  const failedPulls = await readFailedPulls(cluster, stuck ?? []);
+  const surroundings = { known, namespaces, scope, failedPulls };
+  const readPod = podDetails(cluster, surroundings, createAsk?.(known, serviceNamespace));
   const pods = stuck && (await Promise.all(stuck.map(readPod)));
   // Where there is a policy, the webhook is asked about builders alone.
   const tried = typeof policy === "object" ? policy : webhook;
@@ -59,6 +61,7 @@ export async function readFacts(transport: Transport, request: DoctorRequest): P
   return {
     ...{ now: Date.now(), scope, webhookName, known, namespaces, copies, blocking, pods },
     webhook: typeof webhook === "object" ? { ...webhook.facts, trial } : webhook,
+    healEvents: isOnePod ? [] : await readHealEvents(cluster, namespaces),
     policy: typeof policy === "object" ? { isBound: policy.isBound, trial } : policy,
     unread: cluster.unread(),
   };

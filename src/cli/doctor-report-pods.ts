@@ -1,10 +1,12 @@
 /** The pods of `pullpass doctor`: why each does not get its images. */
 import { diagnose, type Diagnosis, type DiagnosisContext } from "../core/diagnosis.ts";
-import { controllerOf } from "../core/heal.ts";
+import { controllerOf, type HealEvent } from "../core/heal.ts";
 import { getString } from "../core/kubernetes.ts";
+import { nextTry } from "../core/next-try.ts";
 import type { PullSecretState } from "../core/pull-secret.ts";
 import type { Registry } from "../core/registry.ts";
 import {
+  note,
   unknownRegistries,
   type DoctorFacts,
   type Finding,
@@ -34,7 +36,7 @@ export function reportPods(facts: DoctorFacts): readonly (Finding | PodFinding)[
       if (diagnosis.code === "namespace-not-opted-in") notOptedIn.push(`${namespace}/${name}`);
       continue;
     }
-    const finding = podFinding(namespace, found, diagnosis);
+    const finding = podFinding(namespace, found, diagnosis, facts.now);
     const { code, message, controller } = finding;
     const key =
       controller === null ? `${namespace}/${name}` : [namespace, controller, code, message].join("\n");
@@ -42,7 +44,17 @@ export function reportPods(facts: DoctorFacts): readonly (Finding | PodFinding)[
   }
   const rest = notOptedIn.length === 0 ? [] : [describeNotOptedIn(notOptedIn)];
   if (groups.size === 0) rest.unshift(noneStuck(facts.scope.namespace));
-  return [...groups.values(), ...rest];
+  return [...groups.values(), ...rest, ...facts.healEvents.slice(0, MAX_HEAL_EVENTS).map(healFinding)];
+}
+
+/** The API server keeps Events for an hour by default. */
+const MAX_HEAL_EVENTS = 10;
+
+function healFinding({ namespace, reason, controller, message, at }: HealEvent): Finding {
+  return {
+    ...note(reason, `${controller} in ${namespace} at ${new Date(at).toISOString()}: ${message}`),
+    namespaces: [namespace],
+  };
 }
 
 function noneStuck(namespace: string | undefined): Finding {
@@ -73,8 +85,9 @@ function describeNotOptedIn(pods: readonly string[]): Finding {
 
 function podFinding(
   namespace: string,
-  { pod, answers }: PodFacts,
+  { pod, answers, failedPulls }: PodFacts,
   { code, sentence, advice, containers }: Diagnosis,
+  now: number,
 ): PodFinding & { readonly pods: string[] } {
   const controller = controllerOf(pod);
   return {
@@ -87,6 +100,7 @@ function podFinding(
       code: container.code,
       message: container.sentence,
       advice: container.advice,
+      nextTry: nextTry(container, failedPulls(container.image), now).words,
       ...(answers.has(container.image) && { answers: answers.get(container.image) ?? [] }),
     })),
   };

@@ -54,12 +54,14 @@ function describeContainer({
   image,
   message,
   advice,
+  nextTry,
   answers = [],
 }: ContainerFinding): readonly string[] {
   return [
     line("image", `${image} of container ${container}`, 4),
     line("because", message, 4),
     ...answers.map((answer) => line("asked", `with ${answer.credentials}: ${answer.message}`, 4)),
+    line("next try", nextTry, 4),
     line("do", advice, 4),
   ];
 }

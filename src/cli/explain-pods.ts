@@ -1,5 +1,6 @@
 /** `pullpass explain --pod`: what the pods of a manifest get, why, and under which conditions. */
 import { getString } from "../core/kubernetes.ts";
+import type { Mode } from "../core/mode.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import { KubeApiError } from "../kube/errors.ts";
 import type { PodReader } from "../kube/resources/pods.ts";
@@ -7,7 +8,6 @@ import { namespaceLabels } from "../manifest/decide-pod-template.ts";
 import { explainPodTemplate, type PodSurroundings } from "../manifest/explain-pod-template.ts";
 import type { PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
 import { podTemplatesIn } from "../manifest/pod-templates.ts";
-import type { Mode } from "../serve/admission-policy.ts";
 
 /** A block of lines for people for each pod and template, in the order of the documents. */
 export async function explainPods(

@@ -2,15 +2,13 @@
 import { Option, type Command } from "commander";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
-import { POLICY_NAME } from "../core/admission-policy/render.ts";
 import { explainImage, explanationJson, explanationText, type Explanation } from "../core/explain-image.ts";
 import type { RegistryIndex } from "../core/registry.ts";
-import { MANAGER } from "../core/labels.ts";
-import type { ApisFor } from "../kube/api.ts";
+import type { Mode } from "../core/mode.ts";
 import { KubeApiError } from "../kube/errors.ts";
+import type { ReadMode } from "../kube/resources/mode.ts";
 import { mayHoldPodTemplate, parseManifests, requireReadable } from "../manifest/parse-manifests.ts";
 import { indexPodTemplateKinds, type PodTemplateKinds } from "../manifest/pod-template-kinds.ts";
-import type { Mode } from "../serve/admission-policy.ts";
 import { explainPods, surroundingsIn, type ClusterAccess } from "./explain-pods.ts";
 import { readLines, readManifests, ReportedError, type ProgramIo } from "./program-io.ts";
 import { readRegistries, requireRegistries, type RegistryFlags } from "./registries-source.ts";
@@ -63,8 +61,8 @@ export function explainCommand(command: Command, io: ProgramIo): Command {
         return;
       }
       const kinds = indexPodTemplateKinds(configuration.podTemplates);
-      const explain = (cluster?: ExplainedCluster): Promise<readonly string[]> => {
-        const mode = flags.mode ?? cluster?.mode;
+      const explain = async (cluster?: ExplainedCluster): Promise<readonly string[]> => {
+        const mode = flags.mode ?? (await modeOf(cluster, io));
         if (namespace === undefined || cluster === undefined)
           return explainManifests(pod, { index, kinds, mode }, io, cluster);
         return explainPodsOf(namespace, pod, { index, mode }, cluster);
@@ -122,7 +120,14 @@ async function explainArguments(
 }
 
 interface ExplainedCluster extends ClusterAccess {
-  readonly mode: Mode;
+  readonly readMode: () => Promise<ReadMode>;
+}
+
+/** That of the cluster; what was assumed is a warning, which --mode ends. */
+async function modeOf(cluster: ExplainedCluster | undefined, io: ProgramIo): Promise<Mode | undefined> {
+  const found = await cluster?.readMode();
+  for (const note of found?.notes ?? []) io.writeError(`warning: ${note}\n`);
+  return found?.mode;
 }
 
 /** What decides besides the pods. */
@@ -169,28 +174,14 @@ async function withCluster<T>(
   // Loaded only here: the rest of the command needs no cluster.
   const { withTransport } = await import("./connect.ts");
   const { createApis } = await import("../kube/api.ts");
+  const { readMode } = await import("../kube/resources/mode.ts");
   const { createPodReader } = await import("../kube/resources/pods.ts");
-  return withTransport(kubeconfig, environment, async (transport, { namespace = "default" }) =>
-    use({
-      reader: createPodReader(createApis(transport)),
+  return withTransport(kubeconfig, environment, async (transport, { namespace = "default" }) => {
+    const apisFor = createApis(transport);
+    return use({
+      reader: createPodReader(apisFor),
       defaultNamespace: namespace,
-      mode: await readMode(createApis(transport)),
-    }),
-  );
-}
-
-/** What gives pods their pull secrets there; the webhook where it cannot be read. */
-async function readMode(apisFor: ApisFor): Promise<Mode> {
-  const { admissionRegistration: api } = apisFor("low");
-  const isThere = (read: Promise<unknown>): Promise<boolean> =>
-    read.then(
-      () => true,
-      (error: unknown) => {
-        if (error instanceof KubeApiError) return false;
-        throw error;
-      },
-    );
-  if (!(await isThere(api.readMutatingAdmissionPolicy({ name: POLICY_NAME })))) return "webhook";
-  const isRegistered = await isThere(api.readMutatingWebhookConfiguration({ name: MANAGER }));
-  return isRegistered ? "policy+webhook" : "policy";
+      readMode: () => readMode(apisFor),
+    });
+  });
 }

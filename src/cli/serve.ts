@@ -7,7 +7,7 @@ import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import type { ListenAddress } from "../http/server.ts";
 import { RENEWAL_TIMING, type RenewalTiming } from "../tls/plan-renewal.ts";
 import { PROGRAM_DIRECTORY_OPTION, UsageError } from "./program-io.ts";
-import type { Mode } from "../serve/admission-policy.ts";
+import type { Mode } from "../core/mode.ts";
 import type { HealMode } from "../serve/heal.ts";
 import type { ServedCluster, ServeOptions } from "../serve/serve.ts";
 

@@ -253,6 +253,18 @@ export interface StuckPodRow {
   readonly image: string;
   /** Unix time in milliseconds. */
   readonly since: number | null;
+  /** When the kubelet tries again; without a time, in words alone. */
+  readonly nextTry: { readonly at?: number; readonly words: string };
+}
+
+/** A pod that Pullpass evicted, or one that replaced such a pod and is no better. */
+export interface EvictionRow {
+  readonly namespace: string;
+  readonly owner: string;
+  readonly state: State;
+  readonly message: string;
+  /** Unix time in milliseconds. */
+  readonly at: number;
 }
 
 export interface StuckPodList {
@@ -260,6 +272,8 @@ export interface StuckPodList {
   readonly count: number;
   /** Stuck pods of namespaces that did not opt in, and that no registry covers. */
   readonly others: number;
+  /** The latest first; null where no namespace opted in to heal. */
+  readonly evictions: readonly EvictionRow[] | null;
   readonly unread: readonly string[];
 }
 

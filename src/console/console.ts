@@ -21,6 +21,8 @@ export interface ConsoleOptions {
   /** With `key` everybody who logs in has its rights; with `token` nothing of it is used but where the API server is. */
   readonly connection: KubeConnection;
   readonly login: LoginKind;
+  /** So long after a login the next one is due. */
+  readonly sessionMs: number;
   readonly clusterName: string;
   /** Where Pullpass runs. */
   readonly namespace: string;
@@ -65,7 +67,7 @@ export function createConsole(options: ConsoleOptions): Console {
   const { connection, login, namespace } = options;
   const mayTry = createAttemptLimit();
   const oneTimeKey = createOneTimeKey();
-  const sessions = createSessions<Person>((person) => {
+  const sessions = createSessions<Person>(options.sessionMs, (person) => {
     person.view.close();
     person.transport.close();
     if (login === "key" && !isClosed) options.onKey(oneTimeKey.issue());
@@ -96,7 +98,7 @@ export function createConsole(options: ConsoleOptions): Console {
     const person: Person = {
       ...{ user, transport, apisFor, view },
       edits: createRegistryEdits(apisFor, REGISTRY_API),
-      stuckPods: createStuckPods(view, apisFor),
+      stuckPods: createStuckPods(view, apisFor, transport),
       rights() {
         if (known === undefined || Date.now() - known.at > RIGHTS_KEPT_MS)
           known = { at: Date.now(), rights: readRights(apisFor, namespace) };
@@ -155,7 +157,7 @@ export function createConsole(options: ConsoleOptions): Console {
           // What changes meanwhile is in the next one.
           while (isDue && isOpen()) {
             isDue = false;
-            const { count } = await stuckPods.list();
+            const count = await stuckPods.count();
             if (isOpen()) send({ ...view.versions(), stuckPods: count });
           }
         } catch {

@@ -1,13 +1,15 @@
 /** Which registry an image needs, and what a pod with it would get in a namespace: the text of `pullpass explain`. */
 import { explainImage, explanationText } from "../core/explain-image.ts";
+import type { Mode } from "../core/mode.ts";
 import { explainPodTemplate } from "../manifest/explain-pod-template.ts";
 import { podTemplatesIn } from "../manifest/pod-templates.ts";
+import { readMode } from "../kube/resources/mode.ts";
 import type { ExplainAnswer, ExplainRequest } from "./api.ts";
-import type { ClusterView } from "./cluster-view.ts";
+import type { Person } from "./console.ts";
 
 export async function explain(
   { image, namespace }: ExplainRequest,
-  view: ClusterView,
+  { view, apisFor }: Pick<Person, "view" | "apisFor">,
 ): Promise<ExplainAnswer> {
   await Promise.all([view.registries.ready(), view.namespaces.ready()]);
   const index = view.index();
@@ -19,6 +21,8 @@ export async function explain(
   const known = view.namespaces.get("", namespace);
   const lines = [explanationText(explanation)];
   if (namespace !== "" && explanation.reference !== undefined) {
+    const { mode, notes } = await readMode(apisFor);
+    unread.push(...notes);
     const pod = {
       apiVersion: "v1",
       kind: "Pod",
@@ -32,8 +36,8 @@ export async function explain(
       unread: known === undefined ? [`namespace ${namespace} is not there, or may not be read`] : [],
     };
     for (const template of podTemplatesIn(pod)) {
-      const [, ...rest] = explainPodTemplate(template, index, surroundings, "webhook");
-      lines.push(`a pod with it in namespace ${namespace}`, ...rest);
+      const [, ...rest] = explainPodTemplate(template, index, surroundings, mode);
+      lines.push(`a pod with it in namespace ${namespace}, by the ${MODES[mode]}`, ...rest);
     }
   }
   return {
@@ -43,6 +47,12 @@ export async function explain(
     unread,
   };
 }
+
+const MODES: Readonly<Record<Mode, string>> = {
+  webhook: "webhook",
+  policy: "policy",
+  "policy+webhook": "policy, and the webhook for builders",
+};
 
 /** People paste what the page shows into a shell. */
 function shellWord(text: string): string {

@@ -153,7 +153,7 @@ export function consoleRoutes(server: Console): readonly Route[] {
       handle: ({ session: { person }, body }) =>
         explain(
           { image: getString(body, "image") ?? "", namespace: getString(body, "namespace") ?? "" },
-          person.view,
+          person,
         ),
     },
   ];

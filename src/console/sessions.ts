@@ -1,8 +1,6 @@
-/** Who is logged in: a few sessions, in memory, each for an hour; and how often a login may be tried. */
+/** Who is logged in: a few sessions, in memory, each for an hour or as an admin says; and how often a login may be tried. */
 import { randomBytes } from "node:crypto";
 
-/** A session ends after an hour, whatever is done in it. */
-export const SESSION_MS = 60 * 60_000;
 /** Each keeps what its person may see of the cluster: 10 MiB with 10,000 namespaces. The one that was used least recently goes first. */
 const MAX_SESSIONS = 32;
 
@@ -24,8 +22,9 @@ export interface Sessions<Person> {
   endAll(): void;
 }
 
-/** `onEnd` is called once for each session, however it ends. */
+/** Each session ends after `lifetimeMs`, whatever is done in it. `onEnd` is called once for each, however it ends. */
 export function createSessions<Person>(
+  lifetimeMs: number,
   onEnd: (person: Person) => void,
   now: () => number = Date.now,
 ): Sessions<Person> {
@@ -50,9 +49,9 @@ export function createSessions<Person>(
       const control = new AbortController();
       const timer = setTimeout(() => {
         end(id);
-      }, SESSION_MS).unref();
+      }, lifetimeMs).unref();
       const session = {
-        ...{ id, person, expiresAt: now() + SESSION_MS, ended: control.signal },
+        ...{ id, person, expiresAt: now() + lifetimeMs, ended: control.signal },
         end() {
           clearTimeout(timer);
           control.abort();

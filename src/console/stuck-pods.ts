@@ -1,86 +1,52 @@
-/** Pods that wait for an image, by their cause: one cause, one place to mend it. */
+/** Pods that wait for an image: why, when the kubelet tries again, and which ones were evicted lately. */
 import { diagnoseStuckPod, type Diagnosis } from "../core/diagnosis.ts";
-import { INJECT_LABEL } from "../core/labels.ts";
+import { HEAL_EVENTS_SELECTOR, healEventsIn, type HealEventReason } from "../core/heal.ts";
+import { HEAL_LABEL } from "../core/labels.ts";
+import { FAILED_PULL_SELECTOR, failedPullsIn, failedPullsKey, nextTry } from "../core/next-try.ts";
 import type { PullSecretState } from "../core/pull-secret.ts";
 import { isPermittedIn, selectRegistries } from "../core/registry.ts";
 import { rememberCauses, type StuckPod } from "../core/stuck-pod.ts";
-import type { VerdictCode } from "../core/verdicts.ts";
 import type { ApisFor } from "../kube/api.ts";
 import { KubeApiError } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
+import { readEvents, type FoundEvents } from "../kube/resources/events.ts";
 import type { PendingPod } from "../kube/resources/pending-pods.ts";
 import { readSecretMetadata } from "../kube/resources/registry-edits.ts";
-import type { StuckGroup, StuckPodList, StuckPodRow } from "./api.ts";
+import type { Transport } from "../kube/transport.ts";
+import type { EvictionRow, State, StuckPodList, StuckPodRow } from "./api.ts";
 import type { ClusterView, StoredNamespace } from "./cluster-view.ts";
+import { groupByCause, type Listed } from "./stuck-causes.ts";
 
-/** What a person mends, and the heading of the group. */
-interface Cause {
-  readonly title: string;
-  /** Pods with the same one, and of the same of these, are one group. */
-  readonly by: "registry" | "namespace" | "image";
-  readonly command?: (pod: StuckPodRow) => string;
-}
-
-const restart = ({ namespace, owner }: StuckPodRow): string => {
-  const deployment = /^ReplicaSet\/(.+)-[a-z0-9]+$/.exec(owner)?.[1];
-  const target = deployment === undefined ? owner.toLowerCase() : `deployment/${deployment}`;
-  return /^(?:deployment|statefulset|daemonset)\//.test(target)
-    ? `kubectl rollout restart ${target} --namespace ${namespace}`
-    : "";
-};
-
-/** In the order in which groups are shown: what one edit here mends comes first. */
-const CAUSES: Readonly<Record<VerdictCode, Cause>> = {
-  unauthorized: { title: "The registry refuses the credentials", by: "registry" },
-  "secret-expired": { title: "The credentials have expired", by: "registry" },
-  forbidden: { title: "The registry denies access", by: "registry" },
-  "no-credentials-for-image": { title: "The pull secret has no credentials for the image", by: "registry" },
-  "no-registry": { title: "No registry covers the image", by: "image" },
-  "namespace-not-opted-in": {
-    title: "The namespace did not opt in",
-    by: "namespace",
-    command: ({ namespace }) => `kubectl label namespace ${namespace} ${INJECT_LABEL}=enabled`,
-  },
-  "older-than-opt-in": { title: "The pods are older than the opt-in", by: "namespace", command: restart },
-  "older-than-registry": { title: "The pods are older than the registry", by: "registry", command: restart },
-  "lacks-secret": { title: "The pods lack their pull secret", by: "registry", command: restart },
-  "secret-not-owned": { title: "Another Secret has the name of the copy", by: "namespace" },
-  "secret-missing": { title: "The pull secret is missing", by: "namespace" },
-  "pod-opted-out": { title: "The pods opted out", by: "namespace" },
-  "mountable-secrets-enforced": { title: "The service account allows only its own Secrets", by: "namespace" },
-  "mirror-pod": { title: "Static pods cannot have pull secrets", by: "namespace" },
-  "rate-limited": { title: "Too many pulls", by: "registry" },
-  tls: { title: "The node does not trust the registry", by: "registry" },
-  network: { title: "The node does not reach the registry", by: "registry" },
-  "not-found": { title: "The registry has no such image", by: "image" },
-  "invalid-image-name": { title: "Not an image reference", by: "image" },
-  "never-pulled": { title: "The pull policy is Never", by: "namespace" },
-  unknown: { title: "The kubelet does not say why", by: "image" },
-  "nothing-wrong": { title: "Nothing is wrong", by: "namespace" },
-};
-const ORDER = Object.keys(CAUSES);
-
-/** Pods that are listed of one cause; all are counted. */
-const MAX_LISTED = 50;
 /** Pods that are looked at for a list. */
 const MAX_PODS = 5_000;
 /** Questions about Secrets, for one list. */
 const MAX_SECRETS = 500;
 const SECRETS_KEPT_MS = 10_000;
+/** Many changes in a row ask once. */
+const EVENTS_KEPT_MS = 2_000;
+/** Heal evicts ten pods a minute at most, and the API server keeps Events for an hour by default. */
+const MAX_EVICTIONS = 20;
 
 export interface StuckPods {
   list(): Promise<StuckPodList>;
+  /** Of those that are listed. */
+  count(): Promise<number>;
   /** Stuck pods by namespace, as the last list had them. */
   byNamespace(): Promise<ReadonlyMap<string, number>>;
 }
 
 interface Found {
-  readonly row: StuckPodRow;
+  readonly uid: string;
+  readonly row: Omit<StuckPodRow, "nextTry">;
   readonly diagnosis: Diagnosis;
   readonly registry: string;
 }
 
-export function createStuckPods(view: ClusterView, apisFor: ApisFor): StuckPods {
+export function createStuckPods(
+  view: ClusterView,
+  apisFor: ApisFor,
+  transport: Pick<Transport, "list">,
+): StuckPods {
   const secrets = new Map<
     string,
     { readonly at: number; readonly state: Promise<PullSecretState | string> }
@@ -152,11 +118,9 @@ export function createStuckPods(view: ClusterView, apisFor: ApisFor): StuckPods 
       if (pod.stuck === undefined) continue;
       const stuck = withCauses(key, pod.uid, pod.stuck);
       const diagnosis = await diagnose(stuck, namespace, unread);
-      const telling =
-        diagnosis.containers.find(({ code }) => code === diagnosis.code) ?? diagnosis.containers[0];
-      const image = telling?.image ?? "";
+      const image = tellingOf(diagnosis)?.image ?? "";
       const row = { namespace, name, owner: ownerOf(pod), image, since: timeOf(stuck) };
-      found.push({ row, diagnosis, registry: registryFor(view, image, namespace) });
+      found.push({ uid: pod.uid, row, diagnosis, registry: registryFor(view, image, namespace) });
     }
     return found;
   }
@@ -166,7 +130,47 @@ export function createStuckPods(view: ClusterView, apisFor: ApisFor): StuckPods 
     view.namespaces.get("", row.namespace)?.isOptedIn !== false ||
     diagnosis.code === "namespace-not-opted-in";
 
+  const asked = new Map<string, { readonly at: number; readonly found: Promise<FoundEvents> }>();
+
+  /** Nobody else may see what is kept: it belongs to one person. */
+  async function events(namespaces: readonly string[], selector: string, unread: Set<string>) {
+    const key = [selector, ...namespaces].join(" ");
+    const now = Date.now();
+    for (const [other, { at }] of asked) if (now - at > EVENTS_KEPT_MS) asked.delete(other);
+    const read = () => ({ at: now, found: readEvents(transport, namespaces, selector) });
+    const { events: found, refusals } = await asked.getOrInsertComputed(key, read).found;
+    for (const refusal of refusals) unread.add(refusal);
+    return found;
+  }
+
+  async function addNextTry(found: readonly Found[], unread: Set<string>): Promise<readonly Listed[]> {
+    const namespaces = new Set(found.map(({ row }) => row.namespace));
+    const failed = failedPullsIn(await events([...namespaces], FAILED_PULL_SELECTOR, unread));
+    const now = Date.now();
+    return found.map(({ uid, row, diagnosis, registry }) => {
+      const { failure = "unknown", image = "" } = tellingOf(diagnosis) ?? {};
+      const next = nextTry({ failure }, failed.get(failedPullsKey(uid, image)), now);
+      return { row: { ...row, nextTry: next }, diagnosis, registry };
+    });
+  }
+
+  async function listEvictions(unread: Set<string>): Promise<readonly EvictionRow[] | null> {
+    const healed = view.namespaces
+      .entries()
+      .filter(([, { labels }]) => labels[HEAL_LABEL] === "enabled")
+      .map(([name]) => name);
+    if (healed.length === 0) return null;
+    const told = healEventsIn(await events(healed, HEAL_EVENTS_SELECTOR, unread));
+    return told.slice(0, MAX_EVICTIONS).map(({ namespace, controller, message, at, reason }) => ({
+      ...{ namespace, owner: controller, message, at },
+      state: EVICTION_STATES[reason],
+    }));
+  }
+
   return {
+    async count() {
+      return (await find(new Set())).filter(isOurs).length;
+    },
     async list() {
       const unread = new Set<string>();
       const found = await find(unread);
@@ -176,9 +180,10 @@ export function createStuckPods(view: ClusterView, apisFor: ApisFor): StuckPods 
       }
       const ours = found.filter(isOurs);
       return {
-        groups: groupByCause(ours),
+        groups: groupByCause(await addNextTry(ours, unread)),
         count: ours.length,
         others: found.length - ours.length,
+        evictions: await listEvictions(unread),
         unread: [...unread],
       };
     },
@@ -193,6 +198,16 @@ export function createStuckPods(view: ClusterView, apisFor: ApisFor): StuckPods 
       return counts;
     },
   };
+}
+
+const EVICTION_STATES: Readonly<Record<HealEventReason, State>> = {
+  EvictedToPull: { level: "good", words: "Evicted" },
+  EvictionDidNotHelp: { level: "warn", words: "Did not help" },
+};
+
+/** The container that the verdict is about. */
+function tellingOf({ code, containers }: Diagnosis): Diagnosis["containers"][number] | undefined {
+  return containers.find((container) => container.code === code) ?? containers[0];
 }
 
 function createdAt(view: ClusterView, name: string): number | undefined {
@@ -217,27 +232,4 @@ function registryFor(view: ClusterView, image: string, namespace: string): strin
   const labels = view.namespaces.get("", namespace)?.labels ?? "unknown";
   const [first] = selectRegistries(lookup.covering, (registry) => isPermittedIn(registry, labels));
   return first?.name ?? "";
-}
-
-function groupByCause(found: readonly Found[]): readonly StuckGroup[] {
-  const groups = new Map<
-    string,
-    { -readonly [Key in keyof StuckGroup]: StuckGroup[Key] } & { pods: StuckPodRow[] }
-  >();
-  for (const { row, diagnosis, registry } of found) {
-    const { code, sentence, advice } = diagnosis;
-    const { title, by, command } = CAUSES[code];
-    const subject = by === "registry" ? registry : by === "namespace" ? row.namespace : row.image;
-    const group = groups.getOrInsertComputed(JSON.stringify([code, subject]), () => ({
-      ...{ code, title, sentence, advice, count: 0, pods: [] },
-      registry: by === "registry" ? registry : "",
-      namespace: by === "namespace" ? row.namespace : "",
-      command: command?.(row) ?? "",
-    }));
-    group.count++;
-    if (group.pods.length < MAX_LISTED) group.pods.push(row);
-  }
-  return [...groups.values()].toSorted(
-    (a, b) => ORDER.indexOf(a.code) - ORDER.indexOf(b.code) || b.count - a.count,
-  );
 }

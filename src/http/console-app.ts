@@ -14,7 +14,7 @@ import {
   sessionCookieName,
 } from "../console/guard.ts";
 import { consoleRoutes, type Route } from "../console/routes.ts";
-import { SESSION_MS, type Session } from "../console/sessions.ts";
+import type { Session } from "../console/sessions.ts";
 import { HttpError, respond } from "./respond.ts";
 
 export interface Page {
@@ -130,7 +130,7 @@ export function consoleListener(options: ConsoleAppOptions): RequestListener {
     return readCookie(request.headers.cookie, cookieName(request));
   }
   function setCookie(request: IncomingMessage, response: ServerResponse, value: string): void {
-    const maxAge = value === "" ? 0 : SESSION_MS / 1000;
+    const maxAge = value === "" ? 0 : server.options.sessionMs / 1000;
     response.setHeader("set-cookie", sessionCookie(cookieName(request), value, isSecure, maxAge));
   }
   function requireSession(request: IncomingMessage): Session<Person> {

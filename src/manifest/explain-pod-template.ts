@@ -9,11 +9,10 @@ import {
 } from "../core/explain-pod.ts";
 import type { ServiceAccountInfo } from "../core/kubernetes.ts";
 import { formatSelector, type Labels } from "../core/labels.ts";
+import type { Mode } from "../core/mode.ts";
 import type { Registry, RegistryIndex } from "../core/registry.ts";
 import { decidePodTemplate } from "./decide-pod-template.ts";
 import { titleOf, type PodTemplate } from "./pod-templates.ts";
-
-type Mode = "webhook" | "policy" | "policy+webhook";
 
 /** What a pod's admission depends on besides the pod itself. */
 export interface PodSurroundings {

@@ -20,9 +20,6 @@ import {
 import type { Warn } from "../replicator/ports.ts";
 import type { Informers } from "./informers.ts";
 
-/** What gives pods their pull secrets. `policy+webhook`: the policy, and the webhook what its builders need. */
-export type Mode = "webhook" | "policy" | "policy+webhook";
-
 export interface PolicyKeeperOptions {
   readonly excludedNamespaces: readonly string[];
   /** Its writes are sent only while this replica leads. */

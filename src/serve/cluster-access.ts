@@ -29,7 +29,7 @@ import { createStringPool, type StringPool } from "../kube/string-pool.ts";
 import { createTransport, type Transport } from "../kube/transport.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
-import type { Mode } from "./admission-policy.ts";
+import type { Mode } from "../core/mode.ts";
 import { describeSecret } from "./credential-sources.ts";
 import type { HealMode } from "./heal.ts";
 import type { Informers } from "./informers.ts";

@@ -8,6 +8,7 @@ import {
   decideHeal,
   LEAVE_ALONE_REASONS,
   type Controller,
+  type HealEventReason,
   type LeaveReason,
   type PodWithStatus,
 } from "../core/heal.ts";
@@ -50,7 +51,6 @@ export interface HealOptions {
   readonly timings?: Partial<HealTimings>;
 }
 
-export type HealEventReason = "EvictedToPull" | "EvictionDidNotHelp";
 export type HealOutcome = "evicted" | "would-evict" | "did-not-help" | "refused";
 
 export interface HealTimings {

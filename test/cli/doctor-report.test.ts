@@ -18,7 +18,9 @@ import { optedInAt } from "../../src/kube/resources/namespaces.ts";
 import { reportOn } from "../../src/cli/doctor-report.ts";
 import { formatReport } from "../../src/cli/doctor-text.ts";
 import type { PodWithStatus } from "../../src/core/diagnosis.ts";
-import type { JsonObject } from "../../src/core/kubernetes.ts";
+import { healEventsIn } from "../../src/core/heal.ts";
+import { getString, type JsonObject } from "../../src/core/kubernetes.ts";
+import { failedPullsIn, failedPullsKey } from "../../src/core/next-try.ts";
 import { readPullSecret, type PullSecretState } from "../../src/core/pull-secret.ts";
 import { readNamespace } from "../../src/kube/resources/namespaces.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
@@ -43,13 +45,17 @@ interface FactsInJson {
     readonly pod: PodWithStatus;
     readonly secrets?: Readonly<Record<string, "missing" | "not-owned" | JsonObject>>;
     readonly answers?: Readonly<Record<string, readonly RegistryAnswer[]>>;
+    /** The kubelet's Events about it. */
+    readonly events?: readonly JsonObject[];
   }[];
+  /** Those that Pullpass wrote. */
+  readonly events?: readonly JsonObject[];
   readonly unread: readonly string[];
 }
 
 function readFacts(text: string): DoctorFacts {
   const json = JSON.parse(text) as FactsInJson;
-  const { now, scope, webhook, policy, namespaces, copies, pods, unread } = json;
+  const { now, scope, webhook, policy, namespaces, copies, pods, events = [], unread } = json;
   const configuration = loadText(JSON.stringify({ registries: json.configuration }));
   return {
     ...{ now: Date.parse(now), scope, webhookName: "pullpass", policy, copies, unread },
@@ -63,8 +69,11 @@ function readFacts(text: string): DoctorFacts {
       optedInAt: optedInAt(object),
     })),
     blocking: new Set(json.blocking),
-    pods: pods?.map(({ pod, secrets = {}, answers = {} }) => ({
+    healEvents: healEventsIn(events),
+    pods: pods?.map(({ pod, secrets = {}, answers = {}, events: own = [] }) => ({
       pod,
+      failedPulls: (image) =>
+        failedPullsIn(own).get(failedPullsKey(getString(pod.metadata, "uid") ?? "", image)),
       pullSecrets: new Map(
         Object.entries(secrets).map(([name, secret]): [string, PullSecretState] => [
           name,

@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import {
-  createAttemptLimit,
-  createOneTimeKey,
-  createSessions,
-  SESSION_MS,
-} from "../../src/console/sessions.ts";
+import { createAttemptLimit, createOneTimeKey, createSessions } from "../../src/console/sessions.ts";
+
+const HOUR_MS = 3_600_000;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -17,14 +14,14 @@ describe("a session", () => {
   const ended: string[] = [];
   const create = () => {
     ended.length = 0;
-    return createSessions<string>((person) => ended.push(person));
+    return createSessions<string>(HOUR_MS, (person) => ended.push(person));
   };
 
-  it("ends after an hour, whatever is done in it, and with a logout", () => {
+  it("ends after its time, whatever is done in it, and with a logout", () => {
     const sessions = create();
     const [first, second] = [sessions.begin("anna"), sessions.begin("ben")];
     expect(first.id).not.toBe(second.id);
-    vi.advanceTimersByTime(SESSION_MS - 1);
+    vi.advanceTimersByTime(HOUR_MS - 1);
     expect(sessions.find(first.id)?.person).toBe("anna");
     sessions.end(second.id);
     sessions.end(second.id);
@@ -38,11 +35,12 @@ describe("a session", () => {
   it("has ended on a machine that slept through the end", () => {
     let now = 0;
     const sessions = createSessions<string>(
+      HOUR_MS,
       () => undefined,
       () => now,
     );
     const { id } = sessions.begin("anna");
-    now = SESSION_MS;
+    now = HOUR_MS;
     expect(sessions.find(id)).toBeUndefined();
   });
 

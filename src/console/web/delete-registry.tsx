@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Failure, Impact, RegistryRow, SessionInfo } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { useFetched } from "./live.ts";
-import { Dialog, Fault, plural } from "./parts.tsx";
+import { Dialog, Fault, focus, plural } from "./parts.tsx";
 import { go } from "./place.ts";
 
 export function DeleteRegistry(props: {
@@ -20,7 +20,9 @@ export function DeleteRegistry(props: {
   const [isBusy, setIsBusy] = useState(false);
   // What nobody uses goes without another question.
   const mustType = impact !== undefined && impact.copies > 0;
+  const isReady = impact !== undefined && (!mustType || typed === row.name);
   const remove = async (): Promise<void> => {
+    if (isBusy || !isReady) return;
     setIsBusy(true);
     try {
       const deleteSecret = isSecretToo && session.rights.deleteSecrets;
@@ -65,6 +67,7 @@ export function DeleteRegistry(props: {
             </label>
             <input
               id="delete-name"
+              ref={focus}
               autocomplete="off"
               spellcheck={false}
               value={typed}
@@ -79,10 +82,7 @@ export function DeleteRegistry(props: {
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button
-            class="danger"
-            disabled={isBusy || impact === undefined || (mustType && typed !== row.name)}
-          >
+          <button class="danger" aria-disabled={isBusy} disabled={!isReady}>
             Delete registry
           </button>
         </div>

@@ -2,6 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { SessionInfo } from "../api.ts";
+import { takeFocus, titleElement } from "./focus.ts";
 import { go, hrefOf, type PageName, type Place } from "./place.ts";
 
 const TITLES: Readonly<Record<PageName, string>> = {
@@ -23,6 +24,8 @@ export function Frame(props: {
     document.title = `${TITLES[place.page]} · Pullpass`;
     // Where the bar is too narrow for all of them.
     document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    // The next Tab is in the page, and a screen reader says which one it is.
+    takeFocus(titleElement());
   }, [place.page]);
   useShortcuts();
   return (
@@ -32,7 +35,7 @@ export function Frame(props: {
         href="#main"
         onClick={(event) => {
           event.preventDefault();
-          document.getElementById("main")?.focus();
+          titleElement()?.focus();
         }}
       >
         Skip to the content
@@ -62,9 +65,7 @@ export function Frame(props: {
           </button>
         </div>
       </header>
-      <main id="main" tabIndex={-1}>
-        {children}
-      </main>
+      <main id="main">{children}</main>
     </>
   );
 }

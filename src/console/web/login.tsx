@@ -55,7 +55,13 @@ export function Login({ info, failed = "", onLogin }: LoginProps): VNode {
 export function LoginDialog({ info, onLogin }: LoginProps): VNode {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
+    const before = document.activeElement;
     dialog.current?.showModal();
+    document.getElementById("login-secret")?.focus();
+    return () => {
+      // Somebody was typing there.
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   return (
     <dialog
@@ -79,6 +85,7 @@ function LoginForm({ info, failed = "", onLogin }: LoginProps): VNode {
   const isKey = info.login === "key";
   const logIn = async (event: Event): Promise<void> => {
     event.preventDefault();
+    if (isBusy) return;
     setIsBusy(true);
     setFault("");
     const word = text.trim();
@@ -126,7 +133,7 @@ function LoginForm({ info, failed = "", onLogin }: LoginProps): VNode {
         </p>
       )}
       <div class="buttons">
-        <button class="primary" disabled={isBusy}>
+        <button class="primary" aria-disabled={isBusy}>
           Log in
         </button>
       </div>

@@ -1,5 +1,6 @@
 /** Which namespaces may have the credentials, by their labels, with those that match now. */
 import type { VNode } from "preact";
+import { useRef } from "preact/hooks";
 import type { DraftCheck } from "../api.ts";
 import type { Fields, Requirement } from "./draft.ts";
 import { plural } from "./parts.tsx";
@@ -26,6 +27,14 @@ export function NamespacePicker(props: {
 }): VNode {
   const { fields, check, onChange } = props;
   const { isForAll, requirements } = fields;
+  const labels = useRef<HTMLDivElement>(null);
+  /** After what is on the page then. */
+  const focusOn = (selector: string): void => {
+    requestAnimationFrame(() => {
+      const found = labels.current?.querySelectorAll<HTMLElement>(selector);
+      found?.item(found.length - 1).focus();
+    });
+  };
   const change = (index: number, part: Partial<Requirement>): void => {
     onChange({ requirements: requirements.map((each, i) => (i === index ? { ...each, ...part } : each)) });
   };
@@ -33,7 +42,7 @@ export function NamespacePicker(props: {
     onChange({ isForAll: false, requirements: [...requirements, { key: "", operator: "In", values: "" }] });
   };
   return (
-    <div class="stack">
+    <div class="stack" ref={labels}>
       <label class="check">
         <input
           type="radio"
@@ -61,6 +70,7 @@ export function NamespacePicker(props: {
         requirements.map(({ key, operator, values }, index) => (
           <div class="requirement" key={index}>
             <input
+              data-label
               aria-label={`Label ${(index + 1).toString()}`}
               placeholder="team"
               spellcheck={false}
@@ -99,6 +109,7 @@ export function NamespacePicker(props: {
               aria-label={`Remove label ${(index + 1).toString()}`}
               onClick={() => {
                 onChange({ requirements: requirements.filter((_, i) => i !== index) });
+                focusOn("[data-add-label]");
               }}
             >
               Remove
@@ -106,7 +117,15 @@ export function NamespacePicker(props: {
           </div>
         ))}
       {!isForAll && (
-        <button type="button" class="small" onClick={add}>
+        <button
+          type="button"
+          class="small"
+          data-add-label
+          onClick={() => {
+            add();
+            focusOn("[data-label]");
+          }}
+        >
           Add a label
         </button>
       )}

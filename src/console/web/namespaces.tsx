@@ -1,11 +1,12 @@
 /** Namespaces, a page of a hundred at a time: who opted in, which registries each may have, what is blocked. */
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Failure, NamespaceDetails, NamespaceList, NamespaceRow } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
+import { takeFocus, useRowFocus } from "./focus.ts";
 import { useFetched, useSettled } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Fault, plural, StateMark, Unread } from "./parts.tsx";
+import { DetailsRow, Fault, plural, StateMark, Unread } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 
 export function Namespaces({ session, changes, place }: PageProps & { readonly place: Place }): VNode {
@@ -55,7 +56,10 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
       ) : (
         <>
           <Unread sentences={data.unread} />
-          <p class="quiet">{plural(data.optedIn, "namespace")} opted in.</p>
+          <div class="summary">
+            <p class="quiet">{plural(data.optedIn, "namespace")} opted in.</p>
+            <Pager list={data} onMove={setOffset} />
+          </div>
           {data.rows.length === 0 ? (
             <p class="empty">No namespace matches.</p>
           ) : (
@@ -83,7 +87,6 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
               </tbody>
             </table>
           )}
-          <Pager list={data} onMove={setOffset} />
         </>
       )}
     </>
@@ -102,13 +105,16 @@ function Pager({
 }): VNode | null {
   if (total <= PAGE_SIZE) return null;
   const last = offset + rows.length;
+  // At an end they keep the focus.
+  const isFirst = offset === 0;
+  const isLast = last >= total;
   return (
     <nav class="pager" aria-label="Pages of namespaces">
       <button
         type="button"
-        disabled={offset === 0}
+        aria-disabled={isFirst}
         onClick={() => {
-          onMove(offset - PAGE_SIZE);
+          if (!isFirst) onMove(offset - PAGE_SIZE);
         }}
       >
         Previous
@@ -118,9 +124,9 @@ function Pager({
       </span>
       <button
         type="button"
-        disabled={last >= total}
+        aria-disabled={isLast}
         onClick={() => {
-          onMove(last);
+          if (!isLast) onMove(last);
         }}
       >
         Next
@@ -139,7 +145,12 @@ function Row(props: {
   const { name, isOptedIn, isTerminating, registries, problems, stuckPods } = row;
   const [failure, setFailure] = useState<Failure>();
   const [isBusy, setIsBusy] = useState(false);
+  const element = useRowFocus();
+  useEffect(() => {
+    if (isOpen) takeFocus(element.current?.querySelector("button"));
+  }, []);
   const toggle = async (): Promise<void> => {
+    if (isBusy) return;
     setIsBusy(true);
     setFailure(undefined);
     try {
@@ -151,7 +162,7 @@ function Row(props: {
   };
   return (
     <>
-      <tr class={isOpen ? "open" : undefined}>
+      <tr ref={element} class={isOpen ? "open" : undefined}>
         <th scope="row">
           <button
             type="button"
@@ -173,7 +184,8 @@ function Row(props: {
               class="switch"
               aria-checked={isOptedIn}
               aria-label={`Opt ${name} in`}
-              disabled={isBusy || isTerminating}
+              aria-disabled={isBusy}
+              disabled={isTerminating}
               onClick={() => void toggle()}
             >
               <span class="knob" aria-hidden="true" />
@@ -197,11 +209,9 @@ function Row(props: {
         </td>
       </tr>
       {isOpen && (
-        <tr class="details">
-          <td colSpan={4}>
-            <Details name={name} version={version} />
-          </td>
-        </tr>
+        <DetailsRow columns={4}>
+          <Details name={name} version={version} />
+        </DetailsRow>
       )}
     </>
   );

@@ -2,6 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, State } from "../api.ts";
+import { useDetailsFocus } from "./focus.ts";
 
 const SHAPES: Readonly<Record<State["level"], string>> = {
   good: "●",
@@ -26,15 +27,34 @@ const UNITS = [
   ["minute", 60],
 ] as const;
 
+/** How often a time is read again: what is on the page for long must not say "just now". */
+const TICK_MS = 10_000;
+
+export function useClock(): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => {
+      setNow(Date.now());
+    }, TICK_MS);
+    return () => {
+      clearInterval(timer);
+    };
+  }, []);
+  return now;
+}
+
 /** `3 days ago`; the exact time is there on hover and focus. */
 export function Time({ at }: { readonly at: string | number }): VNode {
+  useClock();
   const date = new Date(at);
   const seconds = (date.getTime() - Date.now()) / 1000;
   const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? (["second", 1] as const);
   const format = new Intl.RelativeTimeFormat("en", { numeric: "always" });
-  const text = unit === "second" ? "just now" : format.format(Math.round(seconds / size), unit);
+  const now = seconds > 0 ? "in under a minute" : "just now";
+  const text = unit === "second" ? now : format.format(Math.round(seconds / size), unit);
+  const exact = date.toLocaleString("en-GB");
   return (
-    <time dateTime={date.toISOString()} title={date.toLocaleString("en-GB")} tabIndex={0}>
+    <time dateTime={date.toISOString()} title={exact} data-exact={exact} tabIndex={0}>
       {text}
     </time>
   );
@@ -42,12 +62,12 @@ export function Time({ at }: { readonly at: string | number }): VNode {
 
 const MAX_SHOWN = 40;
 
-/** Long addresses are cut in the middle: both ends tell them apart. What is copied is the whole. */
+/** Long addresses are cut in the middle: both ends tell them apart. What is copied, and what has the focus, is the whole. */
 export function Cut({ text }: { readonly text: string }): VNode {
   if (text.length <= MAX_SHOWN) return <code>{text}</code>;
   const tail = Math.floor(MAX_SHOWN / 3);
   return (
-    <code class="cut" title={text}>
+    <code class="cut" title={text} tabIndex={0}>
       <span>{text.slice(0, text.length - tail)}</span>
       <span>{text.slice(text.length - tail)}</span>
     </code>
@@ -119,6 +139,20 @@ export function Dialog(props: {
       <h2 id="dialog-title">{title}</h2>
       {children}
     </dialog>
+  );
+}
+
+/** What is open below the row of a table. */
+export function DetailsRow(props: {
+  readonly id?: string;
+  readonly columns: number;
+  readonly children: ComponentChildren;
+}): VNode {
+  const { id, columns, children } = props;
+  return (
+    <tr class="details" id={id} ref={useDetailsFocus()}>
+      <td colSpan={columns}>{children}</td>
+    </tr>
   );
 }
 

@@ -1,10 +1,11 @@
 /** The table of registries. A row opens in place; the form takes the table's place. */
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { RegistryList, RegistryRow } from "../api.ts";
+import { takeFocus, useRowFocus } from "./focus.ts";
 import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Cut, Fault, StateMark, Unread, useFlash } from "./parts.tsx";
+import { Cut, DetailsRow, Fault, StateMark, Unread, useFlash } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { RegistryDetails } from "./registry-details.tsx";
 import { RegistryForm } from "./registry-form.tsx";
@@ -24,23 +25,30 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   const [filter, setFilter] = useState("");
   const { rights } = session;
   const form = { session, list: data, onSaved: refresh };
-  if (place.action === "new") return <RegistryForm {...form} key="new" row={undefined} />;
+  const isFirst = data?.rows.length === 0 && data.unread.length === 0 && rights.createRegistries;
+  useEffect(() => {
+    // The form stays when somebody else adds one meanwhile.
+    if (isFirst && place.action === "") location.replace(hrefOf("registries", "", "new"));
+  }, [isFirst, place.action]);
+  useFocusOfOpener(place);
+  if (place.action === "new" || isFirst) {
+    const intro = isFirst
+      ? `There is no registry yet. Once this one is saved, ${optedInWords(data.optedIn)}, and their new pods pull with it.`
+      : undefined;
+    return <RegistryForm {...form} key="new" row={undefined} {...(intro !== undefined && { intro })} />;
+  }
   if (data === undefined)
-    return failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />;
+    return (
+      <>
+        <div class="head">
+          <h1>Registries</h1>
+        </div>
+        {failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />}
+      </>
+    );
   const open = data.rows.find(({ name }) => name === place.name);
   if (place.action === "edit" && open?.object != null)
     return <RegistryForm {...form} key={open.name} row={open} />;
-
-  const isEmpty = data.rows.length === 0 && data.unread.length === 0;
-  if (isEmpty && rights.createRegistries)
-    return (
-      <RegistryForm
-        {...form}
-        key="new"
-        row={undefined}
-        intro={`There is no registry yet. Once this one is saved, ${optedInWords(data.optedIn)}, and their new pods pull with it.`}
-      />
-    );
   const shown = data.rows.filter((row) => matches(row, filter));
   return (
     <>
@@ -101,6 +109,23 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   );
 }
 
+/** A form that closes gives the focus back to what opened it; one that made a registry, to its row. */
+function useFocusOfOpener(place: Place): void {
+  const before = useRef(place);
+  useEffect(() => {
+    const { action, name } = before.current;
+    before.current = place;
+    if (action === "" || place.action !== "") return;
+    const edit = `main a[href="${hrefOf("registries", name, "edit")}"]`;
+    const opener =
+      action === "edit"
+        ? document.querySelector<HTMLElement>(edit)
+        : (document.querySelector<HTMLElement>("tr.open button") ??
+          document.querySelector<HTMLElement>("[data-add-registry]"));
+    opener?.focus();
+  }, [place]);
+}
+
 function optedInWords(count: number | null): string {
   if (count === null) return "every namespace that opted in gets a copy";
   if (count === 0) return "every namespace that opts in gets a copy";
@@ -126,12 +151,15 @@ function Row(props: PageProps & { readonly row: RegistryRow; readonly isOpen: bo
   const { name, displayName, address, auth, state, namespaces } = row;
   const isFresh = useFlash(`${state.words} ${address} ${displayName}`);
   const id = `details-${row.object === null ? "file-" : ""}${name}`;
+  const element = useRowFocus();
   useEffect(() => {
-    if (isOpen) document.getElementById(`row-${name}`)?.scrollIntoView({ block: "nearest" });
+    if (!isOpen) return;
+    element.current?.scrollIntoView({ block: "nearest" });
+    takeFocus(element.current?.querySelector("button"));
   }, []);
   return (
     <>
-      <tr id={`row-${name}`} class={isFresh ? "fresh" : isOpen ? "open" : undefined}>
+      <tr ref={element} class={isFresh ? "fresh" : isOpen ? "open" : undefined}>
         <th scope="row">
           <button
             type="button"
@@ -157,11 +185,9 @@ function Row(props: PageProps & { readonly row: RegistryRow; readonly isOpen: bo
         </td>
       </tr>
       {isOpen && (
-        <tr class="details" id={id}>
-          <td colSpan={5}>
-            <RegistryDetails row={row} session={session} />
-          </td>
-        </tr>
+        <DetailsRow id={id} columns={5}>
+          <RegistryDetails row={row} session={session} />
+        </DetailsRow>
       )}
     </>
   );

@@ -1,9 +1,9 @@
 /** Pods that cannot pull, by their cause, with the one place to mend each. */
 import type { VNode } from "preact";
-import type { StuckGroup, StuckPodList } from "../api.ts";
+import type { EvictionRow, StuckGroup, StuckPodList, StuckPodRow } from "../api.ts";
 import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Code, Cut, Fault, plural, Time, Unread } from "./parts.tsx";
+import { Code, Cut, Fault, plural, StateMark, Time, Unread, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
 
 export function StuckPods({ session, changes }: PageProps): VNode {
@@ -34,6 +34,7 @@ export function StuckPods({ session, changes }: PageProps): VNode {
               canEdit={session.rights.updateRegistries}
             />
           ))}
+          {data.evictions !== null && <Evictions rows={data.evictions} />}
           {data.others > 0 && (
             <p class="quiet">
               {plural(data.others, "more stuck pod")} in namespaces that did not opt in, with images that no
@@ -77,6 +78,7 @@ function Group({ group, canEdit }: { readonly group: StuckGroup; readonly canEdi
             <th scope="col">Owner</th>
             <th scope="col">Image</th>
             <th scope="col">Since</th>
+            <th scope="col">Next try</th>
           </tr>
         </thead>
         <tbody>
@@ -90,11 +92,61 @@ function Group({ group, canEdit }: { readonly group: StuckGroup; readonly canEdi
                 <Cut text={pod.image} />
               </td>
               <td data-label="Since">{pod.since === null ? "–" : <Time at={pod.since} />}</td>
+              <td data-label="Next try">
+                <NextTry {...pod.nextTry} />
+              </td>
             </tr>
           ))}
         </tbody>
       </table>
       {count > pods.length && <p class="quiet">And {(count - pods.length).toLocaleString("en")} more.</p>}
+    </section>
+  );
+}
+
+/** The kubelet may be a little late. */
+function NextTry({ at, words }: StuckPodRow["nextTry"]): VNode {
+  const now = useClock();
+  if (at === undefined) return <>{words}</>;
+  return at > now ? <Time at={at} /> : <>any moment</>;
+}
+
+function Evictions({ rows }: { readonly rows: readonly EvictionRow[] }): VNode {
+  return (
+    <section class="group">
+      <h2>Evicted lately</h2>
+      {rows.length === 0 ? (
+        <p class="quiet">
+          No pod was evicted so that it can pull, as far as the Events of the last hour tell.
+        </p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Workload</th>
+              <th scope="col">State</th>
+              <th scope="col">What was done</th>
+              <th scope="col">When</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(({ namespace, owner, state, message, at }) => (
+              <tr key={`${namespace} ${owner} ${at.toString()} ${message}`}>
+                <th scope="row">
+                  {namespace}/{owner}
+                </th>
+                <td data-label="State">
+                  <StateMark state={state} />
+                </td>
+                <td data-label="What was done">{message}</td>
+                <td data-label="When">
+                  <Time at={at} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
     </section>
   );
 }

@@ -397,7 +397,11 @@ function wireRegistries(
     sources: sources.current,
     provided,
     countCopies: replicator.countCopies,
-    login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
+    login: (name, image) =>
+      logInTo(
+        sources.current().find(({ registry }) => registry.name === name),
+        image,
+      ),
     logger,
   });
   return { registries, sources, provided, status, faults };

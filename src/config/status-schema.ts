@@ -7,7 +7,7 @@ const count = z.int().min(0);
 
 /** `metav1.Condition`. */
 const condition = z.object({
-  type: z.string().max(64).describe("Ready, CredentialsAvailable, Synced or LoginSucceeded."),
+  type: z.string().max(64).describe("Ready, CredentialsAvailable, Synced, LoginSucceeded or PullSucceeded."),
   status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
   observedGeneration: z.int().min(0).optional().describe("The generation of the object that it is about."),
   lastTransitionTime: time.describe("When the status of the condition last changed."),
@@ -36,6 +36,13 @@ export const registryStatusSchema = z.object({
     })
     .optional()
     .describe("The credentials, without anything secret."),
+  check: z
+    .object({
+      requestedAt: z.string().max(64).describe("The annotation pullpass.dev/check-requested-at."),
+      image: z.string().max(1024).optional().describe("The annotation pullpass.dev/check-image."),
+    })
+    .optional()
+    .describe("The request that LoginSucceeded and PullSucceeded answer."),
   conditions: z
     .array(condition)
     .meta({ maxItems: 16, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })

@@ -44,6 +44,8 @@ export const CREDENTIALS_LABEL = "pullpass.dev/registry-credentials";
 export const PROVIDER_ANSWERS_LABEL = "pullpass.dev/provider-answers";
 /** On a ClusterRegistry: when somebody asked for a login, in RFC 3339. */
 export const CHECK_REQUESTED_ANNOTATION = "pullpass.dev/check-requested-at";
+/** On a ClusterRegistry, beside it: an image, of which the registry is asked whether the credentials may pull it. */
+export const CHECK_IMAGE_ANNOTATION = "pullpass.dev/check-image";
 /** Written on a copy: they keep Argo CD from removing what no repository holds. */
 export const GITOPS_ANNOTATIONS: Readonly<Record<string, string>> = {
   "argocd.argoproj.io/compare-options": "IgnoreExtraneous",

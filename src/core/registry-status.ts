@@ -45,13 +45,30 @@ export interface CopyCounts {
 
 export type LoginReason = "Succeeded" | "Unauthorized" | "NotReached" | "TLSFailed" | "NotAsked";
 
-/** A login that somebody asked for. */
-export interface LoginResult {
-  readonly reason: LoginReason;
-  /** Nothing secret. */
+/** `Succeeded`: the registry would let these credentials pull the image. Nothing is pulled. */
+export type PullReason = LoginReason | "ImageNotFound";
+
+/** What came of a login or of a pull; nothing in the message is secret. */
+export interface Outcome<Reason> {
+  readonly reason: Reason;
   readonly message: string;
+}
+
+/** What somebody asked for by annotations: a login, and whether it may pull an image. */
+export interface CheckRequest {
+  /** In RFC 3339, as they wrote it. */
+  readonly requestedAt: string;
+  readonly image: string | undefined;
+}
+
+/** A login that somebody asked for. */
+export interface LoginResult extends Outcome<LoginReason> {
   /** In RFC 3339; undefined where none was tried. */
   readonly at: string | undefined;
+  /** Undefined if no image was named. */
+  readonly pull: Outcome<PullReason> | undefined;
+  /** The request that this answers; undefined if that could not be read. */
+  readonly check: CheckRequest | undefined;
 }
 
 /** All that a status says. */
@@ -81,7 +98,7 @@ export interface Condition {
   readonly message: string;
 }
 
-export type ConditionType = "Ready" | "CredentialsAvailable" | "Synced" | "LoginSucceeded";
+export type ConditionType = "Ready" | "CredentialsAvailable" | "Synced" | "LoginSucceeded" | "PullSucceeded";
 
 /** As Pullpass writes it: no member is undefined, so that it can be compared with what the API server sends. */
 export interface RegistryStatus {
@@ -95,6 +112,7 @@ export interface RegistryStatus {
     readonly nextRefreshAt?: string;
     readonly lastLoginAt?: string;
   };
+  readonly check?: { readonly requestedAt: string; readonly image?: string };
   readonly conditions: readonly Condition[];
 }
 
@@ -121,7 +139,8 @@ export function registryStatus(
   add("Ready", readiness(facts, wasReady));
   add("CredentialsAvailable", used && credentialsFinding(used.credentials));
   add("Synced", used && syncFinding(used.credentials, used.counts));
-  add("LoginSucceeded", login && loginFinding(login));
+  add("LoginSucceeded", login && outcomeFinding(login));
+  add("PullSucceeded", login?.pull && outcomeFinding(login.pull));
   return {
     observedGeneration: generation,
     ...(used && {
@@ -130,6 +149,7 @@ export function registryStatus(
       namespaces: countsOf(used.credentials, used.counts),
     }),
     ...credentialTimes(used?.credentials, login),
+    ...(login?.check && { check: checkOf(login.check) }),
     conditions,
   };
 }
@@ -222,18 +242,32 @@ function loginOf(
   if (known?.at === undefined || changedAt === undefined || Date.parse(known.at) >= Date.parse(changedAt)) {
     return known;
   }
-  const message = "The credentials changed after the last login.";
-  return { reason: "NotAsked", message, at: known.at };
+  const outdated = { reason: "NotAsked", message: "The credentials changed after the last login." } as const;
+  return { ...known, ...outdated, pull: known.pull && outdated };
 }
 
 function loginBefore(previous: Partial<RegistryStatus> | undefined): LoginResult | undefined {
-  const condition = previous?.conditions?.find(({ type }) => type === "LoginSucceeded");
-  if (condition === undefined) return undefined;
-  const { reason, message } = condition;
-  return { reason: reason as LoginReason, message, at: previous?.credentials?.lastLoginAt };
+  const outcome = <Reason>(conditionType: ConditionType): Outcome<Reason> | undefined => {
+    const condition = previous?.conditions?.find(({ type }) => type === conditionType);
+    return condition && { reason: condition.reason as Reason, message: condition.message };
+  };
+  const login = outcome<LoginReason>("LoginSucceeded");
+  const check = previous?.check;
+  return (
+    login && {
+      ...login,
+      at: previous?.credentials?.lastLoginAt,
+      pull: outcome<PullReason>("PullSucceeded"),
+      check: check && { requestedAt: check.requestedAt, image: check.image },
+    }
+  );
 }
 
-function loginFinding({ reason, message }: LoginResult): Finding {
+function checkOf({ requestedAt, image }: CheckRequest): NonNullable<RegistryStatus["check"]> {
+  return { requestedAt, ...(image !== undefined && { image }) };
+}
+
+function outcomeFinding({ reason, message }: Outcome<PullReason>): Finding {
   const status = reason === "Succeeded" ? "True" : reason === "NotAsked" ? "Unknown" : "False";
   return { status, reason, message: sentence(message) };
 }

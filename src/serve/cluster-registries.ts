@@ -88,7 +88,11 @@ export function connectRegistries(
     faults: faults.current,
     sources: sources.current,
     countCopies: replicator.countCopies,
-    login: (name) => logInTo(sources.current().find(({ registry }) => registry.name === name)),
+    login: (name, image) =>
+      logInTo(
+        sources.current().find(({ registry }) => registry.name === name),
+        image,
+      ),
   });
   events.on("change", status.schedule);
   return {

@@ -30,6 +30,7 @@ const STATUS: Required<z.output<typeof registryStatusSchema>> = {
     nextRefreshAt: TIME,
     lastLoginAt: TIME,
   },
+  check: { requestedAt: TIME, image: "registry.example.com/team-a/shop:v7" },
   conditions: [
     {
       ...{ type: "Ready", status: "True", reason: "Ready", message: "12 namespaces have the credentials" },

@@ -91,27 +91,68 @@ await describeLevel("node", "a ClusterRegistry", () => {
     expect(stdout).toMatch(/^team-1 +\S+\/team-1 +BasicAuth +True +Ready +2 +\S+\n$/);
   });
 
-  it("tells whether its credentials log in, when it is asked", async () => {
-    const { kubectl } = cluster;
-    const ask = () =>
-      kubectl.run([
-        ...["annotate", "--overwrite", "clusterregistry/team-1"],
-        `pullpass.dev/check-requested-at=${new Date().toISOString()}`,
-      ]);
-    const untilReason = (reason: string) =>
-      waitUntil(`the login to be ${reason}`, async () => {
-        const condition = await conditionOf("team-1", "LoginSucceeded");
+  const ask = (name: string, ...more: readonly string[]) =>
+    cluster.kubectl.run([
+      ...["annotate", "--overwrite", `clusterregistry/${name}`],
+      ...[`pullpass.dev/check-requested-at=${new Date().toISOString()}`, ...more],
+    ]);
+  /** There are ten seconds between two logins. */
+  const untilReason = (name: string, type: string, reason: string) =>
+    waitUntil(
+      `${type} of ${name} to be ${reason}`,
+      async () => {
+        const condition = await conditionOf(name, type);
         if (condition?.reason === reason) return condition;
         throw new Error(JSON.stringify(condition));
-      });
-    await ask();
-    await untilReason("Succeeded");
+      },
+      { timeoutMs: 20_000, intervalMs: 100 },
+    );
+
+  it("tells whether its credentials log in, when it is asked", async () => {
+    const { kubectl } = cluster;
+    await ask("team-1");
+    await untilReason("team-1", "LoginSucceeded", "Succeeded");
     // Kubernetes keeps times in whole seconds.
     await sleep(1100);
     await kubectl.apply(offeredLogin("team-1", { ...REGISTRY_USER, password: "made-up-wrong" }));
-    await untilReason("NotAsked");
-    await ask();
-    await untilReason("Unauthorized");
+    await untilReason("team-1", "LoginSucceeded", "NotAsked");
+    await ask("team-1");
+    await untilReason("team-1", "LoginSucceeded", "Unauthorized");
+  });
+
+  it("tells whether its credentials may pull an image, which it pulls nothing of", async () => {
+    const { kubectl, passwordRegistry, tokenRegistry } = cluster;
+    const limited = { username: "made-up-limited", password: "made-up-limited" };
+    await tokenRegistry.setUser(limited, (repository) => repository.startsWith("mine/"));
+    const mine = await tokenRegistry.push("mine/app:v1", limited);
+    const theirs = await tokenRegistry.push("theirs/app:v1", REGISTRY_USER);
+    await kubectl.apply(
+      offeredLogin("limited", limited),
+      clusterRegistry("limited", { address: tokenRegistry.host }),
+    );
+    await kubectl.run(["wait", "--for=condition=Ready", "clusterregistry/limited", "--timeout=20s"]);
+    for (const [image, reason, message] of [
+      [mine, "Succeeded", `The credentials may pull ${mine}.`],
+      [theirs, "Unauthorized", `The credentials may not pull ${theirs}: 401 Unauthorized from`],
+      [`${mine}-not-there`, "ImageNotFound", `The registry has no ${mine}-not-there.`],
+      [`${passwordRegistry.host}/mine/app`, "NotAsked", "The registry's address"],
+    ] as const) {
+      await ask("limited", `pullpass.dev/check-image=${image}`);
+      const condition = await untilReason("limited", "PullSucceeded", reason);
+      expect(condition.message).toContain(message);
+      expect((await conditionOf("limited", "LoginSucceeded"))?.reason).toBe("Succeeded");
+    }
+    const own = (await tokenRegistry.accessLog()).filter(({ userAgent }) => userAgent === "pullpass");
+    expect(own.map(({ method, path }) => `${method} ${path}`)).not.toContainEqual(
+      expect.stringMatching(/^GET .*(?:manifests|blobs)/),
+    );
+    // Without an image, the answer about the last one goes.
+    await ask("limited", "pullpass.dev/check-image-");
+    await waitUntil(
+      "no PullSucceeded",
+      async () => (await conditionOf("limited", "PullSucceeded")) === undefined,
+      { timeoutMs: 20_000, intervalMs: 100 },
+    );
   });
 
   it("takes its copies along when it is deleted", async () => {

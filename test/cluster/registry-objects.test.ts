@@ -221,20 +221,26 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
   it("are asked for a login by an annotation, once for each request", async () => {
     await cluster.kubectl.apply(registry("first", { address: "127.0.0.1:1" }));
     await reason("first", "Ready", "Ready");
-    const ask = (at: string) =>
+    const ask = (at: string, ...more: readonly string[]) =>
       cluster.kubectl.run([
         "annotate",
         "--overwrite",
         "clusterregistry/first",
         `pullpass.dev/check-requested-at=${at}`,
+        ...more,
       ]);
     await ask("yesterday");
     await reason("first", "LoginSucceeded", "NotAsked");
-    await ask(new Date().toISOString());
+    const requestedAt = new Date().toISOString();
+    const image = "127.0.0.1:1/app";
+    await ask(requestedAt, `pullpass.dev/check-image=${image}`);
     const { message, status } = await reason("first", "LoginSucceeded", "NotReached");
     expect(status).toBe("False");
     expect(message).toBe("127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1.");
-    expect((await read("first")).status?.credentials?.lastLoginAt).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}Z$/);
+    const first = await read("first");
+    expect(first.status?.credentials?.lastLoginAt).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}Z$/);
+    expect(first.status?.check).toEqual({ requestedAt, image });
+    expect(conditionsOf(first)["PullSucceeded"]).toMatchObject({ status: "False", reason: "NotReached" });
     await cluster.kubectl.apply(registry("first"));
     await waitForCopies(client, "app", { ...FILE_COPY, ...copyOf("first", "made-up-3") });
   });

@@ -5,6 +5,7 @@ import {
   type CopyCounts,
   type CredentialsState,
   type LoginResult,
+  type PullReason,
   type RegistryFacts,
   type RegistryFault,
   type RegistryStatus,
@@ -154,7 +155,7 @@ describe("Synced", () => {
 
 describe("LoginSucceeded", () => {
   const result = (reason: LoginResult["reason"], at: string | undefined = BEFORE): LoginResult => ({
-    ...{ reason, message: "a message", at },
+    ...{ reason, message: "a message", at, pull: undefined, check: undefined },
   });
 
   it.each([
@@ -191,6 +192,38 @@ describe("LoginSucceeded", () => {
     const next = registryStatus(facts(), undefined, NOW);
     expect(find(next, "LoginSucceeded")).toBeUndefined();
     expect(next.credentials).toBeUndefined();
+    expect(next.check).toBeUndefined();
+  });
+
+  const CHECK = { requestedAt: BEFORE, image: "a.example.com/app:v1" };
+  const pulled = (reason: PullReason): LoginResult => ({
+    ...result("Succeeded"),
+    ...{ pull: { reason, message: "a pull" }, check: CHECK },
+  });
+
+  it.each([
+    ["Succeeded", "True"],
+    ["ImageNotFound", "False"],
+    ["Unauthorized", "False"],
+    ["NotAsked", "Unknown"],
+  ] as const)("has PullSucceeded beside it, for %s of a named image", (reason, status) => {
+    const next = registryStatus(facts({ login: pulled(reason) }), undefined, NOW);
+    expect(find(next, "LoginSucceeded")).toMatchObject({ status: "True" });
+    expect(find(next, "PullSucceeded")).toMatchObject({ status, reason, message: "A pull." });
+    expect(next.check).toEqual(CHECK);
+  });
+
+  it("and PullSucceeded stay with the next leader until the credentials change, or somebody asks again", () => {
+    const previous = registryStatus(facts({ login: pulled("Succeeded") }), undefined, BEFORE);
+    expect(registryStatus(facts(), previous, NOW)).toEqual(previous);
+    const newer: CredentialsState = { kind: "read", problem: undefined, ...NO_TIMES, changedAt: NOW };
+    const changed = registryStatus(facts({ credentials: newer }), previous, NOW);
+    for (const type of ["LoginSucceeded", "PullSucceeded"])
+      expect(find(changed, type)).toMatchObject({ status: "Unknown", reason: "NotAsked" });
+    const check = { requestedAt: NOW, image: undefined };
+    const again = registryStatus(facts({ login: { ...result("Succeeded"), check } }), previous, NOW);
+    expect(find(again, "PullSucceeded")).toBeUndefined();
+    expect(again.check).toEqual({ requestedAt: NOW });
   });
 });
 

@@ -5,6 +5,7 @@ import type { JsonObject } from "../../src/core/kubernetes.ts";
 import type { CopyCounts } from "../../src/core/registry-status.ts";
 import type { ApisFor } from "../../src/kube/api.ts";
 import { readClusterRegistry, type ClusterRegistry } from "../../src/kube/resources/cluster-registries.ts";
+import type { LogIn } from "../../src/serve/registry-login.ts";
 import { createRegistryStatusWriter } from "../../src/serve/registry-status.ts";
 
 beforeEach(() => {
@@ -44,7 +45,12 @@ function start({
   };
   const joined = (): JoinedRegistries =>
     joinRegistryObjects({ registries: [], providers: [], isFromFiles: true }, list());
-  const login = vi.fn(() => Promise.resolve({ reason: "Succeeded" as const, message: "the login works" }));
+  const login = vi.fn<LogIn>((_registry, image) =>
+    Promise.resolve({
+      ...{ reason: "Succeeded", message: "the login works" },
+      pull: image === undefined ? undefined : { reason: "ImageNotFound", message: `no ${image}` },
+    }),
+  );
   const leading = new AbortController();
   const logger = { warn: vi.fn() };
   const writer = createRegistryStatusWriter({
@@ -133,8 +139,26 @@ describe("a login that somebody asks for", () => {
     expect(statusOf("a")).toMatchObject({ credentials: { lastLoginAt: "2026-11-26T12:00:00Z" } });
   });
 
+  it("is tried with the image that was named, and says which request it answers", async () => {
+    const requestedAt = "2026-11-26T11:59:00Z";
+    const image = "a.example.com/app:v1";
+    const { login, statusOf } = start({
+      annotations: { ...ask(requestedAt).annotations, "pullpass.dev/check-image": image },
+    });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(login).toHaveBeenCalledExactlyOnceWith("a", image);
+    expect(statusOf("a")).toMatchObject({
+      check: { requestedAt, image },
+      conditions: expect.arrayContaining([
+        expect.objectContaining({
+          ...{ type: "PullSucceeded", status: "False", reason: "ImageNotFound" },
+          message: "No a.example.com/app:v1.",
+        }),
+      ]) as unknown,
+    });
+  });
+
   it("is not tried again by the next leader", async () => {
-    // The answer's time has whole seconds.
     const first = start(ask("2026-11-26T12:00:00.300Z"));
     await vi.advanceTimersByTimeAsync(1000);
     const second = start(ask("2026-11-26T12:00:00.300Z"));
@@ -143,8 +167,21 @@ describe("a login that somebody asks for", () => {
     expect(second.login).not.toHaveBeenCalled();
   });
 
-  it("is not tried for what is not a time", async () => {
-    const { login, statusOf } = start(ask("now"));
+  it.each([
+    ["what is not a time", ask("now")],
+    ["what is a time only to JavaScript", ask("26 Nov 2026")],
+    ["a day that is not", ask("2026-11-26T25:00:00Z")],
+    [
+      "an image that is too long",
+      {
+        annotations: {
+          ...ask("2026-11-26T11:59:00Z").annotations,
+          "pullpass.dev/check-image": "a".repeat(1025),
+        },
+      },
+    ],
+  ])("is not tried for %s", async (_, annotated) => {
+    const { login, statusOf } = start(annotated);
     await vi.advanceTimersByTimeAsync(1000);
     expect(login).not.toHaveBeenCalled();
     expect(statusOf("a")).toMatchObject({

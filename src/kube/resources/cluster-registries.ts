@@ -2,8 +2,13 @@
 import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import type { AddOperation, TestOperation } from "fast-json-patch";
 import { asArray, getString, isObject, type JsonObject } from "../../core/kubernetes.ts";
-import { CHECK_REQUESTED_ANNOTATION, MANAGER } from "../../core/labels.ts";
-import type { RegistryStatus } from "../../core/registry-status.ts";
+import {
+  CHECK_IMAGE_ANNOTATION,
+  CHECK_REQUESTED_ANNOTATION,
+  MANAGER,
+  type Labels,
+} from "../../core/labels.ts";
+import type { CheckRequest, RegistryStatus } from "../../core/registry-status.ts";
 import type { SourceSecret } from "../../core/source-secret.ts";
 import type { Versioned } from "../../core/store.ts";
 import type { ApisFor } from "../api.ts";
@@ -19,8 +24,13 @@ export interface ClusterRegistry extends Versioned {
   readonly createdAt: string;
   readonly spec: unknown;
   readonly status: unknown;
-  /** When somebody asked for a login, as they wrote it. */
-  readonly checkRequestedAt: string | undefined;
+  /** Undefined if nobody asked for a login. */
+  readonly check: CheckRequest | UnusableCheck | undefined;
+}
+
+export interface UnusableCheck {
+  /** What is wrong with the annotations, as a sentence. */
+  readonly fault: string;
 }
 
 export function readClusterRegistry(object: JsonObject): ClusterRegistry {
@@ -31,8 +41,24 @@ export function readClusterRegistry(object: JsonObject): ClusterRegistry {
     ...{ name, uid, version, spec, status },
     generation: typeof generation === "number" ? generation : 0,
     createdAt: getString(metadata, "creationTimestamp") ?? "",
-    checkRequestedAt: getString(annotations, CHECK_REQUESTED_ANNOTATION),
+    check: readCheck(annotations),
   };
+}
+
+/** https://www.rfc-editor.org/rfc/rfc3339#section-5.6 */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
+/** The longest reference that can be pulled has a host of 260 characters, a path of 255, a tag of 128 and a digest of 135. */
+const MAX_IMAGE_LENGTH = 1024;
+
+export function readCheck(annotations: Labels): ClusterRegistry["check"] {
+  const requestedAt = getString(annotations, CHECK_REQUESTED_ANNOTATION);
+  const image = getString(annotations, CHECK_IMAGE_ANNOTATION);
+  if (requestedAt === undefined) return undefined;
+  if (!TIME.test(requestedAt) || Number.isNaN(Date.parse(requestedAt)))
+    return { fault: `${CHECK_REQUESTED_ANNOTATION} is not a time in RFC 3339` };
+  if ((image?.length ?? 0) > MAX_IMAGE_LENGTH)
+    return { fault: `${CHECK_IMAGE_ANNOTATION} has more than ${MAX_IMAGE_LENGTH.toString()} characters` };
+  return { requestedAt, image };
 }
 
 /** The keys of a Secret that a registry's credentials can be in. */

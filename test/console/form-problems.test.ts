@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY_FIELDS, type Fields } from "../../src/console/web/draft.ts";
-import { fieldOf, inWordsOfForm, missingParts } from "../../src/console/web/form-problems.ts";
+import { fieldOf, firstField, inWordsOfForm, missingParts } from "../../src/console/web/form-problems.ts";
 
 describe("a problem", () => {
   it.each([
@@ -14,6 +14,12 @@ describe("a problem", () => {
     ["spec", "address"],
   ])("of %s is at the field %s", (field, id) => {
     expect(fieldOf({ field, message: "" })).toBe(id);
+  });
+
+  it("at the top comes first", () => {
+    const at = (field: string) => ({ field, message: "" });
+    expect(firstField([at("spec.hosts"), at("credentials.token"), at("spec.address")])).toBe("address");
+    expect(firstField([])).toBeUndefined();
   });
 
   it.each([

@@ -31,16 +31,10 @@ export function fieldOf({ field }: Problem): FieldId {
   return FIELDS[field] ?? FIELDS[whole ?? ""] ?? "address";
 }
 
-/** Moves the focus to the first field that is not right, and unfolds what it is in. */
-export function focusFirst(problems: readonly Problem[]): void {
+/** The first from top to bottom. */
+export function firstField(problems: readonly Problem[]): FieldId | undefined {
   const fields = new Set(problems.map(fieldOf));
-  const first = Object.values(FIELDS).find((id) => fields.has(id));
-  requestAnimationFrame(() => {
-    const element = document.getElementById(first ?? "");
-    const folded = element?.closest("details");
-    if (folded != null) folded.open = true;
-    element?.focus();
-  });
+  return Object.values(FIELDS).find((id) => fields.has(id));
 }
 
 /** The display name makes the name, unless somebody typed one. */

@@ -20,7 +20,7 @@ import {
   type TextField,
 } from "./draft.ts";
 import type { FieldProps } from "./field.tsx";
-import { fieldOf, focusFirst, inWordsOfForm, missingParts, type FieldId } from "./form-problems.ts";
+import { fieldOf, firstField, inWordsOfForm, missingParts, type FieldId } from "./form-problems.ts";
 import { useDraftCheck } from "./live.ts";
 
 /** From pressing a button of a mouse to its release, at the most. */
@@ -87,7 +87,7 @@ export function useRegistryForm(
   const refuse = (ours: readonly Problem[], all: readonly Problem[]): void => {
     setRefused({ fields, problems: ours });
     leave("*");
-    focusFirst(all.map((problem) => inWordsOfForm(problem, fields)));
+    focusOn(firstField(all.map((problem) => inWordsOfForm(problem, fields))));
   };
   const write = async (): Promise<void> => {
     const now = await ask<DraftCheck>("POST", "/api/registries/check", { draft, image: "" });
@@ -147,4 +147,14 @@ export function useRegistryForm(
       setFields({ ...fieldsOf({ ...row, object: newer }), username, password, token, config });
     },
   };
+}
+
+/** Unfolds what the field is in. */
+function focusOn(id: FieldId | undefined): void {
+  requestAnimationFrame(() => {
+    const element = document.getElementById(id ?? "");
+    const folded = element?.closest("details");
+    if (folded != null) folded.open = true;
+    element?.focus();
+  });
 }

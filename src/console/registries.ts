@@ -49,8 +49,7 @@ function fileRow(registry: ConfiguredRegistry): RegistryRow {
       secretName,
     },
     state: { level: "quiet", words: "In the configuration file" },
-    advice:
-      "Registries of the file are changed in the file. pullpass check --config FILE --login tests it, and with --pull IMAGE whether it may pull.",
+    advice: "Registries of the file are changed in the file.",
     ...{ namespaces: null, expiresAt: null, object: null },
   };
 }

@@ -3,11 +3,11 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ExplainAnswer, Failure } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
-import { ExplainTests } from "./explain-tests.tsx";
+import { ExplainRegistries } from "./explain-registries.tsx";
 import { Field } from "./field.tsx";
 import type { PageProps } from "./main.tsx";
 import { Code, Fault, Unread } from "./parts.tsx";
-import { go, hrefOf, type Place } from "./place.ts";
+import { go, type Place } from "./place.ts";
 import { PageHead } from "./table.tsx";
 
 /** The image and the namespace are in the address, so that it can be sent to a colleague. */
@@ -53,30 +53,18 @@ export function Explain({ session, changes, place }: PageProps & { readonly plac
       </form>
       <Fault failure={failure} />
       {answer !== undefined && place.name !== "" && (
-        <section aria-live="polite">
+        <section class="explanation" aria-live="polite">
           <Unread sentences={answer.unread} />
           <Code text={answer.text} label="Explanation" />
-          {answer.registries.length > 0 && (
-            <p>
-              {answer.registries.map((name) => (
-                <a key={name} class="button" href={hrefOf("registries", name)}>
-                  Open registry {name}
-                </a>
-              ))}
-            </p>
-          )}
-          {answer.registries.length > 0 && (
-            <ExplainTests
-              key={place.name}
-              page={{ session, changes }}
-              image={place.name}
-              namespace={place.action}
-              registries={answer.registries}
-            />
-          )}
           <p class="quiet">
             <code>{answer.command}</code> says the same.
           </p>
+          <ExplainRegistries
+            key={place.name}
+            page={{ session, changes }}
+            question={{ image: place.name, namespace: place.action }}
+            names={answer.registries}
+          />
         </section>
       )}
     </>

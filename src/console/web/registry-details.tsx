@@ -9,6 +9,7 @@ import type {
   RegistryRow,
   RegistryUsage,
   SessionInfo,
+  State,
 } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { DeleteRegistry } from "./delete-registry.tsx";
@@ -39,10 +40,22 @@ export function RegistryDetails(props: { readonly row: RegistryRow; readonly ses
         <dd>
           <code>{secretName === "" ? "–" : secretName}</code>
         </dd>
-        {object !== null && <CredentialsLine object={object} expiresAt={row.expiresAt} />}
-        {object?.conditions.map((condition) => (
-          <ConditionLine key={condition.type} condition={condition} object={object} />
-        ))}
+        {object === null ? (
+          <>
+            <dt>Test</dt>
+            <dd>
+              <code>pullpass check --config FILE --login</code> tries the login, and with{" "}
+              <code>--pull IMAGE</code> a pull
+            </dd>
+          </>
+        ) : (
+          <>
+            <Credentials object={object} expiresAt={row.expiresAt} />
+            {object.conditions.map((condition) => (
+              <ConditionLine key={condition.type} condition={condition} object={object} />
+            ))}
+          </>
+        )}
         <dt>Pods</dt>
         <dd>
           <Pods usage={usage} />
@@ -53,18 +66,26 @@ export function RegistryDetails(props: { readonly row: RegistryRow; readonly ses
   );
 }
 
-function CredentialsLine(props: {
+/** Where they are from, and whether they could be read. */
+function Credentials(props: {
   readonly object: RegistryObject;
   readonly expiresAt: string | null;
 }): VNode | null {
-  const { spec, credentialsChangedAt } = props.object;
+  const { spec, credentialsChangedAt, conditions } = props.object;
   if (spec.auth === undefined) return null;
   const { secretRef, provider = "" } = spec.auth;
+  const read = conditions.find(({ type }) => type === CREDENTIALS);
   return (
     <>
       <dt>Credentials</dt>
       <dd>
-        {secretRef === undefined ? "Provider" : "Secret"} <code>{secretRef?.name ?? provider}</code>
+        {read !== undefined && (
+          <>
+            <StateMark state={{ level: levelOf(read), words: read.message }} />{" "}
+          </>
+        )}
+        <span class="quiet">{secretRef === undefined ? "provider" : "Secret"}</span>{" "}
+        <code>{secretRef?.name ?? provider}</code>
         {credentialsChangedAt !== null && (
           <>
             , set <Time at={credentialsChangedAt} />
@@ -80,24 +101,32 @@ function CredentialsLine(props: {
   );
 }
 
+const CREDENTIALS = "CredentialsAvailable";
 const CONDITION_TITLES: Readonly<Record<string, string>> = {
   Ready: "State",
-  CredentialsAvailable: "Read",
   Synced: "Copies",
   LoginSucceeded: "Last login",
   PullSucceeded: "Last test pull",
 };
 
-function ConditionLine(props: { readonly condition: Condition; readonly object: RegistryObject }): VNode {
-  const { type, status, message, since, isOutdated } = props.condition;
+function levelOf({ status, isOutdated }: Condition): State["level"] {
+  if (isOutdated || status === "Unknown") return "quiet";
+  return status === "True" ? "good" : "bad";
+}
+
+function ConditionLine(props: {
+  readonly condition: Condition;
+  readonly object: RegistryObject;
+}): VNode | null {
+  const { type, message, since, isOutdated } = props.condition;
   const { lastLoginAt } = props.object;
-  const level = isOutdated || status === "Unknown" ? "quiet" : status === "True" ? "good" : "bad";
+  if (type === CREDENTIALS) return null;
   const isTest = lastLoginAt !== null && (type === "LoginSucceeded" || type === "PullSucceeded");
   return (
     <>
       <dt>{CONDITION_TITLES[type] ?? type}</dt>
       <dd>
-        <StateMark state={{ level, words: message }} />{" "}
+        <StateMark state={{ level: levelOf(props.condition), words: message }} />{" "}
         {isTest ? (
           <Time at={lastLoginAt} />
         ) : (

@@ -199,9 +199,9 @@ await describeLevel("browser", "registries in the console", () => {
     await page.getByText("2 namespaces: 2 done").waitFor();
     await page.getByRole("button", { name: "Close" }).click();
     const row = page.getByRole("row").filter({ hasText: "From a provider" }).first();
-    await row.getByText("Ready", { exact: true }).waitFor();
+    await row.getByText("● Ready", { exact: true }).waitFor();
     expect(await row.getByRole("cell").allInnerTexts()).toContain("Provider");
-    await page.getByText(`Provider ${PROVIDER}, set`).waitFor();
+    await page.getByText(`The credentials were read. provider ${PROVIDER}, set`).waitFor();
     await page.getByRole("link", { name: "Edit" }).click();
     expect(await provider.inputValue()).toBe(PROVIDER);
   });

@@ -37,10 +37,23 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
       : undefined;
     return <RegistryForm {...form} key="new" row={undefined} {...(intro !== undefined && { intro })} />;
   }
+  // It does not move when the list comes.
+  const head = (
+    <PageHead
+      title="Registries"
+      filter={{ label: "Filter registries", placeholder: "filter", value: filter, onInput: setFilter }}
+    >
+      {rights.createRegistries && (
+        <a class="button primary" data-add-registry href={hrefOf("registries", "", "new")}>
+          Add registry
+        </a>
+      )}
+    </PageHead>
+  );
   if (data === undefined)
     return (
       <>
-        <PageHead title="Registries" />
+        {head}
         {failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />}
       </>
     );
@@ -50,16 +63,7 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   const shown = data.rows.filter((row) => matches(row, filter));
   return (
     <>
-      <PageHead
-        title="Registries"
-        filter={{ label: "Filter registries", placeholder: "filter", value: filter, onInput: setFilter }}
-      >
-        {rights.createRegistries && (
-          <a class="button primary" data-add-registry href={hrefOf("registries", "", "new")}>
-            Add registry
-          </a>
-        )}
-      </PageHead>
+      {head}
       <Unread sentences={data.unread} />
       <Fault failure={failure} />
       {place.name !== "" && open === undefined && (

@@ -41,24 +41,36 @@ export const IMAGES = `// What kubelet pulls: init containers, containers and im
  * docker.io, index.docker.io | docker.io/, library/ before a lone name, + the rest
  * anything else            | as written
  */
-export const REFERENCES = `// Docker Hub's short names in full. A first component is a host if it holds a dot, a colon or a capital, or is localhost.
-variables.images.map(i,
+/** @param images an expression for a list of them. */
+export function referencesExpression(images: string): string {
+  return `// Docker Hub's short names in full. A first component is a host if it holds a dot, a colon or a capital, or is localhost.
+${images}.map(i,
   !i.contains("/") ? "docker.io/library/" + i
   : !i.matches(${raw("^(?:localhost|[^/]*[.:A-Z][^/]*)/")}) ? "docker.io/" + i
   : !i.startsWith("docker.io/") && !i.startsWith("index.docker.io/") ? i
   : i.indexOf("/") == i.lastIndexOf("/") ? "docker.io/library/" + i.substring(i.indexOf("/") + 1)
   : "docker.io" + i.substring(i.indexOf("/")))`;
+}
 
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 /** The grammar of image-reference.ts. A first component that is no host, such as `a_b.com`, is part of the path. */
 const HOST = `(?:${LABEL}(?:\\.${LABEL})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
-const REFERENCE = `^(?:${HOST}|${COMPONENT})(?:/${COMPONENT})+(?::\\w[\\w.-]{0,127})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$`;
+const NAME = `(?:${HOST}|${COMPONENT})(?:/${COMPONENT})+`;
+const MAX_TAG_LENGTH = 128;
+const REFERENCE = `^${NAME}(?::\\w[\\w.-]{0,${(MAX_TAG_LENGTH - 1).toString()}})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$`;
+/** The same without a digest, where no tag is too long. Repeats with a number make a pattern slow. */
+const SHORT_REFERENCE = `^${NAME}(?::\\w[\\w.-]*)?$`;
+
+/** Of a reference `r`, as `host/path/`. */
+export const REPOSITORY = `r.find(${raw("^[^/]+/[^:@]+")}) + "/"`;
 
 export const REPOSITORIES = `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
 variables.references
-  .filter(r, r.matches(${raw(REFERENCE)}))
-  .map(r, r.find(${raw("^[^/]+/[^:@]+")}) + "/")
+  .filter(r, r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
+    ? r.matches(${raw(SHORT_REFERENCE)})
+    : r.matches(${raw(REFERENCE)}))
+  .map(r, ${REPOSITORY})
   // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
   .filter(r, r.size() <= 253
     || r.matches(${raw("^(?:[^/_]+/)?.{1,255}/$")}) && r.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))`;
@@ -81,8 +93,16 @@ export function permittedExpression(registry: string, lookUp: Lookup): string {
       == (q.operator == "In" || q.operator == "Exists"))`;
 }
 
+/**
+ * What a repository `r` begins with that may be an address, the shortest first.
+ *
+ * @param depths how many components the paths of addresses have, each once: none other can be the beginning of an image's.
+ */
+export function headsExpression(depths: readonly number[]): string {
+  return `[${depths.map((depth) => `r.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`).join(", ")}]`;
+}
+
 export interface CoveringOptions {
-  /** How many components the paths of addresses have, each once: none other can be the beginning of an image's. */
   readonly depths: readonly number[];
   /** Some address has a `*`. */
   readonly hasGlobs: boolean;
@@ -91,7 +111,7 @@ export interface CoveringOptions {
 }
 
 export function coveringExpression(lookUp: Lookup, { depths, hasGlobs, isLimited }: CoveringOptions): string {
-  const heads = `[${depths.map((depth) => `r.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`).join(", ")}]`;
+  const heads = headsExpression(depths);
   const withGlobs = `([r.substring(0, r.indexOf("/"))] + variables.globs
       .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern)).map(g, g.authority))
     .map(authority, ${heads}.filter(head, head != "").map(head, authority + head.substring(head.indexOf("/")))).flatten()`;
@@ -112,8 +132,14 @@ export const NAMED = `// Registries that the pod asks for by name; * is all of t
 object.metadata.?annotations[?${text(REGISTRIES_ANNOTATION)}].orValue("").split(",", ${(MAX_LIST_ENTRIES + 1).toString()})
   .transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()}, name.trim())`;
 
+/** The API server reckons with two comparisons of each entry of a list with each: twice as many cost half of what an expression may. */
+const MAX_DISTINCT_ENTRIES = 256;
+
+/** A map, in which one is found at once: a pod that asks for all registries may name thousands. */
 export const PRESENT = `// The pull secrets that the pod names already.
-object.spec.?imagePullSecrets.orValue([]).map(s, s.?name.orValue(""))`;
+[object.spec.?imagePullSecrets.orValue([]).map(s, s.?name.orValue(""))]
+  .map(names, names.size() > ${MAX_DISTINCT_ENTRIES.toString()} ? names : names.distinct())[0]
+  .transformMapEntry(position, name, {name: true})`;
 
 /** @param isLimited some registry is not for all namespaces. */
 export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
@@ -128,9 +154,20 @@ export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
 export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
 ${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? [] : variables.needed.filter(e, !(e.secret in variables.present))`;
 
+/** Of a list of registries, by their names. */
+export const LACKING_NAMES = `variables.lacking.transformMapEntry(position, e, {e.name: true})`;
+
+/** Where there are too many to compare each with each. */
+export const FIRSTS = `// The first of those that have a pull secret in common, and are lacking.
+variables.shared.map(names, names.filter(name, name in variables.lackingNames)).filter(names, names.size() > 0)
+  .map(names, names[0]).transformMapEntry(position, name, {name: true})`;
+
 /** @param isShared two registries have the same pull secret. */
 export function secretsExpression(isShared: boolean): string {
-  return `variables.lacking.map(e, e.secret)${isShared ? ".distinct()" : ""}`;
+  const secrets = "variables.lacking.map(e, e.secret)";
+  if (!isShared) return secrets;
+  return `variables.lacking.size() <= ${MAX_DISTINCT_ENTRIES.toString()} ? ${secrets}.distinct()
+  : variables.lacking.filter(e, !has(e.shared) || e.name in variables.firsts).map(e, e.secret)`;
 }
 
 /** The last of the pieces is what comes after as many entries as are read. */
@@ -139,12 +176,13 @@ export const BEFORE = `object.metadata.?annotations[?${text(INJECTED_ANNOTATION)
 export const INJECTED_BEFORE = `// The registries that earlier calls injected.
 variables.before.transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()} && name.trim() != "", name.trim())`;
 
-/** The API server reckons with a comparison of each entry with each: doubles in a longer list than people write stay in it. */
-const MAX_DISTINCT_ENTRIES = 256;
+/** Of the name of each registry with each in the annotation; doubles among more than people write stay in it. */
+const MAX_COMPARISONS = 500_000;
 
 export const INJECTED = `// For people: the registries that this and earlier calls injected.
 ((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()} ? variables.injectedBefore : variables.injectedBefore.distinct())
-  + variables.lacking.map(e, e.name).filter(name, !(name in variables.injectedBefore))
+  + variables.lacking.map(e, e.name).filter(name, variables.injectedBefore.size() * variables.lacking.size() > ${MAX_COMPARISONS.toString()}
+    || !(name in variables.injectedBefore))
   + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
 
 /*

@@ -4,21 +4,24 @@
  */
 import type { JsonObject } from "../kubernetes.ts";
 import { INJECT_LABEL } from "../labels.ts";
+import { lackingCondition } from "./condition.ts";
 import { requireWithinLimits, type PolicyVariable } from "./limits.ts";
 import {
   BEFORE,
   CLAIMED,
   coveringExpression,
+  FIRSTS,
   IMAGES,
   INJECTED,
   INJECTED_BEFORE,
   LACKING,
+  LACKING_NAMES,
   NAMED,
   NAMESPACE_LABELS,
   neededExpression,
   PATCH,
   PRESENT,
-  REFERENCES,
+  referencesExpression,
   REPOSITORIES,
   secretsExpression,
   type Lookup,
@@ -56,7 +59,10 @@ export function renderAdmissionPolicy(
   const registries = configured.filter(({ use }) => use.includes("pull"));
   const globs = findGlobs(registries);
   const variables = variablesFor(registries, globs);
-  const accounts = excludedAccounts.length > 0 ? [notOfAccounts(excludedAccounts)] : [];
+  const conditions = [
+    ...(excludedAccounts.length > 0 ? [notOfAccounts(excludedAccounts)] : []),
+    ...(globs.length === 0 ? lackingCondition(registries, depthsOf(registries)) : []),
+  ];
   const metadata = { name, labels: { "app.kubernetes.io/name": "pullpass" } };
   const policy = {
     apiVersion: API_VERSION,
@@ -84,8 +90,7 @@ export function renderAdmissionPolicy(
           },
         ],
       },
-      // The API server converts the pod once more for conditions, which takes as long as everything else here.
-      ...(accounts.length > 0 && { matchConditions: accounts }),
+      ...(conditions.length > 0 && { matchConditions: conditions }),
       // A pod is never refused because of us.
       failurePolicy: "Ignore",
       // Another policy, or a webhook, may add a container later on.
@@ -94,7 +99,7 @@ export function renderAdmissionPolicy(
       mutations: [{ patchType: "JSONPatch", jsonPatch: { expression: PATCH } }],
     },
   };
-  requireWithinLimits(policy, [...variables, ...accounts], globs);
+  requireWithinLimits(policy, [...variables, ...conditions], globs);
   const binding = {
     apiVersion: API_VERSION,
     kind: "MutatingAdmissionPolicyBinding",
@@ -140,7 +145,7 @@ function variablesFor(
     ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
     ...tables.names,
     { name: "images", expression: IMAGES },
-    { name: "references", expression: REFERENCES },
+    { name: "references", expression: referencesExpression("variables.images") },
     { name: "repositories", expression: REPOSITORIES },
     {
       name: "covering",
@@ -155,6 +160,13 @@ function variablesFor(
     { name: "needed", expression: neededExpression(lookUp, isLimited) },
     { name: "present", expression: PRESENT },
     { name: "lacking", expression: LACKING },
+    ...(isShared
+      ? [
+          ...joinLists("shared", tables.shared),
+          { name: "lackingNames", expression: LACKING_NAMES },
+          { name: "firsts", expression: FIRSTS },
+        ]
+      : []),
     { name: "secrets", expression: secretsExpression(isShared) },
     { name: "before", expression: BEFORE },
     { name: "injectedBefore", expression: INJECTED_BEFORE },

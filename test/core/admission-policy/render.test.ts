@@ -11,6 +11,7 @@ const OPTIONS = { name: "pullpass", excludedNamespaces: ["kube-system", "pullpas
 
 interface PolicySpec {
   readonly matchConstraints: JsonObject;
+  readonly matchConditions?: readonly { readonly name: string; readonly expression: string }[];
   readonly variables: readonly { readonly name: string; readonly expression: string }[];
 }
 
@@ -58,6 +59,7 @@ describe("renderAdmissionPolicy", () => {
     });
     expect(Object.keys(variables)).not.toContain("globs");
     expect(Object.keys(variables)).not.toContain("labels");
+    expect(Object.keys(variables)).not.toContain("shared");
     expect(variablesOf(registries)).toEqual(variables);
   });
 
@@ -85,8 +87,13 @@ describe("renderAdmissionPolicy", () => {
 [
   {"authority": "*.example.com:5000", "prefix": "", "tail": ".example.com:5000/", "pattern": "^[^.:/]*\\\\.example\\\\.com:5000/"}
 ]`,
-      secrets: "variables.lacking.map(e, e.secret).distinct()",
+      shared: `// The names of registries that have a pull secret in common.
+[
+  ["a", "b"]
+]`,
     });
+    expect(variables["registries"]).toContain('"shared": "yes"');
+    expect(variables["secrets"]).toContain(".distinct()");
   });
 
   it("leaves namespaces alone that have not opted in, or never can", () => {
@@ -102,18 +109,55 @@ describe("renderAdmissionPolicy", () => {
     expect(binding).toMatchObject({ spec: { policyName: "pullpass" } });
   });
 
+  const conditionsOf = (
+    registries: readonly Registry[],
+    excludedAccounts: readonly string[] = [],
+  ): readonly { readonly name: string; readonly expression: string }[] => {
+    const { policy } = renderAdmissionPolicy(registries, { ...OPTIONS, excludedAccounts });
+    return (policy["spec"] as PolicySpec).matchConditions ?? [];
+  };
+
   it("leaves the pods of accounts alone that it is told of, and has no condition otherwise", () => {
-    const conditionsOf = (excludedAccounts: readonly string[]): unknown =>
-      (renderAdmissionPolicy([], { ...OPTIONS, excludedAccounts }).policy["spec"] as JsonObject)[
-        "matchConditions"
-      ];
-    expect(conditionsOf(["app/strict", "app/other"])).toMatchObject([
+    expect(conditionsOf([], ["app/strict", "app/other"])).toMatchObject([
       {
         expression:
           '!(request.namespace + "/" + object.spec.?serviceAccountName.orValue("default") in ["app/strict", "app/other"])',
       },
     ]);
-    expect(conditionsOf([])).toBeUndefined();
+    expect(conditionsOf([])).toEqual([]);
+  });
+
+  it("is evaluated only for pods that may lack the pull secret of an address, or of one above where that one may be kept from a namespace", () => {
+    const namespaces = { matchLabels: { team: "a" } };
+    const [condition] = conditionsOf([
+      makeRegistry("hub", "docker.io"),
+      makeRegistry("host", "registry.example.com"),
+      makeRegistry("a", "registry.example.com/a", { namespaces }),
+      makeRegistry("again", "registry.example.com/a", { namespaces }),
+      makeRegistry("deep", "registry.example.com/a/b/c", { namespaces }),
+      makeRegistry("open", "registry.example.com/open"),
+      makeRegistry("other", "registry.example.com/open", { namespaces }),
+      makeRegistry("alone", "other.example.com/alone", { namespaces }),
+    ]);
+    expect(condition?.name).toBe("may-lack-a-pull-secret");
+    const [, table] = /\.map\(address, (\{[^}]*\})\[\?address\]\)/.exec(condition?.expression ?? "") ?? [];
+    expect(JSON.parse(table ?? "")).toEqual({
+      "docker.io/": ["hub-creds"],
+      "registry.example.com/": ["host-creds"],
+      "registry.example.com/a/": ["a-creds", "again-creds", "host-creds"],
+      "registry.example.com/a/b/c/": ["deep-creds", "a-creds", "again-creds", "host-creds"],
+      "registry.example.com/open/": ["open-creds", "other-creds"],
+      "other.example.com/alone/": ["alone-creds"],
+    });
+    expect(condition?.expression).toContain("[r.find(r'^(?:[^/]+/){4}'), r.find(r'^(?:[^/]+/){2}'), r.find(");
+  });
+
+  it.each([
+    ["a host with a *", [makeRegistry("a", "*.example.com")]],
+    ["more addresses than one expression holds", many(501, (number) => `a.example.com/${number.toString()}`)],
+    ["longer ones", many(500, (number) => `a.example.com/${"p".repeat(200)}${number.toString()}`)],
+  ])("is evaluated for all pods with %s", (_title, registries) => {
+    expect(conditionsOf(registries)).toEqual([]);
   });
 
   it("divides what one expression does not hold: after 500 entries, and before 100,000 characters", () => {

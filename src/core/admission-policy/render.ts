@@ -4,11 +4,11 @@
  */
 import type { JsonObject } from "../kubernetes.ts";
 import { INJECT_LABEL } from "../labels.ts";
-import { lackingCondition } from "./condition.ts";
 import { requireWithinLimits, type PolicyVariable } from "./limits.ts";
 import {
   BEFORE,
-  CLAIMED,
+  CLAIMED_OF_COVERING,
+  claimedExpression,
   coveringExpression,
   FIRSTS,
   IMAGES,
@@ -21,7 +21,8 @@ import {
   neededExpression,
   PATCH,
   PRESENT,
-  referencesExpression,
+  PRESENT_MAP,
+  REFERENCES,
   REPOSITORIES,
   secretsExpression,
   type Lookup,
@@ -59,10 +60,7 @@ export function renderAdmissionPolicy(
   const registries = configured.filter(({ use }) => use.includes("pull"));
   const globs = findGlobs(registries);
   const variables = variablesFor(registries, globs);
-  const conditions = [
-    ...(excludedAccounts.length > 0 ? [notOfAccounts(excludedAccounts)] : []),
-    ...(globs.length === 0 ? lackingCondition(registries, depthsOf(registries)) : []),
-  ];
+  const accounts = excludedAccounts.length > 0 ? [notOfAccounts(excludedAccounts)] : [];
   const metadata = { name, labels: { "app.kubernetes.io/name": "pullpass" } };
   const policy = {
     apiVersion: API_VERSION,
@@ -90,7 +88,9 @@ export function renderAdmissionPolicy(
           },
         ],
       },
-      ...(conditions.length > 0 && { matchConditions: conditions }),
+      // An API server does not ask again, after another policy or a webhook, for a pod that a condition spared it. And 1.36 converts
+      // the pod once more for one.
+      ...(accounts.length > 0 && { matchConditions: accounts }),
       // A pod is never refused because of us.
       failurePolicy: "Ignore",
       // Another policy, or a webhook, may add a container later on.
@@ -99,7 +99,7 @@ export function renderAdmissionPolicy(
       mutations: [{ patchType: "JSONPatch", jsonPatch: { expression: PATCH } }],
     },
   };
-  requireWithinLimits(policy, [...variables, ...conditions], globs);
+  requireWithinLimits(policy, [...variables, ...accounts], globs);
   const binding = {
     apiVersion: API_VERSION,
     kind: "MutatingAdmissionPolicyBinding",
@@ -134,6 +134,7 @@ function variablesFor(
   const isLimited = registries.some(({ namespaces }) => namespaces !== undefined);
   const isShared = new Set(registries.map(({ secretName }) => secretName)).size < registries.length;
   const tables = writeTables(registries, globs);
+  const claims = { depths: depthsOf(registries), isLimited };
   const lookUp: Lookup = (table, key) => {
     const [first = "", ...others] = tables[table].map(({ name }) => `variables.${name}[?${key}]`);
     return first + others.map((other) => `.or(${other})`).join("");
@@ -145,20 +146,18 @@ function variablesFor(
     ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
     ...tables.names,
     { name: "images", expression: IMAGES },
-    { name: "references", expression: referencesExpression("variables.images") },
+    { name: "references", expression: REFERENCES },
     { name: "repositories", expression: REPOSITORIES },
-    {
-      name: "covering",
-      expression: coveringExpression(lookUp, {
-        depths: depthsOf(registries),
-        hasGlobs: globs.length > 0,
-        isLimited,
-      }),
-    },
-    { name: "claimed", expression: CLAIMED },
+    ...(globs.length === 0
+      ? [{ name: "claimed", expression: claimedExpression(lookUp, claims) }]
+      : [
+          { name: "covering", expression: coveringExpression(lookUp, claims) },
+          { name: "claimed", expression: CLAIMED_OF_COVERING },
+        ]),
     { name: "named", expression: NAMED },
     { name: "needed", expression: neededExpression(lookUp, isLimited) },
     { name: "present", expression: PRESENT },
+    { name: "presentMap", expression: PRESENT_MAP },
     { name: "lacking", expression: LACKING },
     ...(isShared
       ? [

@@ -94,12 +94,12 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
     registries: cut(
       "registries",
       "[]",
-      "In the order of the configuration. The lowest rank is that of the most specific address.",
+      `In the order of the configuration.${globs.length === 0 ? "" : " The lowest rank is that of the most specific address."}`,
       registries.map(({ name, secretName, address, namespaces }) =>
         writeMap({
           name,
           secret: secretName,
-          rank: rankOf.get(address.text),
+          rank: globs.length === 0 ? undefined : rankOf.get(address.text),
           shared: shared.has(secretName) ? "yes" : undefined,
           selector: namespaces && formatSelector(namespaces),
         }),
@@ -151,7 +151,7 @@ function padded(rank: number, count: number): string {
 }
 
 /** Of one expression, which is compiled as a whole. */
-export const MAX_ENTRIES = 500;
+const MAX_ENTRIES = 500;
 /** A comment and the brackets have the rest. */
 const MAX_PART_CODE_POINTS = MAX_CODE_POINTS - 500;
 /** Two blanks, a comma and the end of the line. */

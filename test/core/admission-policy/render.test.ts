@@ -11,7 +11,6 @@ const OPTIONS = { name: "pullpass", excludedNamespaces: ["kube-system", "pullpas
 
 interface PolicySpec {
   readonly matchConstraints: JsonObject;
-  readonly matchConditions?: readonly { readonly name: string; readonly expression: string }[];
   readonly variables: readonly { readonly name: string; readonly expression: string }[];
 }
 
@@ -42,12 +41,12 @@ describe("renderAdmissionPolicy", () => {
     ];
     const variables = variablesOf(registries);
     expect(variables).toMatchObject({
-      registries: `// In the order of the configuration. The lowest rank is that of the most specific address.
+      registries: `// In the order of the configuration.
 [
-  {"name": "hub", "secret": "hub-creds", "rank": "2"},
-  {"name": "all", "secret": "all-creds", "rank": "1"},
-  {"name": "team-a", "secret": "regcred", "rank": "0"},
-  {"name": "again", "secret": "again-creds", "rank": "1"}
+  {"name": "hub", "secret": "hub-creds"},
+  {"name": "all", "secret": "all-creds"},
+  {"name": "team-a", "secret": "regcred"},
+  {"name": "again", "secret": "again-creds"}
 ]`,
       addresses: `// The most specific first, with the positions of their registries.
 {
@@ -87,12 +86,16 @@ describe("renderAdmissionPolicy", () => {
 [
   {"authority": "*.example.com:5000", "prefix": "", "tail": ".example.com:5000/", "pattern": "^[^.:/]*\\\\.example\\\\.com:5000/"}
 ]`,
+      registries: `// In the order of the configuration. The lowest rank is that of the most specific address.
+[
+  {"name": "a", "secret": "shared", "rank": "0", "shared": "yes", "selector": "team=a,env notin (prod,),tier"},
+  {"name": "b", "secret": "shared", "rank": "1", "shared": "yes", "selector": ""}
+]`,
       shared: `// The names of registries that have a pull secret in common.
 [
   ["a", "b"]
 ]`,
     });
-    expect(variables["registries"]).toContain('"shared": "yes"');
     expect(variables["secrets"]).toContain(".distinct()");
   });
 
@@ -109,55 +112,18 @@ describe("renderAdmissionPolicy", () => {
     expect(binding).toMatchObject({ spec: { policyName: "pullpass" } });
   });
 
-  const conditionsOf = (
-    registries: readonly Registry[],
-    excludedAccounts: readonly string[] = [],
-  ): readonly { readonly name: string; readonly expression: string }[] => {
-    const { policy } = renderAdmissionPolicy(registries, { ...OPTIONS, excludedAccounts });
-    return (policy["spec"] as PolicySpec).matchConditions ?? [];
-  };
-
   it("leaves the pods of accounts alone that it is told of, and has no condition otherwise", () => {
-    expect(conditionsOf([], ["app/strict", "app/other"])).toMatchObject([
+    const conditionsOf = (excludedAccounts: readonly string[]): unknown =>
+      (renderAdmissionPolicy([], { ...OPTIONS, excludedAccounts }).policy["spec"] as JsonObject)[
+        "matchConditions"
+      ];
+    expect(conditionsOf(["app/strict", "app/other"])).toMatchObject([
       {
         expression:
           '!(request.namespace + "/" + object.spec.?serviceAccountName.orValue("default") in ["app/strict", "app/other"])',
       },
     ]);
-    expect(conditionsOf([])).toEqual([]);
-  });
-
-  it("is evaluated only for pods that may lack the pull secret of an address, or of one above where that one may be kept from a namespace", () => {
-    const namespaces = { matchLabels: { team: "a" } };
-    const [condition] = conditionsOf([
-      makeRegistry("hub", "docker.io"),
-      makeRegistry("host", "registry.example.com"),
-      makeRegistry("a", "registry.example.com/a", { namespaces }),
-      makeRegistry("again", "registry.example.com/a", { namespaces }),
-      makeRegistry("deep", "registry.example.com/a/b/c", { namespaces }),
-      makeRegistry("open", "registry.example.com/open"),
-      makeRegistry("other", "registry.example.com/open", { namespaces }),
-      makeRegistry("alone", "other.example.com/alone", { namespaces }),
-    ]);
-    expect(condition?.name).toBe("may-lack-a-pull-secret");
-    const [, table] = /\.map\(address, (\{[^}]*\})\[\?address\]\)/.exec(condition?.expression ?? "") ?? [];
-    expect(JSON.parse(table ?? "")).toEqual({
-      "docker.io/": ["hub-creds"],
-      "registry.example.com/": ["host-creds"],
-      "registry.example.com/a/": ["a-creds", "again-creds", "host-creds"],
-      "registry.example.com/a/b/c/": ["deep-creds", "a-creds", "again-creds", "host-creds"],
-      "registry.example.com/open/": ["open-creds", "other-creds"],
-      "other.example.com/alone/": ["alone-creds"],
-    });
-    expect(condition?.expression).toContain("[r.find(r'^(?:[^/]+/){4}'), r.find(r'^(?:[^/]+/){2}'), r.find(");
-  });
-
-  it.each([
-    ["a host with a *", [makeRegistry("a", "*.example.com")]],
-    ["more addresses than one expression holds", many(501, (number) => `a.example.com/${number.toString()}`)],
-    ["longer ones", many(500, (number) => `a.example.com/${"p".repeat(200)}${number.toString()}`)],
-  ])("is evaluated for all pods with %s", (_title, registries) => {
-    expect(conditionsOf(registries)).toEqual([]);
+    expect(conditionsOf([])).toBeUndefined();
   });
 
   it("divides what one expression does not hold: after 500 entries, and before 100,000 characters", () => {
@@ -168,8 +134,8 @@ describe("renderAdmissionPolicy", () => {
     expect(variables["registries"]).toBe(
       "variables.registries0\n  + variables.registries1\n  + variables.registries2",
     );
-    expect(variables["covering"]).toContain(
-      "variables.addresses0[?address].or(variables.addresses1[?address]).or(variables.addresses2[?address])",
+    expect(variables["claimed"]).toContain(
+      "variables.addresses0[?r.find(r'^(?:[^/]+/){2}')].or(variables.addresses1[?",
     );
     const long = variablesOf(
       many(500, (number) => `registry.example.com/${"p".repeat(240)}${number.toString()}`),

@@ -39,6 +39,9 @@ export const IMAGES = `// What kubelet pulls: init containers, containers and im
  * docker.io, index.docker.io | docker.io/, library/ before a lone name, + the rest
  * anything else            | as written
  */
+/** Where no address is of Docker Hub, nor has a host that a short name may begin with. */
+export const IMAGES_AS_WRITTEN = "variables.images";
+
 export const REFERENCES = `// Docker Hub's short names in full. A first component is a host if it holds a dot, a colon or a capital, or is localhost.
 variables.images.map(i,
   // The ID of an image, 64 hexadecimal digits, is not a name.
@@ -64,7 +67,7 @@ const REPOSITORY = `r.find(${raw("^[^/]+/[^:@]+")})`;
 export const REPOSITORIES = `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
 variables.references.map(r, r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
     ? r.matches(${raw(SHORT_REFERENCE)})
-    : r.matches(${raw(REFERENCE)})
+    : r.size() <= ${(2 * MAX_IMAGE_LENGTH).toString()} && r.matches(${raw(REFERENCE)})
       // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
       && [${REPOSITORY}].all(name, name.size() < 253
         || name.matches(${raw("^(?:[^/_]+/)?.{1,255}$")}) && name.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")})),
@@ -133,7 +136,7 @@ variables.covering.map(positions, positions.size() < 2 ? positions : positions.f
   variables.registries[p].rank == positions.map(other, variables.registries[other].rank).min())).flatten()`;
 
 export const NAMED = `// Registries that the pod asks for by name; * is all of them.
-object.metadata.?annotations[?${text(REGISTRIES_ANNOTATION)}].optMap(names, names.split(",", ${(MAX_LIST_ENTRIES + 1).toString()})).orValue([])
+object.metadata.annotations[${text(REGISTRIES_ANNOTATION)}].split(",", ${(MAX_LIST_ENTRIES + 1).toString()})
   .transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()}, name.trim())`;
 
 export const PRESENT = `// The pull secrets that the pod names already.
@@ -152,7 +155,9 @@ export const PRESENT_MAP = `// The same as a map, in which one of thousands is f
 export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
   const filter = isLimited ? `.filter(e, ${permittedExpression("e", lookUp)})` : "";
   return `// What claimed an image and what the pod asks for, in the order of the configuration.
-"*" in variables.named
+!(${text(REGISTRIES_ANNOTATION)} in object.metadata.?annotations.orValue({}))
+  ? variables.claimed.distinct().sort().map(p, variables.registries[p])
+  : "*" in variables.named
   ? variables.registries${filter}
   : (variables.claimed + variables.named.map(name, ${lookUp("names", "name")}).unwrapOpt())
     .distinct().sort().map(p, variables.registries[p])${filter}`;
@@ -160,7 +165,7 @@ export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
 
 export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
 ${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? []
-  : variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
+  : variables.needed.size() > ${MAX_DISTINCT_ENTRIES.toString()} && variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
     ? variables.needed.filter(e, !(e.secret in variables.presentMap))
     : variables.needed.filter(e, !(e.secret in variables.present))`;
 
@@ -188,10 +193,12 @@ variables.before.transformList(position, name, position < ${MAX_LIST_ENTRIES.toS
 
 /** Doubles among more than people write stay in it. */
 export const INJECTED = `// For people: the registries that this and earlier calls injected.
-((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()} ? variables.injectedBefore : variables.injectedBefore.distinct())
-  + variables.lacking.map(e, e.name).filter(name, variables.injectedBefore.size() * variables.lacking.size() > ${MAX_COMPARISONS.toString()}
-    || !(name in variables.injectedBefore))
-  + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
+!(${text(INJECTED_ANNOTATION)} in object.metadata.?annotations.orValue({})) ? variables.lacking.map(e, e.name).join(",")
+: ((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()}
+      ? variables.injectedBefore : variables.injectedBefore.distinct())
+    + variables.lacking.map(e, e.name).filter(name,
+      variables.injectedBefore.size() * variables.lacking.size() > ${MAX_COMPARISONS.toString()} || !(name in variables.injectedBefore))
+    + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
 
 /*
  * A test that fails spares the API server the rest: after an empty patch it writes the pod as JSON and reads it again. It asks

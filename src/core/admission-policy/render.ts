@@ -12,6 +12,7 @@ import {
   coveringExpression,
   FIRSTS,
   IMAGES,
+  IMAGES_AS_WRITTEN,
   INJECTED,
   INJECTED_BEFORE,
   LACKING,
@@ -126,6 +127,11 @@ function depthsOf(registries: readonly Registry[]): readonly number[] {
   return [...new Set(depths)].sort((a, b) => a - b);
 }
 
+/** Those of Docker Hub, whose first component is no host. An address may have a host that would not be taken for one. */
+function coversShortNames({ address: { authority, host, isWildcard } }: Registry): boolean {
+  return isWildcard || host === "docker.io" || !/^localhost$|[.:A-Z]/.test(authority);
+}
+
 /** Each reads only those before it. */
 function variablesFor(
   registries: readonly Registry[],
@@ -146,7 +152,7 @@ function variablesFor(
     ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
     ...tables.names,
     { name: "images", expression: IMAGES },
-    { name: "references", expression: REFERENCES },
+    { name: "references", expression: registries.some(coversShortNames) ? REFERENCES : IMAGES_AS_WRITTEN },
     { name: "repositories", expression: REPOSITORIES },
     ...(globs.length === 0
       ? [{ name: "claimed", expression: claimedExpression(lookUp, claims) }]

@@ -39,7 +39,7 @@ export const IMAGES = `// What kubelet pulls: init containers, containers and im
  * docker.io, index.docker.io | docker.io/, library/ before a lone name, + the rest
  * anything else            | as written
  */
-/** Where no address is of Docker Hub, nor has a host that a short name may begin with. */
+/** Where no address covers Docker Hub's. */
 export const IMAGES_AS_WRITTEN = "variables.images";
 
 export const REFERENCES = `// Docker Hub's short names in full. A first component is a host if it holds a dot, a colon or a capital, or is localhost.

@@ -127,9 +127,9 @@ function depthsOf(registries: readonly Registry[]): readonly number[] {
   return [...new Set(depths)].sort((a, b) => a - b);
 }
 
-/** Those of Docker Hub, whose first component is no host. An address may have a host that would not be taken for one. */
-function coversShortNames({ address: { authority, host, isWildcard } }: Registry): boolean {
-  return isWildcard || host === "docker.io" || !/^localhost$|[.:A-Z]/.test(authority);
+/** Whether an image of Docker Hub may be covered, whose first component is no host. No other host would be taken for none. */
+function coversDockerHub({ address: { host, isWildcard } }: Registry): boolean {
+  return isWildcard || host === "docker.io";
 }
 
 /** Each reads only those before it. */
@@ -152,7 +152,7 @@ function variablesFor(
     ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
     ...tables.names,
     { name: "images", expression: IMAGES },
-    { name: "references", expression: registries.some(coversShortNames) ? REFERENCES : IMAGES_AS_WRITTEN },
+    { name: "references", expression: registries.some(coversDockerHub) ? REFERENCES : IMAGES_AS_WRITTEN },
     { name: "repositories", expression: REPOSITORIES },
     ...(globs.length === 0
       ? [{ name: "claimed", expression: claimedExpression(lookUp, claims) }]

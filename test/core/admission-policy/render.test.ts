@@ -99,6 +99,33 @@ describe("renderAdmissionPolicy", () => {
     expect(variables["secrets"]).toContain(".distinct()");
   });
 
+  it.each([
+    ["registry.example.com", "as written"],
+    ["registry:5000", "as written"],
+    ["localhost", "as written"],
+    ["docker.io/team", "in full"],
+    ["*.example.com", "in full"],
+  ])("compares images with %s %s", (address, how) => {
+    const { references } = variablesOf([makeRegistry("a", address)]);
+    expect(references === "variables.images" ? "as written" : "in full").toBe(how);
+  });
+
+  it.each([
+    [
+      "registry.example.com",
+      "no path",
+      ".map(r, variables.addresses[?r.find(r'^(?:[^/]+/){1}')].orValue([])).flatten()",
+    ],
+    [
+      "registry.example.com/a/b",
+      "a path",
+      "[r.find(r'^(?:[^/]+/){3}'), r.find(r'^(?:[^/]+/){1}')].map(address,",
+    ],
+  ])("looks up the longest path first: %s beside one with %s", (address, _path, expression) => {
+    const { claimed } = variablesOf([makeRegistry("a", address), makeRegistry("b", "other.example.com")]);
+    expect(claimed).toContain(expression);
+  });
+
   it("leaves namespaces alone that have not opted in, or never can", () => {
     const { policy, binding } = renderAdmissionPolicy([], OPTIONS);
     expect((policy["spec"] as PolicySpec).matchConstraints).toMatchObject({

@@ -89,8 +89,7 @@ export function renderAdmissionPolicy(
           },
         ],
       },
-      // An API server does not ask again, after another policy or a webhook, for a pod that a condition spared it. And 1.36 converts
-      // the pod once more for one.
+      // Only where it has to be: 1.36 converts the pod once more for a condition.
       ...(accounts.length > 0 && { matchConditions: accounts }),
       // A pod is never refused because of us.
       failurePolicy: "Ignore",

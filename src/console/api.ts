@@ -97,6 +97,16 @@ export interface RegistryObject {
   readonly conditions: readonly Condition[];
   readonly credentialsChangedAt: string | null;
   readonly lastLoginAt: string | null;
+  /** Null if nobody asked for one. */
+  readonly test: StoredTest | null;
+}
+
+/** A login, and maybe a pull, that somebody asked Pullpass for: LoginSucceeded and PullSucceeded answer it. */
+export interface StoredTest {
+  readonly requestedAt: string;
+  /** Empty: the login alone. */
+  readonly image: string;
+  readonly isAnswered: boolean;
 }
 
 /** As in the ClusterRegistry. */
@@ -134,6 +144,8 @@ export interface Listing<Row> {
 export interface RegistryList extends Listing<RegistryRow> {
   /** Namespaces that opted in; null if they cannot be read. */
   readonly optedIn: number | null;
+  /** Names of credential providers: those of the file, and those that a registry has. */
+  readonly providers: readonly string[];
 }
 
 /** A registry as it is being typed. */
@@ -180,14 +192,19 @@ export interface SaveAnswer {
   readonly steps: readonly string[];
 }
 
-/** What goes with a registry. */
-export interface Impact {
-  readonly copies: number;
-  readonly namespaces: number;
+/** What uses a registry now, and what nothing else uses. */
+export interface RegistryUsage {
   /** Null if they cannot be read. */
-  readonly runningPods: number | null;
+  readonly pods: PodsInUse | null;
   /** The Secret with its credentials, if no other registry refers to it. */
   readonly secret: string | null;
+}
+
+/** Running pods that were given the credentials. */
+export interface PodsInUse {
+  readonly count: number;
+  /** The first few. */
+  readonly examples: readonly { readonly namespace: string; readonly name: string }[];
 }
 
 export interface TestLoginRequest {

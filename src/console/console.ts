@@ -11,6 +11,7 @@ import { createTransport, type Transport } from "../kube/transport.ts";
 import type { Changes, LoginKind, Rights, SessionInfo } from "./api.ts";
 import { createClusterView, type ClusterView } from "./cluster-view.ts";
 import { ConsoleError } from "./errors.ts";
+import { createPodsInUse, type CountPodsInUse } from "./pods-in-use.ts";
 import { readRights } from "./rights.ts";
 import { createAttemptLimit, createOneTimeKey, createSessions, type Session } from "./sessions.ts";
 import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
@@ -42,6 +43,7 @@ export interface Person {
   readonly edits: RegistryEdits;
   readonly view: ClusterView;
   readonly stuckPods: StuckPods;
+  readonly podsInUse: CountPodsInUse;
   /** Asked again after half a minute. */
   readonly rights: () => Promise<Rights>;
 }
@@ -99,6 +101,7 @@ export function createConsole(options: ConsoleOptions): Console {
       ...{ user, transport, apisFor, view },
       edits: createRegistryEdits(apisFor, REGISTRY_API),
       stuckPods: createStuckPods(view, apisFor, transport),
+      podsInUse: createPodsInUse(view, transport),
       rights() {
         if (known === undefined || Date.now() - known.at > RIGHTS_KEPT_MS)
           known = { at: Date.now(), rights: readRights(apisFor, namespace) };

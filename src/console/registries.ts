@@ -4,7 +4,9 @@ import { asRegistryObject, readRegistryObject } from "../config/registry-objects
 import { readRegistryStatus } from "../config/status-schema.ts";
 import { getString, isObject, type JsonObject } from "../core/kubernetes.ts";
 import type { RegistryFault } from "../core/registry-status.ts";
-import type { Condition, RegistryList, RegistryRow, RegistrySpec, State } from "./api.ts";
+import type { RegistryStatus } from "../core/registry-status.ts";
+import { readClusterRegistry } from "../kube/resources/cluster-registries.ts";
+import type { Condition, RegistryList, RegistryRow, RegistrySpec, State, StoredTest } from "./api.ts";
 import type { ClusterView } from "./cluster-view.ts";
 
 export async function listRegistries(view: ClusterView): Promise<RegistryList> {
@@ -20,11 +22,19 @@ export async function listRegistries(view: ClusterView): Promise<RegistryList> {
     rows: rows.toSorted((a, b) => (a.displayName.toLowerCase() < b.displayName.toLowerCase() ? -1 : 1)),
     unread: [view.registries.refusal() ?? []].flat(),
     optedIn: areNamespacesKnown ? countOptedIn(view) : null,
+    providers: providersIn(view),
   };
 }
 
 function countOptedIn(view: ClusterView): number {
   return view.namespaces.entries().filter(([, { isOptedIn }]) => isOptedIn).length;
+}
+
+function providersIn(view: ClusterView): readonly string[] {
+  const used = view
+    .joined()
+    .registries.flatMap(({ source }) => (source?.kind === "provider" ? [source.provider] : []));
+  return [...new Set([...view.configuration.providers.map(({ name }) => name), ...used])].toSorted();
 }
 
 /** Whether another process can read the credentials of a file's registry is not known here. */
@@ -39,7 +49,8 @@ function fileRow(registry: ConfiguredRegistry): RegistryRow {
       secretName,
     },
     state: { level: "quiet", words: "In the configuration file" },
-    advice: "Registries of the file are changed in the file.",
+    advice:
+      "Registries of the file are changed in the file. pullpass check --config FILE --login tests it, and with --pull IMAGE whether it may pull.",
     ...{ namespaces: null, expiresAt: null, object: null },
   };
 }
@@ -77,8 +88,16 @@ export function objectRow(object: JsonObject, fault: RegistryFault | undefined):
       conditions,
       credentialsChangedAt: status.credentials?.changedAt ?? null,
       lastLoginAt: status.credentials?.lastLoginAt ?? null,
+      test: testOf(object, status),
     },
   };
+}
+
+function testOf(object: JsonObject, status: Partial<RegistryStatus>): StoredTest | null {
+  const { check } = readClusterRegistry(object);
+  if (check === undefined || "fault" in check) return null;
+  const { requestedAt, image = "" } = check;
+  return { requestedAt, image, isAnswered: status.check?.requestedAt === requestedAt };
 }
 
 /** An older CRD lets `user:password@host` through, which must not be shown. */

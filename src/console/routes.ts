@@ -1,10 +1,6 @@
 /** What the pages ask for: one route a line, each with the rights of the person who is logged in. */
-import { listObjects } from "../kube/list.ts";
-import { readMetadata } from "../kube/resources/metadata.ts";
 import { getString, isObject } from "../core/kubernetes.ts";
-import { INJECTED_ANNOTATION } from "../core/labels.ts";
-import { hasStatus } from "../kube/errors.ts";
-import type { Impact, SaveRequest } from "./api.ts";
+import type { RegistryUsage, SaveRequest } from "./api.ts";
 import type { Console, Person } from "./console.ts";
 import { readCredentialsBody } from "./credentials.ts";
 import { checkDraft, readDraft } from "./drafts.ts";
@@ -14,7 +10,7 @@ import { listNamespaces, readNamespaceDetails } from "./namespaces.ts";
 import { listRegistries } from "./registries.ts";
 import { saveRegistry, secretOf } from "./save-registry.ts";
 import type { Session } from "./sessions.ts";
-import { testLogin } from "./test-login.ts";
+import { requestTest, testLogin } from "./test-login.ts";
 
 export interface RouteRequest {
   readonly session: Session<Person>;
@@ -67,14 +63,17 @@ export function consoleRoutes(server: Console): readonly Route[] {
     },
     {
       method: "GET",
-      path: "/api/registries/:name/impact",
-      handle: ({ session: { person }, name }) => readImpact(person, name),
+      path: "/api/registries/:name/usage",
+      handle: async ({ session: { person }, name }): Promise<RegistryUsage> => ({
+        pods: await person.podsInUse(name),
+        secret: secretOfNoOther(person.view, name),
+      }),
     },
     {
       method: "DELETE",
       path: "/api/registries/:name",
       async handle({ session: { person }, name, body }) {
-        const { secret } = await readImpact(person, name);
+        const secret = secretOfNoOther(person.view, name);
         await person.edits.remove(name, getString(body, "uid") ?? "");
         const isSecretToo = isObject(body) && body["deleteSecret"] === true && secret !== null;
         if (isSecretToo) await person.edits.removeOffer(namespace, secret);
@@ -89,11 +88,8 @@ export function consoleRoutes(server: Console): readonly Route[] {
     {
       method: "POST",
       path: "/api/registries/:name/test-login",
-      async handle({ session: { person }, name }) {
-        const at = new Date().toISOString();
-        await person.edits.requestLogin(name, at);
-        return { at };
-      },
+      handle: ({ session: { person }, name, body }) =>
+        requestTest(person, name, getString(body, "image") ?? ""),
     },
     {
       method: "POST",
@@ -182,39 +178,12 @@ function required<T>(value: T | undefined): T {
   return value;
 }
 
-/** What goes with a registry. Pods are read by their metadata, where the webhook wrote what it gave them. */
-async function readImpact({ view, transport }: Person, name: string): Promise<Impact> {
-  const stored = view.registries.get("", name)?.object;
-  if (stored === undefined) throw new ConsoleError(404, "not-found", `there is no registry ${name}`);
-  const status = isObject(stored["status"]) ? stored["status"] : {};
-  const counts = isObject(status["namespaces"]) ? status["namespaces"] : {};
-  const synced = typeof counts["synced"] === "number" ? counts["synced"] : 0;
-  const secret = secretOf(stored);
-  const isShared = view.registries
+/** The Secret with a registry's credentials; null if it has none, or another registry refers to it. */
+function secretOfNoOther({ registries }: Person["view"], name: string): string | null {
+  const stored = registries.get("", name)?.object;
+  const secret = stored === undefined ? "" : secretOf(stored);
+  const isShared = registries
     .entries()
     .some(([other, { object }]) => other !== name && secretOf(object) === secret);
-  return {
-    copies: synced,
-    namespaces: synced,
-    runningPods: await countPods(transport, name),
-    secret: secret === "" || isShared ? null : secret,
-  };
-}
-
-async function countPods(transport: Person["transport"], registry: string): Promise<number | null> {
-  const collection = {
-    path: "/api/v1/pods",
-    query: { fieldSelector: "status.phase=Running" },
-    metadataOnly: true,
-  };
-  try {
-    const pods = await listObjects(transport, collection, (object) => {
-      const injected = getString(readMetadata(object).annotations, INJECTED_ANNOTATION) ?? "";
-      return injected.split(",").includes(registry) ? true : undefined;
-    });
-    return pods.length;
-  } catch (error) {
-    if (hasStatus(error, 403)) return null;
-    throw error;
-  }
+  return secret === "" || isShared ? null : secret;
 }

@@ -1,17 +1,40 @@
-/** Tries typed credentials at their registry, from where the console runs, and never at what only the console can reach. */
+/**
+ * Tries credentials at their registry. Those that Pullpass has it tries itself, when it is asked. Those that are typed are tried from
+ * where the console runs, and never at what only the console can reach.
+ */
 import { BlockList, isIPv6 } from "node:net";
-import { InvalidAddressError, parseAddress } from "../core/address.ts";
+import { addressCovers, InvalidAddressError, parseAddress, splitRepository } from "../core/address.ts";
 import {
   parseImageReference,
   InvalidImageReferenceError,
+  repositoryName,
   type ImageReference,
 } from "../core/image-reference.ts";
 import { checkLogin, type LoginReport } from "../registry/login.ts";
 import { planLogins } from "../registry/plan-logins.ts";
 import type { Restrictions } from "../registry/request.ts";
+import type { RegistryEdits } from "../kube/resources/registry-edits.ts";
 import type { TestLoginAnswer, TestLoginRequest } from "./api.ts";
+import type { ClusterView } from "./cluster-view.ts";
 import { readTypedCredentials } from "./credentials.ts";
 import { ConsoleError } from "./errors.ts";
+
+/** Without an image: the login alone. The state of the registry has the answer, once there is one. */
+export async function requestTest(
+  { view, edits }: { readonly view: ClusterView; readonly edits: Pick<RegistryEdits, "requestLogin"> },
+  name: string,
+  image: string,
+): Promise<object> {
+  await view.registries.ready();
+  const registry = view.joined().registries.find((each) => each.name === name && each.list === "objects");
+  if (image !== "" && registry !== undefined) {
+    const repository = repositoryName(readImage(image));
+    if (!addressCovers(registry.address, splitRepository(repository)))
+      throw invalidImage(`${registry.address.text} does not cover ${repository}`);
+  }
+  await edits.requestLogin(name, new Date().toISOString(), image);
+  return {};
+}
 
 /** A network in CIDR notation, such as `10.0.0.0/8`. */
 export type Network = string;
@@ -149,6 +172,10 @@ function readImage(image: string): ImageReference {
     return parseImageReference(image);
   } catch (error) {
     if (!(error instanceof InvalidImageReferenceError)) throw error;
-    throw new ConsoleError(422, "invalid", error.message, [{ field: "image", message: error.message }]);
+    throw invalidImage(error.message);
   }
+}
+
+function invalidImage(message: string): ConsoleError {
+  return new ConsoleError(422, "invalid", message);
 }

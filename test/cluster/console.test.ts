@@ -1,6 +1,12 @@
 /** The console's server by requests that no page of it would make, beside a real API server. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Failure, Impact, RegistryList, SessionInfo, TestLoginAnswer } from "../../src/console/api.ts";
+import type {
+  Failure,
+  RegistryList,
+  RegistryUsage,
+  SessionInfo,
+  TestLoginAnswer,
+} from "../../src/console/api.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { sendRequest, type Answer } from "../send-request.ts";
@@ -466,11 +472,11 @@ await describeLevel("control-plane", "the console's server", () => {
 
     it("a deletion, with the Secret that nobody else refers to", async () => {
       const { metadata } = await stored();
-      const impact = JSON.parse(
-        (await ask(shared, "/api/registries/saved/impact", { cookie })).body,
-      ) as Impact;
-      expect(impact).toMatchObject({
-        runningPods: null,
+      const usage = JSON.parse(
+        (await ask(shared, "/api/registries/saved/usage", { cookie })).body,
+      ) as RegistryUsage;
+      expect(usage).toEqual({
+        pods: null,
         secret: expect.stringMatching(/^saved-login-/) as string,
       });
       const wrong = await ask(shared, "/api/registries/saved", {
@@ -487,7 +493,7 @@ await describeLevel("control-plane", "the console's server", () => {
       expect(answer.status).toBe(200);
       const secrets = await cluster.kubectl.run(["get", "secrets", "--namespace=pullpass", "--output=name"]);
       expect(secrets.stdout).toContain("secret/saved-login\n");
-      expect(secrets.stdout).not.toContain(impact.secret);
+      expect(secrets.stdout).not.toContain(usage.secret);
     });
   });
 

@@ -71,14 +71,14 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
     cluster.kubectl.json<StoredRegistry>("get", "clusterregistry", name);
   const conditionsOf = ({ status }: StoredRegistry): Readonly<Record<string, Condition>> =>
     Object.fromEntries((status?.conditions ?? []).map((condition) => [condition.type, condition]));
-  const reason = (name: string, type: string, expected: string): Promise<Condition> =>
+  const reason = (name: string, type: string, expected: string, message = /^/): Promise<Condition> =>
     waitUntil(
       `${type} of ${name} to be ${expected}`,
       async () => {
         const object = await read(name);
         const condition = conditionsOf(object)[type];
-        if (condition?.reason === expected && condition.observedGeneration === object.metadata.generation)
-          return condition;
+        const isCurrent = condition?.observedGeneration === object.metadata.generation;
+        if (isCurrent && condition.reason === expected && message.test(condition.message)) return condition;
         throw new Error(`it is ${JSON.stringify(object.status)}`);
       },
       { timeoutMs: 20_000, intervalMs: 50 },
@@ -137,8 +137,7 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
     expect(missing.message).toBe("Secret pullpass/first-login: the Secret has no key username.");
     await deleteSecret("first");
     await cluster.kubectl.apply(login("first", "made-up", { type: "example.com/other" }));
-    const other = await reason("first", "CredentialsAvailable", "KeyMissing");
-    expect(other.message).toMatch(/the type of the Secret is not/);
+    await reason("first", "CredentialsAvailable", "KeyMissing", /the type of the Secret is not/);
     await waitForCopies(client, "app", { ...FILE_COPY, ...copyOf("first", "made-up-2") });
     await deleteSecret("first");
     await cluster.kubectl.apply(login("first", "made-up-3"));

@@ -33,7 +33,7 @@ describe("a spec", () => {
     },
     object: {
       ...{ uid: "u", generation: 1, createdAt: "", spec, conditions: [] },
-      ...{ credentialsChangedAt: null, lastLoginAt: null },
+      ...{ credentialsChangedAt: null, lastLoginAt: null, test: null },
     },
   });
 

@@ -1,4 +1,6 @@
 /** Debian's Chromium, and what is asked of every page in it. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import axe from "axe-core";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { expect } from "vitest";
@@ -124,4 +126,26 @@ export function keyboardOf(page: Page): Keyboard {
       await expectVisible(label);
     },
   };
+}
+
+/** Those of docs/console.md and README.md, which UPDATE_PICTURES=docs writes again. */
+const DOCUMENTED = new Set([
+  "registries-768-light",
+  "an-open-registry-768-light",
+  "a-new-registry-768-light",
+  "stuck-pods-768-light",
+]);
+
+/** UPDATE_PICTURES=DIRECTORY writes what each page looks like, for whoever looks at it. */
+export async function picture(page: Page, title: string): Promise<void> {
+  const wanted = process.env["UPDATE_PICTURES"];
+  const name = title.replaceAll(" ", "-");
+  if (wanted === undefined || (wanted === "docs" && !DOCUMENTED.has(name))) return;
+  const directory = wanted === "docs" ? join(import.meta.dirname, "../../docs/images") : wanted;
+  await mkdir(directory, { recursive: true });
+  const file = wanted === "docs" ? `console-${name.replace(/-768-light$/, "")}.png` : `${name}.png`;
+  await page.screenshot({
+    path: join(directory, file),
+    ...(wanted === "docs" && { clip: { x: 0, y: 0, width: 768, height: 620 } }),
+  });
 }

@@ -1,13 +1,13 @@
 /** The console's pages in Chromium, beside a real API server: each action by mouse, and each attack. */
 import { createServer } from "node:http";
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Cluster } from "../cluster/harness/cluster.ts";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
 import { waitUntil } from "../wait-until.ts";
-import { expectAccessible, FOCUSED_NAME, LOOKS } from "./browser.ts";
+import { expectAccessible, FOCUSED_NAME, LOOKS, picture } from "./browser.ts";
 import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
 import { MARKER, startConsole, USER, type FakeRegistry, type RunningConsole } from "./console-under-test.ts";
 
@@ -271,7 +271,7 @@ await describeLevel("browser", "the console's pages", () => {
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("button", { name: "My Org Private Registry" }).click();
     await page.getByText("pullpass-my-org", { exact: true }).waitFor();
-    for (const name of ["Add registry", "Edit", "Delete…", "Test login"])
+    for (const name of ["Add registry", "Edit", "Delete…", "Test login", "Test pull…"])
       expect(
         await page
           .getByRole(name === "Add registry" || name === "Edit" ? "link" : "button", { name })
@@ -448,25 +448,3 @@ await describeLevel("browser", "the console's pages", () => {
     expect(size).toBeLessThan(MAX_SCRIPT_BYTES);
   });
 });
-
-/** Those of docs/console.md and README.md, which UPDATE_PICTURES=docs writes again. */
-const DOCUMENTED = new Set([
-  "registries-768-light",
-  "an-open-registry-768-light",
-  "a-new-registry-768-light",
-  "stuck-pods-768-light",
-]);
-
-/** UPDATE_PICTURES=DIRECTORY writes what each page looks like, for whoever looks at it. */
-async function picture(page: Page, title: string): Promise<void> {
-  const wanted = process.env["UPDATE_PICTURES"];
-  const name = title.replaceAll(" ", "-");
-  if (wanted === undefined || (wanted === "docs" && !DOCUMENTED.has(name))) return;
-  const directory = wanted === "docs" ? join(import.meta.dirname, "../../docs/images") : wanted;
-  await mkdir(directory, { recursive: true });
-  const file = wanted === "docs" ? `console-${name.replace(/-768-light$/, "")}.png` : `${name}.png`;
-  await page.screenshot({
-    path: join(directory, file),
-    ...(wanted === "docs" && { clip: { x: 0, y: 0, width: 768, height: 620 } }),
-  });
-}

@@ -1,26 +1,28 @@
 /** Asks before a registry is deleted, and says what goes with it. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import type { Failure, Impact, RegistryRow, SessionInfo } from "../api.ts";
+import type { Failure, RegistryRow, RegistryUsage, SessionInfo } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
-import { useFetched } from "./live.ts";
+import type { Fetched } from "./live.ts";
 import { Dialog, Fault, focus, plural } from "./parts.tsx";
 import { go } from "./place.ts";
 
 export function DeleteRegistry(props: {
   readonly row: RegistryRow;
   readonly session: SessionInfo;
+  readonly usage: Fetched<RegistryUsage>;
   readonly onClose: () => void;
 }): VNode {
   const { row, session, onClose } = props;
-  const { data: impact, failure: unread } = useFetched<Impact>(`/api/registries/${row.name}/impact`, 0);
+  const { data: usage, failure: unread } = props.usage;
+  const copies = row.namespaces?.synced ?? 0;
   const [typed, setTyped] = useState("");
   const [isSecretToo, setIsSecretToo] = useState(true);
   const [failure, setFailure] = useState<Failure>();
   const [isBusy, setIsBusy] = useState(false);
   // What nobody uses goes without another question.
-  const mustType = impact !== undefined && impact.copies > 0;
-  const isReady = impact !== undefined && (!mustType || typed === row.name);
+  const mustType = copies > 0;
+  const isReady = usage !== undefined && (!mustType || typed === row.name);
   const remove = async (): Promise<void> => {
     if (isBusy || !isReady) return;
     setIsBusy(true);
@@ -43,12 +45,12 @@ export function DeleteRegistry(props: {
           void remove();
         }}
       >
-        {impact === undefined ? (
+        {usage === undefined ? (
           <p class="quiet">{unread === undefined ? "Looking at what goes with it…" : unread.message}</p>
         ) : (
-          <p>{describe(impact)}</p>
+          <p>{describe(copies, usage.pods?.count)}</p>
         )}
-        {impact?.secret != null && session.rights.deleteSecrets && (
+        {usage?.secret != null && session.rights.deleteSecrets && (
           <label class="check">
             <input
               type="checkbox"
@@ -57,7 +59,7 @@ export function DeleteRegistry(props: {
                 setIsSecretToo(event.currentTarget.checked);
               }}
             />
-            Delete its credentials, too: Secret <code>{impact.secret}</code>
+            Delete its credentials, too: Secret <code>{usage.secret}</code>
           </label>
         )}
         {mustType && (
@@ -91,10 +93,10 @@ export function DeleteRegistry(props: {
   );
 }
 
-function describe({ copies, namespaces, runningPods }: Impact): string {
+function describe(copies: number, runningPods: number | undefined): string {
   if (copies === 0) return "No namespace has a copy of its credentials.";
-  const where = `${plural(copies, "copy", "copies")} of its credentials ${copies === 1 ? "goes" : "go"}, in ${plural(namespaces, "namespace")}.`;
-  if (runningPods === null)
+  const where = `${plural(copies, "copy", "copies")} of its credentials ${copies === 1 ? "goes" : "go"}, in ${plural(copies, "namespace")}.`;
+  if (runningPods === undefined)
     return `${where} Pods that pulled with it go on running, and cannot pull again. How many they are, you may not see.`;
   if (runningPods === 0) return `${where} No running pod was given them.`;
   return `${where} ${plural(runningPods, "running pod")} pulled with it; ${runningPods === 1 ? "it goes" : "they go"} on running, and cannot pull again.`;

@@ -31,6 +31,20 @@ export interface Fields {
   readonly hosts: string;
 }
 
+/** What is typed into one line, or a few. */
+export type TextField =
+  | "displayName"
+  | "address"
+  | "username"
+  | "password"
+  | "token"
+  | "config"
+  | "provider"
+  | "name"
+  | "secret"
+  | "secretName"
+  | "hosts";
+
 export const EMPTY_FIELDS: Fields = {
   ...{ displayName: "", address: "", auth: "BasicAuth", username: "", password: "", token: "", config: "" },
   ...{ provider: "", name: "", secret: "", requirements: [], isForAll: true, pull: true, build: true },

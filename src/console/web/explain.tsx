@@ -3,13 +3,15 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ExplainAnswer, Failure } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
+import { ExplainTests } from "./explain-tests.tsx";
 import { Field } from "./field.tsx";
 import type { PageProps } from "./main.tsx";
 import { Code, Fault, Unread } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
+import { PageHead } from "./table.tsx";
 
 /** The image and the namespace are in the address, so that it can be sent to a colleague. */
-export function Explain({ changes, place }: PageProps & { readonly place: Place }): VNode {
+export function Explain({ session, changes, place }: PageProps & { readonly place: Place }): VNode {
   const [image, setImage] = useState(place.name);
   const [namespace, setNamespace] = useState(place.action);
   const [answer, setAnswer] = useState<ExplainAnswer>();
@@ -26,9 +28,7 @@ export function Explain({ changes, place }: PageProps & { readonly place: Place 
   }, [place.name, place.action, changes?.registries, changes?.namespaces]);
   return (
     <>
-      <div class="head">
-        <h1>Explain</h1>
-      </div>
+      <PageHead title="Explain" />
       <form
         class="registry"
         onSubmit={(event) => {
@@ -64,6 +64,15 @@ export function Explain({ changes, place }: PageProps & { readonly place: Place 
                 </a>
               ))}
             </p>
+          )}
+          {answer.registries.length > 0 && (
+            <ExplainTests
+              key={place.name}
+              page={{ session, changes }}
+              image={place.name}
+              namespace={place.action}
+              registries={answer.registries}
+            />
           )}
           <p class="quiet">
             <code>{answer.command}</code> says the same.

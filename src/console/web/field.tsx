@@ -15,13 +15,15 @@ export interface FieldProps {
   readonly placeholder?: string;
   readonly isSecret?: boolean;
   readonly isLong?: boolean;
+  /** What the browser offers while one types. */
+  readonly suggestions?: readonly string[];
   readonly autofocus?: boolean;
   readonly children?: ComponentChildren;
 }
 
 export function Field(props: FieldProps): VNode {
   const { id, label, value, onInput, onBlur, problem = "", hint, placeholder, children } = props;
-  const { isSecret = false, isLong = false, autofocus = false } = props;
+  const { isSecret = false, isLong = false, autofocus = false, suggestions = [] } = props;
   const [isShown, setIsShown] = useState(false);
   const described = [problem === "" ? "" : `${id}-problem`, hint === undefined ? "" : `${id}-hint`].filter(
     (each) => each !== "",
@@ -53,11 +55,20 @@ export function Field(props: FieldProps): VNode {
         ) : (
           <input
             {...shared}
-            {...(isSecret && !isShown ? { type: "password" as const } : { type: "text" as const })}
+            {...(isSecret && !isShown
+              ? { type: "password" as const }
+              : { type: "text" as const, ...(suggestions.length > 0 && { list: `${id}-suggestions` }) })}
             onInput={(event) => {
               onInput(event.currentTarget.value);
             }}
           />
+        )}
+        {suggestions.length > 0 && (
+          <datalist id={`${id}-suggestions`}>
+            {suggestions.map((each) => (
+              <option key={each} value={each} />
+            ))}
+          </datalist>
         )}
         {isSecret && !isLong && (
           <button

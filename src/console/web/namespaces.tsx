@@ -1,13 +1,13 @@
 /** Namespaces, a page of a hundred at a time: who opted in, which registries each may have, what is blocked. */
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Failure, NamespaceDetails, NamespaceList, NamespaceRow } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
-import { takeFocus, useRowFocus } from "./focus.ts";
 import { useFetched, useSettled } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { DetailsRow, Fault, plural, StateMark, Unread } from "./parts.tsx";
+import { Fault, plural, StateMark, Unread } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
+import { PageHead, Row, Table } from "./table.tsx";
 
 export function Namespaces({ session, changes, place }: PageProps & { readonly place: Place }): VNode {
   const [filter, setFilter] = useState(place.name);
@@ -23,9 +23,18 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
   const { data, failure } = useFetched<NamespaceList>(`/api/namespaces?${query.toString()}`, version);
   return (
     <>
-      <div class="head">
-        <h1>Namespaces</h1>
-        <div class="tools">
+      <PageHead
+        title="Namespaces"
+        filter={{
+          label: "Filter namespaces by name or labels",
+          placeholder: "name, or team=a,tier!=test",
+          value: filter,
+          onInput(value) {
+            setFilter(value);
+            setOffset(0);
+          },
+        }}
+        before={
           <label class="check">
             <input
               type="checkbox"
@@ -37,19 +46,8 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
             />
             opted in
           </label>
-          <input
-            id="filter"
-            type="search"
-            placeholder="name, or team=a,tier!=test"
-            aria-label="Filter namespaces by name or labels"
-            value={filter}
-            onInput={(event) => {
-              setFilter(event.currentTarget.value);
-              setOffset(0);
-            }}
-          />
-        </div>
-      </div>
+        }
+      />
       <Fault failure={failure} />
       {data === undefined ? (
         failure === undefined && <p class="quiet">Loading…</p>
@@ -63,29 +61,17 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
           {data.rows.length === 0 ? (
             <p class="empty">No namespace matches.</p>
           ) : (
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Opted in</th>
-                  <th scope="col">Registries</th>
-                  <th scope="col" class="number">
-                    Stuck pods
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.rows.map((row) => (
-                  <Row
-                    key={row.name}
-                    row={row}
-                    isOpen={row.name === place.name}
-                    canSwitch={session.rights.labelNamespaces}
-                    version={version}
-                  />
-                ))}
-              </tbody>
-            </table>
+            <Table columns={["Name", "Opted in", "Registries", "Stuck pods"]}>
+              {data.rows.map((row) => (
+                <NamespaceLine
+                  key={row.name}
+                  row={row}
+                  isOpen={row.name === place.name}
+                  canSwitch={session.rights.labelNamespaces}
+                  version={version}
+                />
+              ))}
+            </Table>
           )}
         </>
       )}
@@ -135,20 +121,36 @@ function Pager({
   );
 }
 
-function Row(props: {
+function NamespaceLine(props: {
   readonly row: NamespaceRow;
   readonly isOpen: boolean;
   readonly canSwitch: boolean;
   readonly version: string;
 }): VNode {
   const { row, isOpen, canSwitch, version } = props;
-  const { name, isOptedIn, isTerminating, registries, problems, stuckPods } = row;
+  const { name, isOptedIn, isTerminating, registries, stuckPods } = row;
+  return (
+    <Row
+      title={name}
+      {...(isTerminating && { note: "is being deleted" })}
+      onToggle={() => {
+        go("namespaces", isOpen ? "" : name);
+      }}
+      cells={{
+        "Opted in": <OptIn row={row} canSwitch={canSwitch} />,
+        Registries: isOptedIn ? names(registries) : "–",
+        "Stuck pods": stuckPods === 0 ? "–" : <a href={hrefOf("stuck-pods")}>{stuckPods}</a>,
+      }}
+      details={isOpen ? <Details name={name} version={version} /> : undefined}
+    />
+  );
+}
+
+function OptIn(props: { readonly row: NamespaceRow; readonly canSwitch: boolean }): VNode {
+  const { name, isOptedIn, isTerminating, problems } = props.row;
   const [failure, setFailure] = useState<Failure>();
   const [isBusy, setIsBusy] = useState(false);
-  const element = useRowFocus();
-  useEffect(() => {
-    if (isOpen) takeFocus(element.current?.querySelector("button"));
-  }, []);
+  const words = isOptedIn ? "yes" : "no";
   const toggle = async (): Promise<void> => {
     if (isBusy) return;
     setIsBusy(true);
@@ -162,57 +164,29 @@ function Row(props: {
   };
   return (
     <>
-      <tr ref={element} class={isOpen ? "open" : undefined}>
-        <th scope="row">
-          <button
-            type="button"
-            class="row-button"
-            aria-expanded={isOpen}
-            onClick={() => {
-              go("namespaces", isOpen ? "" : name);
-            }}
-          >
-            {name}
-          </button>
-          {isTerminating && <span class="quiet"> is being deleted</span>}
-        </th>
-        <td data-label="Opted in">
-          {canSwitch ? (
-            <button
-              type="button"
-              role="switch"
-              class="switch"
-              aria-checked={isOptedIn}
-              aria-label={`Opt ${name} in`}
-              aria-disabled={isBusy}
-              disabled={isTerminating}
-              onClick={() => void toggle()}
-            >
-              <span class="knob" aria-hidden="true" />
-              <span>{isOptedIn ? "yes" : "no"}</span>
-            </button>
-          ) : isOptedIn ? (
-            "yes"
-          ) : (
-            "no"
-          )}
-          <Fault failure={failure} />
-          {problems.map((problem) => (
-            <p key={problem} class="fault">
-              {problem}
-            </p>
-          ))}
-        </td>
-        <td data-label="Registries">{isOptedIn ? names(registries) : "–"}</td>
-        <td class="number" data-label="Stuck pods">
-          {stuckPods === 0 ? "–" : <a href={hrefOf("stuck-pods")}>{stuckPods}</a>}
-        </td>
-      </tr>
-      {isOpen && (
-        <DetailsRow columns={4}>
-          <Details name={name} version={version} />
-        </DetailsRow>
+      {props.canSwitch ? (
+        <button
+          type="button"
+          role="switch"
+          class="switch"
+          aria-checked={isOptedIn}
+          aria-label={`Opt ${name} in`}
+          aria-disabled={isBusy}
+          disabled={isTerminating}
+          onClick={() => void toggle()}
+        >
+          <span class="knob" aria-hidden="true" />
+          <span>{words}</span>
+        </button>
+      ) : (
+        words
       )}
+      <Fault failure={failure} />
+      {problems.map((problem) => (
+        <p key={problem} class="fault">
+          {problem}
+        </p>
+      ))}
     </>
   );
 }

@@ -2,7 +2,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, State } from "../api.ts";
-import { useDetailsFocus } from "./focus.ts";
 
 const SHAPES: Readonly<Record<State["level"], string>> = {
   good: "●",
@@ -30,11 +29,12 @@ const UNITS = [
 /** How often a time is read again: what is on the page for long must not say "just now". */
 const TICK_MS = 10_000;
 
+/** It stands while nobody sees the page. */
 export function useClock(): number {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     const timer = setInterval(() => {
-      setNow(Date.now());
+      if (!document.hidden) setNow(Date.now());
     }, TICK_MS);
     return () => {
       clearInterval(timer);
@@ -139,20 +139,6 @@ export function Dialog(props: {
       <h2 id="dialog-title">{title}</h2>
       {children}
     </dialog>
-  );
-}
-
-/** What is open below the row of a table. */
-export function DetailsRow(props: {
-  readonly id?: string;
-  readonly columns: number;
-  readonly children: ComponentChildren;
-}): VNode {
-  const { id, columns, children } = props;
-  return (
-    <tr class="details" id={id} ref={useDetailsFocus()}>
-      <td colSpan={columns}>{children}</td>
-    </tr>
   );
 }
 

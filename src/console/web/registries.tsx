@@ -1,14 +1,14 @@
 /** The table of registries. A row opens in place; the form takes the table's place. */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { RegistryList, RegistryRow } from "../api.ts";
-import { takeFocus, useRowFocus } from "./focus.ts";
+import type { RegistryList, RegistryRow, SessionInfo } from "../api.ts";
 import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Cut, DetailsRow, Fault, StateMark, Unread, useFlash } from "./parts.tsx";
+import { Cut, Fault, StateMark, Unread, useFlash } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { RegistryDetails } from "./registry-details.tsx";
 import { RegistryForm } from "./registry-form.tsx";
+import { PageHead, Row, Table } from "./table.tsx";
 
 const AUTH_WORDS: Readonly<Record<RegistryRow["auth"], string>> = {
   BasicAuth: "Password",
@@ -40,9 +40,7 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   if (data === undefined)
     return (
       <>
-        <div class="head">
-          <h1>Registries</h1>
-        </div>
+        <PageHead title="Registries" />
         {failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />}
       </>
     );
@@ -52,26 +50,16 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   const shown = data.rows.filter((row) => matches(row, filter));
   return (
     <>
-      <div class="head">
-        <h1>Registries</h1>
-        <div class="tools">
-          <input
-            id="filter"
-            type="search"
-            placeholder="filter"
-            aria-label="Filter registries"
-            value={filter}
-            onInput={(event) => {
-              setFilter(event.currentTarget.value);
-            }}
-          />
-          {rights.createRegistries && (
-            <a class="button primary" data-add-registry href={hrefOf("registries", "", "new")}>
-              Add registry
-            </a>
-          )}
-        </div>
-      </div>
+      <PageHead
+        title="Registries"
+        filter={{ label: "Filter registries", placeholder: "filter", value: filter, onInput: setFilter }}
+      >
+        {rights.createRegistries && (
+          <a class="button primary" data-add-registry href={hrefOf("registries", "", "new")}>
+            Add registry
+          </a>
+        )}
+      </PageHead>
       <Unread sentences={data.unread} />
       <Fault failure={failure} />
       {place.name !== "" && open === undefined && (
@@ -80,30 +68,11 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
       {shown.length === 0 ? (
         <p class="empty">{filter === "" ? "There are no registries." : "No registry matches the filter."}</p>
       ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Address</th>
-              <th scope="col">Auth</th>
-              <th scope="col">State</th>
-              <th scope="col" class="number">
-                Namespaces
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((row) => (
-              <Row
-                key={rowKey(row)}
-                row={row}
-                isOpen={row.name === place.name}
-                session={session}
-                changes={changes}
-              />
-            ))}
-          </tbody>
-        </table>
+        <Table columns={["Name", "Address", "Auth", "State", "Namespaces"]}>
+          {shown.map((row) => (
+            <RegistryLine key={rowKey(row)} row={row} isOpen={row.name === place.name} session={session} />
+          ))}
+        </Table>
       )}
     </>
   );
@@ -135,7 +104,7 @@ function optedInWords(count: number | null): string {
 }
 
 function rowKey({ name, object }: RegistryRow): string {
-  return object === null ? `file ${name}` : name;
+  return object === null ? `file-${name}-` : name;
 }
 
 function matches({ name, displayName, address, state }: RegistryRow, filter: string): boolean {
@@ -146,49 +115,31 @@ function matches({ name, displayName, address, state }: RegistryRow, filter: str
     .every((word) => text.includes(word));
 }
 
-function Row(props: PageProps & { readonly row: RegistryRow; readonly isOpen: boolean }): VNode {
+function RegistryLine(props: {
+  readonly row: RegistryRow;
+  readonly isOpen: boolean;
+  readonly session: SessionInfo;
+}): VNode {
   const { row, isOpen, session } = props;
   const { name, displayName, address, auth, state, namespaces } = row;
   const isFresh = useFlash(`${state.words} ${address} ${displayName}`);
-  const id = `details-${row.object === null ? "file-" : ""}${name}`;
-  const element = useRowFocus();
-  useEffect(() => {
-    if (!isOpen) return;
-    element.current?.scrollIntoView({ block: "nearest" });
-    takeFocus(element.current?.querySelector("button"));
-  }, []);
   return (
-    <>
-      <tr ref={element} class={isFresh ? "fresh" : isOpen ? "open" : undefined}>
-        <th scope="row">
-          <button
-            type="button"
-            class="row-button"
-            aria-expanded={isOpen}
-            aria-controls={isOpen ? id : undefined}
-            onClick={() => {
-              go("registries", isOpen ? "" : name);
-            }}
-          >
-            {displayName}
-          </button>
-        </th>
-        <td data-label="Address">{address === "" ? "–" : <Cut text={address} />}</td>
-        <td data-label="Auth">{AUTH_WORDS[auth]}</td>
-        <td data-label="State">
-          <StateMark state={state} />
-        </td>
-        <td class="number" data-label="Namespaces">
-          {namespaces === null
+    <Row
+      title={displayName}
+      isFresh={isFresh}
+      onToggle={() => {
+        go("registries", isOpen ? "" : name);
+      }}
+      cells={{
+        Address: address === "" ? "–" : <Cut text={address} />,
+        Auth: AUTH_WORDS[auth],
+        State: <StateMark state={state} />,
+        Namespaces:
+          namespaces === null
             ? "–"
-            : `${namespaces.synced?.toString() ?? "–"}/${namespaces.selected.toString()}`}
-        </td>
-      </tr>
-      {isOpen && (
-        <DetailsRow id={id} columns={5}>
-          <RegistryDetails row={row} session={session} />
-        </DetailsRow>
-      )}
-    </>
+            : `${namespaces.synced?.toString() ?? "–"}/${namespaces.selected.toString()}`,
+      }}
+      details={isOpen ? <RegistryDetails row={row} session={session} /> : undefined}
+    />
   );
 }

@@ -1,113 +1,199 @@
-/** A registry's row when it is open: its conditions, its credentials, and what may be done with it. */
+/** A registry's row when it is open: its conditions, its credentials, who uses it, and what may be done with it. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import type { DraftCheck, Failure, RegistryRow, SessionInfo } from "../api.ts";
+import type {
+  Condition,
+  DraftCheck,
+  Failure,
+  RegistryObject,
+  RegistryRow,
+  RegistryUsage,
+  SessionInfo,
+} from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { DeleteRegistry } from "./delete-registry.tsx";
-import { Code, Fault, StateMark, Time } from "./parts.tsx";
+import { useFetched, type Fetched } from "./live.ts";
+import { Code, Fault, plural, StateMark, Time, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
+import { TestPanel, useStoredTest } from "./test-credentials.tsx";
 
-export function RegistryDetails({
-  row,
-  session,
-}: {
-  readonly row: RegistryRow;
-  readonly session: SessionInfo;
-}): VNode {
-  const { name, object, advice, secretName, expiresAt } = row;
-  const [isDeleting, setIsDeleting] = useState(false);
-  const [yaml, setYaml] = useState<DraftCheck | null>(null);
-  const [failure, setFailure] = useState<Failure>();
-  const { rights } = session;
-  if (object === null) return <p>{advice}</p>;
-  const attempt = (work: Promise<unknown>): void => {
-    setFailure(undefined);
-    void work.catch((error: unknown) => {
-      setFailure(failureOf(error));
-    });
-  };
-  const showYaml = async (): Promise<void> => {
-    const draft = { name, uid: object.uid, spec: object.spec };
-    setYaml(await ask<DraftCheck>("POST", "/api/registries/check", { draft, image: "" }));
-  };
+export function RegistryDetails(props: { readonly row: RegistryRow; readonly session: SessionInfo }): VNode {
+  const { row } = props;
+  const { name, object, advice, secretName } = row;
+  // Pods come and go without a word to this page.
+  const usage = useFetched<RegistryUsage>(`/api/registries/${name}/usage`, useClock());
   return (
     <>
       {advice !== "" && <p class="advice">{advice}</p>}
       <dl>
         <dt>Name</dt>
         <dd>
-          <code>{name}</code>, since <Time at={object.createdAt} />
+          <code>{name}</code>
+          {object !== null && (
+            <>
+              , since <Time at={object.createdAt} />
+            </>
+          )}
         </dd>
         <dt>Pull secret</dt>
         <dd>
           <code>{secretName === "" ? "–" : secretName}</code>
         </dd>
-        {object.spec.auth?.secretRef !== undefined && (
+        {object !== null && <CredentialsLine object={object} expiresAt={row.expiresAt} />}
+        {object?.conditions.map((condition) => (
+          <ConditionLine key={condition.type} condition={condition} object={object} />
+        ))}
+        <dt>Pods</dt>
+        <dd>
+          <Pods usage={usage} />
+        </dd>
+      </dl>
+      {object !== null && <Actions {...props} object={object} usage={usage} />}
+    </>
+  );
+}
+
+function CredentialsLine(props: {
+  readonly object: RegistryObject;
+  readonly expiresAt: string | null;
+}): VNode | null {
+  const { spec, credentialsChangedAt } = props.object;
+  if (spec.auth === undefined) return null;
+  const { secretRef, provider = "" } = spec.auth;
+  return (
+    <>
+      <dt>Credentials</dt>
+      <dd>
+        {secretRef === undefined ? "Provider" : "Secret"} <code>{secretRef?.name ?? provider}</code>
+        {credentialsChangedAt !== null && (
           <>
-            <dt>Credentials</dt>
-            <dd>
-              Secret <code>{object.spec.auth.secretRef.name}</code>
-              {object.credentialsChangedAt !== null && (
-                <>
-                  , set <Time at={object.credentialsChangedAt} />
-                </>
-              )}
-              {expiresAt !== null && (
-                <>
-                  , expires <Time at={expiresAt} />
-                </>
-              )}
-            </dd>
+            , set <Time at={credentialsChangedAt} />
           </>
         )}
-        {object.conditions.map(({ type, status, reason, message, since, isOutdated }) => (
-          <ConditionLine key={type} {...{ type, status, reason, message, since, isOutdated }} />
-        ))}
-      </dl>
-      <Fault failure={failure} />
-      <div class="buttons">
-        {rights.updateRegistries && (
-          <a class="button" href={hrefOf("registries", name, "edit")}>
-            Edit
-          </a>
+        {props.expiresAt !== null && (
+          <>
+            , expires <Time at={props.expiresAt} />
+          </>
         )}
-        {rights.updateRegistries && object.spec.auth !== undefined && (
-          <button
-            type="button"
-            onClick={() => {
-              attempt(ask("POST", `/api/registries/${name}/test-login`, {}));
-            }}
-          >
-            Test login
-          </button>
+      </dd>
+    </>
+  );
+}
+
+const CONDITION_TITLES: Readonly<Record<string, string>> = {
+  Ready: "State",
+  CredentialsAvailable: "Read",
+  Synced: "Copies",
+  LoginSucceeded: "Last login",
+  PullSucceeded: "Last test pull",
+};
+
+function ConditionLine(props: { readonly condition: Condition; readonly object: RegistryObject }): VNode {
+  const { type, status, message, since, isOutdated } = props.condition;
+  const { lastLoginAt } = props.object;
+  const level = isOutdated || status === "Unknown" ? "quiet" : status === "True" ? "good" : "bad";
+  const isTest = lastLoginAt !== null && (type === "LoginSucceeded" || type === "PullSucceeded");
+  return (
+    <>
+      <dt>{CONDITION_TITLES[type] ?? type}</dt>
+      <dd>
+        <StateMark state={{ level, words: message }} />{" "}
+        {isTest ? (
+          <Time at={lastLoginAt} />
+        ) : (
+          <>
+            <span class="quiet">since</span> <Time at={since} />
+          </>
         )}
+        {isOutdated && <span class="quiet">, of an earlier edit</span>}
+      </dd>
+    </>
+  );
+}
+
+function Pods({ usage: { data, failure } }: { readonly usage: Fetched<RegistryUsage> }): VNode {
+  if (data === undefined) return <span class="quiet">{failure?.message ?? "Counting…"}</span>;
+  if (data.pods === null) return <span class="quiet">You may not list pods.</span>;
+  const { count, examples } = data.pods;
+  if (count === 0) return <span class="quiet">No running pod was given the credentials.</span>;
+  const more = count - examples.length;
+  return (
+    <>
+      {plural(count, "running pod")} with the pull secret:{" "}
+      {examples.map((pod) => `${pod.namespace}/${pod.name}`).join(", ")}
+      {more > 0 && `, and ${more.toLocaleString("en")} more`}
+    </>
+  );
+}
+
+function Actions(props: {
+  readonly row: RegistryRow;
+  readonly session: SessionInfo;
+  readonly object: RegistryObject;
+  readonly usage: Fetched<RegistryUsage>;
+}): VNode {
+  const { row, session, object, usage } = props;
+  const { rights } = session;
+  const [isDeleting, setIsDeleting] = useState(false);
+  const [yaml, setYaml] = useState<string | null>(null);
+  const [failure, setFailure] = useState<Failure>();
+  const test = useStoredTest(row);
+  const showYaml = async (): Promise<void> => {
+    setFailure(undefined);
+    const draft = { name: row.name, uid: object.uid, spec: object.spec };
+    try {
+      setYaml((await ask<DraftCheck>("POST", "/api/registries/check", { draft, image: "" })).command);
+    } catch (error) {
+      setFailure(failureOf(error));
+    }
+  };
+  const edit = rights.updateRegistries && (
+    <a class="button" href={hrefOf("registries", row.name, "edit")}>
+      Edit
+    </a>
+  );
+  const others = (
+    <>
+      <button
+        type="button"
+        aria-expanded={yaml !== null}
+        onClick={() => {
+          if (yaml === null) void showYaml();
+          else setYaml(null);
+        }}
+      >
+        Show YAML
+      </button>
+      {rights.deleteRegistries && (
         <button
           type="button"
-          aria-expanded={yaml !== null}
+          class="danger"
           onClick={() => {
-            if (yaml === null) attempt(showYaml());
-            else setYaml(null);
+            setIsDeleting(true);
           }}
         >
-          Show YAML
+          Delete…
         </button>
-        {rights.deleteRegistries && (
-          <button
-            type="button"
-            class="danger"
-            onClick={() => {
-              setIsDeleting(true);
-            }}
-          >
-            Delete…
-          </button>
-        )}
-      </div>
-      {yaml !== null && <Code text={yaml.command} label="What kubectl takes" />}
+      )}
+    </>
+  );
+  return (
+    <>
+      <Fault failure={failure} />
+      {rights.updateRegistries && object.spec.auth !== undefined ? (
+        <TestPanel test={test} isReady address={row.address} before={edit}>
+          {others}
+        </TestPanel>
+      ) : (
+        <div class="buttons">
+          {edit}
+          {others}
+        </div>
+      )}
+      {yaml !== null && <Code text={yaml} label="What kubectl takes" />}
       {isDeleting && (
         <DeleteRegistry
-          row={row}
-          session={session}
+          {...{ row, session, usage }}
           onClose={() => {
             setIsDeleting(false);
           }}
@@ -116,26 +202,3 @@ export function RegistryDetails({
     </>
   );
 }
-
-const CONDITION_TITLES: Readonly<Record<string, string>> = {
-  Ready: "State",
-  CredentialsAvailable: "Its Secret",
-  Synced: "Copies",
-  LoginSucceeded: "Last login",
-};
-
-function ConditionLine(props: RegistryRowCondition): VNode {
-  const { type, status, message, since, isOutdated } = props;
-  const level = isOutdated || status === "Unknown" ? "quiet" : status === "True" ? "good" : "bad";
-  return (
-    <>
-      <dt>{CONDITION_TITLES[type] ?? type}</dt>
-      <dd>
-        <StateMark state={{ level, words: message }} /> <span class="quiet">since</span> <Time at={since} />
-        {isOutdated && <span class="quiet">, of an earlier edit</span>}
-      </dd>
-    </>
-  );
-}
-
-type RegistryRowCondition = NonNullable<RegistryRow["object"]>["conditions"][number];

@@ -5,15 +5,14 @@ import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
 import { Code, Cut, Fault, plural, StateMark, Time, Unread, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
+import { PageHead, Row, Table } from "./table.tsx";
 
 export function StuckPods({ session, changes }: PageProps): VNode {
   const version = [changes?.pods, changes?.namespaces, changes?.registries].join(" ");
   const { data, failure } = useFetched<StuckPodList>("/api/stuck-pods", version);
   return (
     <>
-      <div class="head">
-        <h1>Stuck pods</h1>
-      </div>
+      <PageHead title="Stuck pods" />
       <Fault failure={failure} />
       {data === undefined ? (
         failure === undefined && <p class="quiet">Loading…</p>
@@ -71,34 +70,20 @@ function Group({ group, canEdit }: { readonly group: StuckGroup; readonly canEdi
         </p>
       )}
       {command !== "" && <Code text={command} label="Command" />}
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Pod</th>
-            <th scope="col">Owner</th>
-            <th scope="col">Image</th>
-            <th scope="col">Since</th>
-            <th scope="col">Next try</th>
-          </tr>
-        </thead>
-        <tbody>
-          {pods.map((pod) => (
-            <tr key={`${pod.namespace}/${pod.name}`}>
-              <th scope="row">
-                {pod.namespace}/{pod.name}
-              </th>
-              <td data-label="Owner">{pod.owner === "" ? "–" : pod.owner}</td>
-              <td data-label="Image">
-                <Cut text={pod.image} />
-              </td>
-              <td data-label="Since">{pod.since === null ? "–" : <Time at={pod.since} />}</td>
-              <td data-label="Next try">
-                <NextTry {...pod.nextTry} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table columns={["Pod", "Owner", "Image", "Since", "Next try"]}>
+        {pods.map((pod) => (
+          <Row
+            key={`${pod.namespace}/${pod.name}`}
+            title={`${pod.namespace}/${pod.name}`}
+            cells={{
+              Owner: pod.owner === "" ? "–" : pod.owner,
+              Image: <Cut text={pod.image} />,
+              Since: pod.since === null ? "–" : <Time at={pod.since} />,
+              "Next try": <NextTry {...pod.nextTry} />,
+            }}
+          />
+        ))}
+      </Table>
       {count > pods.length && <p class="quiet">And {(count - pods.length).toLocaleString("en")} more.</p>}
     </section>
   );
@@ -120,32 +105,15 @@ function Evictions({ rows }: { readonly rows: readonly EvictionRow[] }): VNode {
           No pod was evicted so that it can pull, as far as the Events of the last hour tell.
         </p>
       ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Workload</th>
-              <th scope="col">State</th>
-              <th scope="col">What was done</th>
-              <th scope="col">When</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map(({ namespace, owner, state, message, at }) => (
-              <tr key={`${namespace} ${owner} ${at.toString()} ${message}`}>
-                <th scope="row">
-                  {namespace}/{owner}
-                </th>
-                <td data-label="State">
-                  <StateMark state={state} />
-                </td>
-                <td data-label="What was done">{message}</td>
-                <td data-label="When">
-                  <Time at={at} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Table columns={["Workload", "State", "What was done", "When"]}>
+          {rows.map(({ namespace, owner, state, message, at }) => (
+            <Row
+              key={`${namespace} ${owner} ${at.toString()} ${message}`}
+              title={`${namespace}/${owner}`}
+              cells={{ State: <StateMark state={state} />, "What was done": message, When: <Time at={at} /> }}
+            />
+          ))}
+        </Table>
       )}
     </section>
   );

@@ -2,7 +2,7 @@
 import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import type { AddOperation, TestOperation } from "fast-json-patch";
 import { isObject, type JsonObject } from "../../core/kubernetes.ts";
-import { CHECK_REQUESTED_ANNOTATION, INJECT_LABEL } from "../../core/labels.ts";
+import { CHECK_IMAGE_ANNOTATION, CHECK_REQUESTED_ANNOTATION, INJECT_LABEL } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
 import { isNotFound } from "../errors.ts";
 import { metadataAccept } from "../list.ts";
@@ -34,7 +34,8 @@ export interface RegistryEdits {
    */
   replaceSpec(of: RegistryVersion, spec: unknown, isTrial: boolean): Promise<void>;
   remove(name: string, uid: string): Promise<void>;
-  requestLogin(name: string, at: string): Promise<void>;
+  /** Without an image, that of an earlier request goes. */
+  requestLogin(name: string, at: string, image: string): Promise<void>;
   /** @throws KubeApiError 409 if there is one of that name, whoever keeps it */
   createOffer(secret: Offer): Promise<void>;
   /** By server-side apply, which asks for no right to read. What it held before is gone. */
@@ -84,8 +85,12 @@ export function createRegistryEdits(apisFor: ApisFor, api: RegistryApi): Registr
     async remove(name, uid) {
       await customObjects.deleteClusterCustomObject({ ...api, name, body: { preconditions: { uid } } });
     },
-    async requestLogin(name, at) {
-      const body = { metadata: { annotations: { [CHECK_REQUESTED_ANNOTATION]: at } } };
+    async requestLogin(name, at, image) {
+      const annotations = {
+        [CHECK_REQUESTED_ANNOTATION]: at,
+        [CHECK_IMAGE_ANNOTATION]: image === "" ? null : image,
+      };
+      const body = { metadata: { annotations } };
       await customObjects.patchClusterCustomObject(
         { ...api, name, body, fieldManager: FIELD_MANAGER },
         mergePatch,

@@ -1,6 +1,9 @@
 /** What is known of the registries that most people use: how they are called, and what they take as credentials. */
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import type { Fields } from "./draft.ts";
 
-export interface Preset {
+interface Preset {
   readonly name: string;
   readonly address: string;
   readonly authType: "BasicAuth" | "Token" | "DockerConfig" | "Provider";
@@ -10,7 +13,7 @@ export interface Preset {
   readonly hint: string;
 }
 
-export const PRESETS: readonly Preset[] = [
+const PRESETS: readonly Preset[] = [
   {
     name: "Docker Hub",
     address: "docker.io",
@@ -68,3 +71,43 @@ export const PRESETS: readonly Preset[] = [
     hint: "A robot account has a user name such as robot$project+name: Harbor, Project, Robot accounts.",
   },
 ];
+
+/** Fills in what is known, and says where credentials are made. */
+export function Presets(props: {
+  /** As it is typed. */
+  readonly displayName: string;
+  readonly onChoose: (change: Partial<Fields>) => void;
+}): VNode {
+  const { displayName, onChoose } = props;
+  const [chosen, setChosen] = useState<Preset>();
+  const choose = (preset: Preset | undefined): void => {
+    setChosen(preset);
+    if (preset === undefined) return;
+    const { name, address, authType: auth, username } = preset;
+    const isUntouched = displayName === "" || PRESETS.some((each) => each.name === displayName);
+    onChoose({ address, auth, username, ...(isUntouched && { displayName: name }) });
+  };
+  return (
+    <>
+      <fieldset class="field presets">
+        <legend>Kind</legend>
+        <div class="control">
+          {[...PRESETS, undefined].map((preset) => (
+            <label key={preset?.name ?? "Other"}>
+              <input
+                type="radio"
+                name="preset"
+                checked={chosen === preset}
+                onChange={() => {
+                  choose(preset);
+                }}
+              />
+              <span>{preset?.name ?? "Other"}</span>
+            </label>
+          ))}
+        </div>
+      </fieldset>
+      {chosen !== undefined && <p class="quiet hint">{chosen.hint}</p>}
+    </>
+  );
+}

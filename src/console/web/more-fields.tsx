@@ -1,0 +1,79 @@
+/** The part of the form of a registry that is folded: what most people leave as it is. */
+import type { VNode } from "preact";
+import { nameOf, secretOf, type Fields } from "./draft.ts";
+import { Field } from "./field.tsx";
+import type { RegistryFormState } from "./use-registry-form.ts";
+
+/** What is folded, in a few words. */
+function summaryOf(fields: Fields): string {
+  const { pull, build, secretName } = fields;
+  const use = pull && build ? "pulls and builds" : pull ? "pulls" : build ? "builds" : "nothing";
+  const name = nameOf(fields);
+  return `used for ${use} · Secret ${secretName !== "" ? secretName : name === "" ? "pullpass-…" : `pullpass-${name}`}`;
+}
+
+export function MoreFields({ form }: { readonly form: RegistryFormState }): VNode {
+  const { fields, base, text } = form;
+  const hasSecret = fields.auth !== "None" && fields.auth !== "Provider";
+  return (
+    <details>
+      <summary>
+        More <span class="quiet">{summaryOf(fields)}</span>
+      </summary>
+      <div class="stack">
+        <Uses form={form} />
+        {base === undefined && (
+          <Field
+            {...text("name")}
+            label="Name"
+            placeholder={nameOf(fields)}
+            hint="in the cluster; it cannot be changed later"
+          />
+        )}
+        <Field
+          {...text("secretName")}
+          label="Pull secret"
+          placeholder={`pullpass-${nameOf(fields)}`}
+          hint="the Secret in the namespaces, which pods name"
+        />
+        {hasSecret && (
+          <Field
+            {...text("secret")}
+            label="Kept in Secret"
+            placeholder={secretOf({ ...fields, secret: "" })}
+            hint="where Pullpass reads the credentials, in its own namespace"
+          />
+        )}
+        <Field
+          {...text("hosts")}
+          label="Hosts"
+          hint="for an address with *: the hosts behind it, for builders, with commas"
+        />
+      </div>
+    </details>
+  );
+}
+
+function Uses({ form: { fields, problemOf, change } }: { readonly form: RegistryFormState }): VNode {
+  const problem = problemOf("uses");
+  return (
+    <fieldset class="field choice" id="uses" tabIndex={-1}>
+      <legend>Used for</legend>
+      <div class="control">
+        {(["pull", "build"] as const).map((use) => (
+          <label key={use} class="check">
+            <input
+              type="checkbox"
+              checked={fields[use]}
+              onChange={(event) => {
+                change({ [use]: event.currentTarget.checked });
+              }}
+            />
+            {use === "pull" ? "pulls by the kubelet" : "builds in pods"}
+          </label>
+        ))}
+      </div>
+      {problem !== "" && <p class="fault">{problem}</p>}
+    </fieldset>
+  );
+}

@@ -85,11 +85,11 @@ const FOCUS_IS_VISIBLE = `(() => {
 export interface Keyboard {
   readonly press: (key: string) => Promise<void>;
   /** Instead of what is in the field. */
-  type(text: string): Promise<void>;
+  readonly type: (text: string) => Promise<void>;
   /** Moves on until the focus is on what has that name. */
-  tabTo(name: string | RegExp, key?: "Tab" | "Shift+Tab"): Promise<void>;
+  readonly tabTo: (name: string | RegExp, key?: "Tab" | "Shift+Tab") => Promise<void>;
   /** The focus is there, or is within a moment, and can be seen. */
-  isAt(name: string | RegExp): Promise<void>;
+  readonly isAt: (name: string | RegExp) => Promise<void>;
 }
 
 export function keyboardOf(page: Page): Keyboard {

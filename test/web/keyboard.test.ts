@@ -1,6 +1,6 @@
 /** The console without a mouse: every action, with the focus in sight and where a person goes on. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
 import { keyboardOf } from "./browser.ts";
 import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
@@ -13,6 +13,8 @@ await describeLevel("browser", "by keyboard alone, in the console,", () => {
   beforeAll(async () => {
     shown = await showConsole();
   });
+  // Each has a stream of changes, of which a person has four.
+  afterEach(() => Promise.all(shown.context.pages().map((each) => each.close())));
   afterAll(() => shown.close());
 
   /** A page on which nobody has clicked, and the keys of whoever looks at it. */
@@ -127,6 +129,8 @@ await describeLevel("browser", "by keyboard alone, in the console,", () => {
     await isAt(/^Type the name/);
     await press("Escape");
     await isAt("Delete…");
+    // The browser gives the focus back a moment before it says that the dialog is closed.
+    await page.locator("dialog").waitFor({ state: "detached" });
     await press("Enter");
     await isAt(/^Type the name/);
     await type("keyboard");

@@ -2,11 +2,15 @@
 import type { RefObject } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
+let hasActed = false;
+for (const type of ["keydown", "pointerdown"])
+  addEventListener(type, () => (hasActed = true), { capture: true, once: true });
+
 /** Unless somebody is somewhere else on the page, or has done nothing on it yet: then it begins at the top, as any page does. */
 export function takeFocus(element: HTMLElement | null | undefined): void {
   const { activeElement } = document;
   const isFree = activeElement === null || activeElement.matches("body, h1, .bar a");
-  if (isFree && navigator.userActivation.hasBeenActive) element?.focus();
+  if (isFree && hasActed) element?.focus();
 }
 
 /** The title of the page that is shown. */

@@ -42,7 +42,7 @@ export async function explain(
   }
   return {
     text: lines.join("\n"),
-    command: `pullpass explain --from-cluster ${shellWord(image)}`,
+    command: commandFor(shellWord(image), shellWord(namespace)),
     registries: explanation.registries.map(({ name }) => name),
     unread,
   };
@@ -53,6 +53,12 @@ const MODES: Readonly<Record<Mode, string>> = {
   policy: "policy",
   "policy+webhook": "policy, and the webhook for builders",
 };
+
+function commandFor(image: string, namespace: string): string {
+  if (namespace === "''") return `pullpass explain --from-cluster ${image}`;
+  const pod = `kubectl run pod --image=${image} --namespace=${namespace} --dry-run=client --output=yaml`;
+  return `${pod} | pullpass explain --from-cluster --pod -`;
+}
 
 /** People paste what the page shows into a shell. */
 function shellWord(text: string): string {

@@ -9,7 +9,13 @@ import type { Transport } from "../../src/kube/transport.ts";
 import { createBenchClient } from "../bench/opt-in.ts";
 import { RECORDED_NAMES, recordedReview } from "../http/recorded-review.ts";
 import { waitUntil } from "../wait-until.ts";
-import { anyCase, NAMESPACE_LABELS, type AnyCase, type AnyPod } from "./any-policy-case.ts";
+import {
+  anyCase,
+  anyCaseWithCondition,
+  NAMESPACE_LABELS,
+  type AnyCase,
+  type AnyPod,
+} from "./any-policy-case.ts";
 import { awaitPolicies, renamed } from "./harness/admission-policies.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -17,7 +23,7 @@ import { createNamespace } from "./harness/kubectl.ts";
 import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
 import { startWebhook, type RunningWebhook } from "./harness/start-webhook.ts";
 
-/** 40 configurations with 50 pods each. POLICY_SEED=... makes others, POLICY_CONFIGURATIONS=... more. */
+/** 40 configurations of each kind, with 50 pods each. POLICY_SEED=... makes others, POLICY_CONFIGURATIONS=... more. */
 const SEED = Number(process.env["POLICY_SEED"] ?? 17);
 const CONFIGURATIONS = Number(process.env["POLICY_CONFIGURATIONS"] ?? 40);
 
@@ -75,8 +81,11 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
   let cluster: Cluster;
   let webhook: RunningWebhook;
   let client: Transport;
-  const generated = fc.sample(anyCase, { seed: SEED, numRuns: CONFIGURATIONS });
-  const cases: readonly AnyCase[] = [REFERENCE_CASE, RECORDED_CASE, ...generated];
+  const GENERATED = [
+    ["any hosts", fc.sample(anyCase, { seed: SEED, numRuns: CONFIGURATIONS })],
+    ["no host with *", fc.sample(anyCaseWithCondition, { seed: SEED, numRuns: CONFIGURATIONS })],
+  ] as const;
+  const cases: readonly AnyCase[] = [REFERENCE_CASE, RECORDED_CASE, ...GENERATED.flatMap(([, each]) => each)];
 
   beforeAll(async () => {
     cluster = await startCluster({ apiServerFlags: ["--v=0"] });
@@ -211,19 +220,23 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
     expect(await compare(cases.indexOf(RECORDED_CASE))).toMatchObject({ injected: 8 });
   });
 
-  it(`gives ${generated.flatMap(({ pods }) => pods).length.toString()} generated pods the same secrets (POLICY_SEED=${SEED.toString()})`, async () => {
-    let injected = 0;
-    let refused = 0;
-    for (const each of generated) {
-      const counts = await compare(cases.indexOf(each));
-      injected += counts.injected;
-      refused += counts.refused;
-    }
-    process.stderr.write(
-      `seed ${SEED.toString()}: ${injected.toString()} injected, ${refused.toString()} refused\n`,
-    );
-    expect(injected).toBeGreaterThan(CONFIGURATIONS * 12);
-  }, 300_000);
+  it.each(GENERATED)(
+    `gives ${(CONFIGURATIONS * 50).toString()} generated pods the same secrets, for %s (POLICY_SEED=${SEED.toString()})`,
+    async (_hosts, generated) => {
+      let injected = 0;
+      let refused = 0;
+      for (const each of generated) {
+        const counts = await compare(cases.indexOf(each));
+        injected += counts.injected;
+        refused += counts.refused;
+      }
+      process.stderr.write(
+        `seed ${SEED.toString()}: ${injected.toString()} injected, ${refused.toString()} refused\n`,
+      );
+      expect(injected).toBeGreaterThan(CONFIGURATIONS * 12);
+    },
+    300_000,
+  );
 
   /** As those of a platform: a path and a namespace for each team. */
   const teams = (count: number): AnyCase["registries"] =>
@@ -234,29 +247,84 @@ await describeLevel("control-plane", "the policy, beside the webhook", () => {
       ...(index % 2 === 1 && { namespaces: { matchLabels: { team: `t${index.toString()}` } } }),
     }));
 
-  it.each([10, 100, 1000, 1500])("works with %i registries and 20 images", async (count) => {
-    const { kubectl } = cluster;
-    const name = `many-${count.toString()}`;
+  /** For one namespace of that name, where it fails the pod is refused. */
+  async function applyPolicy(name: string, registries: AnyCase["registries"]): Promise<void> {
     const label = { [CASE_LABEL]: name };
-    await createNamespace(kubectl, name, { ...NAMESPACE_LABELS["plain"], ...label });
-    const policy = await renderPolicy(teams(count));
-    await kubectl.run(
+    await createNamespace(cluster.kubectl, name, { ...NAMESPACE_LABELS["plain"], ...label });
+    const objects = renamed(await renderPolicy(registries), name, label, { failurePolicy: "Fail" });
+    await cluster.kubectl.run(
       ["apply", "--server-side", "--filename=-"],
-      renamed(policy, name, label, { failurePolicy: "Fail" })
-        .map((object) => JSON.stringify(object))
-        .join("\n"),
+      objects.map((object) => JSON.stringify(object)).join("\n"),
+    );
+    await awaitPolicies(cluster.kubectl);
+  }
+
+  async function secretsOf(namespace: string, images: readonly string[], annotations: object = {}) {
+    const containers = images.map((image, index) => ({ name: `c${index.toString()}`, image }));
+    const metadata = { name: "pod", namespace, annotations };
+    const pod = { ...podOf(""), metadata, spec: { containers } };
+    return pullSecretsOf(await cluster.kubectl.create<PodObject>(pod, "--dry-run=server"));
+  }
+
+  it.each([10, 100, 1000, 1500])(
+    "works with %i registries and 20 images, and for all of them",
+    async (count) => {
+      const name = `many-${count.toString()}`;
+      await applyPolicy(name, teams(count));
+      // The last ones in the list; every second one is for other namespaces.
+      const images = Array.from(
+        { length: 20 },
+        (_, index) => `registry.example.com/team-${(count - 1 - (index % count)).toString()}/app`,
+      );
+      expect(await secretsOf(name, images)).toHaveLength(Math.min(20, count) / 2);
+      const everything = await secretsOf(name, images, { "pullpass.dev/registries": "*" });
+      expect(everything).toEqual(
+        Array.from({ length: count / 2 }, (_, index) => `pullpass-team-${(2 * index).toString()}`),
+      );
+    },
+  );
+
+  it("gives a pod that asks for all of 1500 registries each pull secret once that several have in common", async () => {
+    const registries = teams(1500).map(({ namespaces: _, ...registry }, index) => ({
+      ...registry,
+      ...(index % 3 > 0 && { secretName: `shared-${(index % 700).toString()}` }),
+    }));
+    await applyPolicy("shared", registries);
+    expect(await secretsOf("shared", ["nginx"], { "pullpass.dev/registries": "*" })).toEqual([
+      ...new Set(registries.map(({ name, secretName = `pullpass-${name}` }) => secretName)),
+    ]);
+  });
+
+  it("gives a pod the pull secret of a container that another policy adds later", async () => {
+    const { kubectl } = cluster;
+    await applyPolicy("added", teams(4));
+    const expression = `object.spec.containers.exists(c, c.name == "added") ? [] : [JSONPatch{
+      op: "add", path: "/spec/containers/-", value: {"name": "added", "image": "registry.example.com/team-2/app"}}]`;
+    const matchConstraints = {
+      namespaceSelector: { matchLabels: { [CASE_LABEL]: "added" } },
+      resourceRules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] }],
+    };
+    const apiVersion = "admissionregistration.k8s.io/v1";
+    const metadata = { name: "z-adds-a-container" };
+    await kubectl.apply(
+      {
+        ...{ apiVersion, kind: "MutatingAdmissionPolicy", metadata },
+        spec: {
+          matchConstraints,
+          reinvocationPolicy: "Never",
+          mutations: [{ patchType: "JSONPatch", jsonPatch: { expression } }],
+        },
+      },
+      {
+        ...{ apiVersion, kind: "MutatingAdmissionPolicyBinding", metadata },
+        spec: { policyName: metadata.name },
+      },
     );
     await awaitPolicies(kubectl);
-    // The last ones in the list; every second one is for other namespaces.
-    const images = Array.from(
-      { length: 20 },
-      (_, index) => `registry.example.com/team-${(count - 1 - (index % count)).toString()}/app`,
-    );
-    const containers = images.map((image, index) => ({ name: `c${index.toString()}`, image }));
-    const pod = await kubectl.create<PodObject>(
-      { ...podOf(""), metadata: { name: "pod", namespace: name }, spec: { containers } },
-      "--dry-run=server",
-    );
-    expect(pullSecretsOf(pod)).toHaveLength(Math.min(20, count) / 2);
+    expect(await secretsOf("added", ["registry.example.com/team-0/app"])).toEqual([
+      "pullpass-team-0",
+      "pullpass-team-2",
+    ]);
+    expect(await secretsOf("added", ["nginx"])).toEqual(["pullpass-team-2"]);
   });
 });

@@ -15,6 +15,15 @@ import { waitUntil } from "../wait-until.ts";
 
 const IMAGE = "registry.example.com/team-a/app:v1";
 const TEAM_A = { name: "team-a", address: "registry.example.com/team-a" };
+
+interface EventList {
+  readonly items: readonly {
+    readonly reason: string;
+    readonly message: string;
+    readonly involvedObject: { readonly kind: string };
+  }[];
+}
+
 const POLICY = ["mutatingadmissionpolicy", "pullpass"] as const;
 
 await describeLevel("control-plane", "the modes", () => {
@@ -84,7 +93,7 @@ await describeLevel("control-plane", "the modes", () => {
     ]);
     expect(stdout).toBe("MutatingAdmissionPolicy pullpass is in force\n");
     await kubectl.run(["delete", "mutatingwebhookconfiguration", "pullpass"]);
-    replica = await webhook.startReplica({ flags: ["--mode=policy"] });
+    replica = await webhook.startReplica({ flags: ["--mode=policy"], env: { POD_NAME: "pullpass-0" } });
     await webhook.stop();
     await waitUntil("the new replica to keep the policy", async () =>
       (await replica.log()).some(({ msg }) => msg === "the policy is up to date"),
@@ -148,16 +157,21 @@ await describeLevel("control-plane", "the modes", () => {
   });
 
   it("keep the last policy that fitted, with an Event, where the registries do not fit into one", async () => {
+    const { kubectl } = cluster;
     const registries = Array.from({ length: 12_000 }, (_, index) => ({
       name: `team-${index.toString()}`,
       address: `registry.example.com/of-team-${index.toString()}`,
     }));
     await webhook.configure({ registries });
-    await waitUntil("the log to say so", async () =>
-      (await replica.log()).some(
-        ({ reason, msg }) => reason === "PolicyTooLarge" && msg.includes("does not fit"),
-      ),
+    const event = await waitUntil("the Event", async () => {
+      const { items } = await kubectl.json<EventList>("get", "events", `--namespace=${PULLPASS_NAMESPACE}`);
+      return items.find(({ reason }) => reason === "PolicyTooLarge");
+    });
+    expect(event.involvedObject.kind).toBe("Pod");
+    expect(event.message).toMatch(
+      /^the configuration does not fit into a MutatingAdmissionPolicy: it would have \d+ bytes, .* stays in force$/,
     );
+    expect((await replica.log()).filter(({ msg }) => msg === event.message)).toHaveLength(1);
     expect(await secretsOf(IMAGE)).toEqual(["pullpass-team-a"]);
     await webhook.configure({ registries: [TEAM_A] });
   });

@@ -6,6 +6,7 @@ import { chromium, type Browser, type BrowserContext, type Page } from "playwrig
 import { expect } from "vitest";
 import { BROWSERS, requireDebianPrograms } from "../cluster/harness/debian-programs.ts";
 import { reportToStandardError } from "../cluster/harness/cluster.ts";
+import { waitUntil } from "../wait-until.ts";
 
 export async function openBrowser(): Promise<Browser> {
   const { chromium: executablePath } = await requireDebianPrograms(BROWSERS, reportToStandardError);
@@ -63,6 +64,68 @@ export async function expectAccessible(page: Page, what: string): Promise<void> 
   expect(found, what).toEqual([]);
   const excess = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
   expect(excess, `${what} scrolls sideways`).toBeLessThanOrEqual(0);
+}
+
+/** The accessible name of what has the focus, near enough. */
+export const FOCUSED_NAME = `(() => {
+  const element = document.activeElement;
+  const label = element.labels?.[0]?.textContent;
+  return (element.getAttribute("aria-label") ?? label ?? element.textContent ?? "").trim();
+})()`;
+
+/** A ring around it, and it is in sight. */
+const FOCUS_IS_VISIBLE = `(() => {
+  const element = document.activeElement;
+  const shown = element.matches(".presets input") ? element.nextElementSibling : element;
+  const { width, height, top, bottom } = shown.getBoundingClientRect();
+  return getComputedStyle(shown).outlineStyle !== "none" && width > 0 && height > 0 && bottom > 0 && top < innerHeight;
+})()`;
+
+/** A person without a mouse. */
+export interface Keyboard {
+  readonly press: (key: string) => Promise<void>;
+  /** Instead of what is in the field. */
+  readonly type: (text: string) => Promise<void>;
+  /** Moves on until the focus is on what has that name. */
+  readonly tabTo: (name: string | RegExp, key?: "Tab" | "Shift+Tab") => Promise<void>;
+  /** The focus is there, or is within a moment, and can be seen. */
+  readonly isAt: (name: string | RegExp) => Promise<void>;
+}
+
+export function keyboardOf(page: Page): Keyboard {
+  const { keyboard } = page;
+  const focused = (): Promise<string> => page.evaluate<string>(FOCUSED_NAME);
+  const matches = (label: string, name: string | RegExp): boolean =>
+    typeof name === "string" ? label === name : name.test(label);
+  const expectVisible = async (label: string): Promise<void> => {
+    expect(await page.evaluate<boolean>(FOCUS_IS_VISIBLE), `the focus on ${label} is visible`).toBe(true);
+  };
+  return {
+    press: (key) => keyboard.press(key),
+    async type(text) {
+      await keyboard.press("Control+A");
+      await keyboard.type(text);
+    },
+    async tabTo(name, key = "Tab") {
+      const seen: string[] = [];
+      for (let presses = 0; presses < 80; presses++) {
+        await keyboard.press(key);
+        const label = await focused();
+        seen.push(label.slice(0, 20));
+        if (matches(label, name)) return expectVisible(label);
+      }
+      throw new Error(`the keyboard does not reach ${String(name)}, but ${seen.join(", ")}`);
+    },
+    async isAt(name) {
+      let label = "";
+      await waitUntil(`the focus on ${String(name)}`, async () =>
+        matches((label = await focused()), name),
+      ).catch((error: unknown) => {
+        throw new Error(`the focus is on ${JSON.stringify(label)}`, { cause: error });
+      });
+      await expectVisible(label);
+    },
+  };
 }
 
 /** Those of docs/console.md and README.md, which UPDATE_PICTURES=docs writes again. */

@@ -177,7 +177,7 @@ export async function stuckWorkload(
   await kubectl.create(labelled);
   const selector = ["pods", `--selector=app=${name}`, `--namespace=${namespace}`];
   const { items } = await kubectl.waitFor<PodList>(selector, (list) => list.items.length > 0);
-  const waiting = { reason: "ErrImagePull", message: `Failed to pull image "${image}": ${message}` };
+  const waiting = { reason: "ErrImagePull", message: `rpc error: code = Unknown desc = ${message}` };
   const status = { name: "main", image, imageID: "", ready: false, restartCount: 0, state: { waiting } };
   const patch = JSON.stringify({ status: { phase: "Pending", containerStatuses: [status] } });
   for (const { metadata } of items)

@@ -1,68 +1,35 @@
-/** The console's pages in Chromium, beside a real API server: each action by mouse and by keyboard alone, and each attack. */
+/** The console's pages in Chromium, beside a real API server: each action by mouse, and each attack. */
 import { createServer } from "node:http";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
+import type { Cluster } from "../cluster/harness/cluster.ts";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
 import { waitUntil } from "../wait-until.ts";
-import { expectAccessible, LOOKS, openBrowser, picture, record, type Record } from "./browser.ts";
-import {
-  MARKER,
-  setStage,
-  startConsole,
-  startRegistry,
-  USER,
-  type FakeRegistry,
-  type RunningConsole,
-  type Stage,
-} from "./console-under-test.ts";
+import { expectAccessible, FOCUSED_NAME, LOOKS, picture } from "./browser.ts";
+import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
+import { MARKER, startConsole, USER, type FakeRegistry, type RunningConsole } from "./console-under-test.ts";
 
 /** Under 60 KB before compression: most of a page is not its code. */
 const MAX_SCRIPT_BYTES = 60 * 1024;
 
 await describeLevel("browser", "the console's pages", () => {
+  let shown: ConsoleInBrowser;
   let cluster: Cluster;
-  let stage: Stage;
   let registry: FakeRegistry;
   let running: RunningConsole;
   let browser: Browser;
   let context: BrowserContext;
-  let seen: Record;
 
   beforeAll(async () => {
-    cluster = await startCluster();
-    registry = await startRegistry(cluster, 15);
-    stage = await setStage(cluster, registry.host);
-    running = await startConsole(cluster, {
-      flags: ["--test-login-allow=127.0.0.0/8", "--cluster-name=prod-eu"],
-    });
-    browser = await openBrowser();
-    context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-    context.setDefaultTimeout(10_000);
-    seen = record(context);
-    const page = await context.newPage();
-    await page.goto(await running.address());
-    await page.getByRole("heading", { name: "Registries" }).waitFor();
-    // The key is of no use any more, and is not left in the address or the history.
-    expect(page.url()).toBe(`${running.url}/`);
-    await page.close();
+    shown = await showConsole();
+    ({ cluster, registry, running, browser, context } = shown);
   });
   afterEach(() => Promise.all(context.pages().map((page) => page.close())));
-  afterAll(async () => {
-    await browser.close();
-    await Promise.all([running.stop(), stage.replica.stop()]);
-    registry.close();
-    await cluster.stop();
-  });
+  afterAll(() => shown.close());
 
-  async function open(hash: string, where: BrowserContext = context): Promise<Page> {
-    const page = await where.newPage();
-    await page.goto(`${running.url}/${hash}`);
-    await page.getByRole("heading", { level: 1 }).waitFor();
-    return page;
-  }
+  const open = (hash: string, where?: BrowserContext): Promise<Page> => shown.open(hash, where);
   const kubectl = (...args: readonly string[]) => cluster.kubectl.run(args);
   const row = (page: Page, name: string) =>
     page.getByRole("row").filter({ has: page.getByRole("button", { name, exact: true }) });
@@ -214,85 +181,6 @@ await describeLevel("browser", "the console's pages", () => {
     await page.close();
   });
 
-  it("create, test, edit and delete a registry by keyboard alone, with the focus in sight", async () => {
-    const page = await open("#/registries");
-    const { keyboard } = page;
-    const type = async (text: string): Promise<void> => {
-      await keyboard.press("Control+A");
-      await keyboard.type(text);
-    };
-    /** Moves on until the focus is on what has that name. */
-    const tabTo = async (name: string | RegExp, key = "Tab"): Promise<void> => {
-      for (let presses = 0; presses < 80; presses++) {
-        await keyboard.press(key);
-        const label = await page.evaluate<string>(FOCUSED_NAME);
-        const isThere = typeof name === "string" ? label === name : name.test(label);
-        if (!isThere) continue;
-        expect(await page.evaluate<boolean>(FOCUS_IS_VISIBLE), `the focus on ${label}`).toBe(true);
-        return;
-      }
-      throw new Error(`the keyboard does not reach ${String(name)}`);
-    };
-    await keyboard.press("n");
-    await page.getByRole("heading", { name: "Add a registry" }).waitFor();
-    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Display name");
-    await type("Keyboard");
-    await tabTo("Address");
-    await type(`${registry.host}/keys`);
-    await tabTo("User name and password");
-    await keyboard.press("ArrowRight");
-    await keyboard.press("ArrowLeft");
-    await tabTo("User name");
-    await type(USER);
-    await tabTo("Password");
-    await type(MARKER);
-    await tabTo("Test login");
-    await keyboard.press("Enter");
-    await page.getByText("accepted the credentials").waitFor();
-    await tabTo("Password", "Shift+Tab");
-    // Enter saves, from any field.
-    await keyboard.press("Enter");
-    await page.getByText("Registry keyboard created").waitFor();
-    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Close");
-    await keyboard.press("Enter");
-    await row(page, "Keyboard").waitFor();
-
-    await keyboard.press("/");
-    expect(await page.evaluate<string>(FOCUSED_NAME)).toBe("Filter registries");
-    await type("keyb");
-    await tabTo("Keyboard");
-    await tabTo("Edit");
-    await keyboard.press("Enter");
-    await page.getByRole("heading", { name: "Edit Keyboard" }).waitFor();
-    await keyboard.press("Escape");
-    await row(page, "Keyboard").waitFor();
-    await tabTo("Edit");
-    await keyboard.press("Enter");
-    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Display name");
-    await type("Keys");
-    await keyboard.press("Enter");
-    await page.getByText("Registry keyboard changed").waitFor();
-    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Close");
-    await keyboard.press("Enter");
-    await row(page, "Keys").waitFor();
-    await tabTo("Delete…");
-    await keyboard.press("Enter");
-    await page.getByText("copies of its credentials go").waitFor();
-    // Escape closes, and the focus is back where it was.
-    await keyboard.press("Escape");
-    await waitUntil("the focus", async () => (await page.evaluate<string>(FOCUSED_NAME)) === "Delete…");
-    // The browser gives the focus back a moment before it says that the dialog is closed.
-    await page.locator("dialog").waitFor({ state: "detached" });
-    await keyboard.press("Enter");
-    await page.getByText("copies of its credentials go").waitFor();
-    await tabTo(/^Type the name/);
-    await type("keyboard");
-    await tabTo("Delete registry");
-    await keyboard.press("Enter");
-    await row(page, "Keys").waitFor({ state: "detached" });
-    await page.close();
-  });
-
   it("opt a namespace in, by mouse and by keyboard, and say what is blocked and by whom", async () => {
     const page = await open("#/namespaces");
     const toggle = page.getByRole("switch", { name: "Opt sandbox in" });
@@ -362,31 +250,6 @@ await describeLevel("browser", "the console's pages", () => {
       displayName: "Partner images",
     });
     await page.close();
-  });
-
-  it("keep what was typed when the session ends, and ask to log in again", async () => {
-    const own = await browser.newContext();
-    const mine = await startConsole(cluster, { name: "ending" });
-    const page = await own.newPage();
-    await page.goto(await mine.address());
-    await page.getByRole("link", { name: "Add registry" }).click();
-    await page.getByLabel("Display name").fill("Half typed");
-    await page.getByLabel("Password", { exact: true }).fill(MARKER);
-    const other = await own.newPage();
-    await other.goto(mine.url);
-    await other.getByRole("button", { name: "Log out" }).click();
-    await page.getByRole("heading", { name: "Your session has ended" }).waitFor();
-    await expectAccessible(page, "the login over a form");
-    await page
-      .getByLabel("Address")
-      .last()
-      .fill(await mine.address());
-    await page.getByRole("button", { name: "Log in" }).click();
-    await page.getByRole("heading", { name: "Your session has ended" }).waitFor({ state: "detached" });
-    expect(await page.getByLabel("Display name").inputValue()).toBe("Half typed");
-    expect(await page.getByLabel("Password", { exact: true }).inputValue()).toBe(MARKER);
-    await own.close();
-    await mine.stop();
   });
 
   it("show a viewer no button that would be refused", async () => {
@@ -567,16 +430,16 @@ await describeLevel("browser", "the console's pages", () => {
     ).toBe('[{},{},""]');
     await page.close();
     await kubectl("delete", "clusterregistry", "scanned");
-    const everything = JSON.stringify(seen) + (await running.output());
+    const everything = JSON.stringify(shown.seen) + (await running.output());
     expect(everything).not.toContain(MARKER);
     expect(everything).not.toContain(Buffer.from(MARKER).toString("base64"));
-    const elsewhere = seen.requests.filter(
+    const elsewhere = shown.seen.requests.filter(
       (url) => ![running.url, `http://${cluster.network.address(40)}:8080`].includes(new URL(url).origin),
     );
     expect(elsewhere).toEqual([]);
     // A refused request is an error to Chromium; nothing else is.
     expect(
-      seen.messages.filter(
+      shown.seen.messages.filter(
         (message) =>
           !/Failed to load resource|Refused to frame|Framing|has been blocked by CORS|ERR_/.test(message),
       ),
@@ -588,16 +451,3 @@ await describeLevel("browser", "the console's pages", () => {
     expect(size).toBeLessThan(MAX_SCRIPT_BYTES);
   });
 });
-
-/** The accessible name of what has the focus, near enough. */
-const FOCUSED_NAME = `(() => {
-  const element = document.activeElement;
-  const label = element.labels?.[0]?.textContent;
-  return (element.getAttribute("aria-label") ?? label ?? element.textContent ?? "").trim();
-})()`;
-const FOCUS_IS_VISIBLE = `(() => {
-  const element = document.activeElement;
-  const shown = element.matches(".presets input") ? element.nextElementSibling : element;
-  const { width, height, top, bottom } = shown.getBoundingClientRect();
-  return getComputedStyle(shown).outlineStyle !== "none" && width > 0 && height > 0 && bottom > 0 && top < innerHeight;
-})()`;

@@ -69,6 +69,7 @@ export function DeleteRegistry(props: {
             </label>
             <input
               id="delete-name"
+              autofocus
               ref={focus}
               autocomplete="off"
               spellcheck={false}
@@ -81,7 +82,7 @@ export function DeleteRegistry(props: {
         )}
         <Fault failure={failure} />
         <div class="buttons">
-          <button type="button" onClick={onClose}>
+          <button type="button" autofocus={!mustType} onClick={onClose}>
             Cancel
           </button>
           <button class="danger" aria-disabled={isBusy} disabled={!isReady}>

@@ -1,12 +1,16 @@
 /** Where the keyboard goes on when what it was on goes away, or when another page comes. */
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
+
+let hasActed = false;
+for (const type of ["keydown", "pointerdown"])
+  addEventListener(type, () => (hasActed = true), { capture: true, once: true });
 
 /** Unless somebody is somewhere else on the page, or has done nothing on it yet: then it begins at the top, as any page does. */
 export function takeFocus(element: HTMLElement | null | undefined): void {
   const { activeElement } = document;
   const isFree = activeElement === null || activeElement.matches("body, h1, .bar a");
-  if (isFree && navigator.userActivation.hasBeenActive) element?.focus();
+  if (isFree && hasActed) element?.focus();
 }
 
 /** The title of the page that is shown. */
@@ -23,7 +27,8 @@ export function titleElement(): HTMLElement | null {
  */
 export function useRowFocus(): RefObject<HTMLTableRowElement | null> {
   const row = useRef<HTMLTableRowElement>(null);
-  useEffect(() => {
+  // Its end comes before the row is gone, which that of an effect does not.
+  useLayoutEffect(() => {
     const element = row.current;
     return () => {
       const focused = document.activeElement;
@@ -42,7 +47,7 @@ export function useRowFocus(): RefObject<HTMLTableRowElement | null> {
 /** For the details of a row, which may close with the focus in them. */
 export function useDetailsFocus(): RefObject<HTMLTableRowElement | null> {
   const details = useRef<HTMLTableRowElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = details.current;
     return () => {
       if (element?.contains(document.activeElement) === true)
@@ -58,4 +63,20 @@ function detailsOf({ nextElementSibling: next }: Element): Element | null {
 
 function rowBefore({ previousElementSibling: before }: Element): Element | null {
   return before?.matches(".details") === true ? before.previousElementSibling : before;
+}
+
+/** For a dialog over the page: what had the focus has it again when the dialog is gone. */
+export function useModal(): RefObject<HTMLDialogElement | null> {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    const before = document.activeElement;
+    element?.showModal();
+    return () => {
+      // While it is open, nothing else can have the focus.
+      element?.close();
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  return dialog;
 }

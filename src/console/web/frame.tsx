@@ -22,11 +22,13 @@ export function Frame(props: {
   const { session, place, stuckPods, onLogOut, children } = props;
   useEffect(() => {
     document.title = `${TITLES[place.page]} · Pullpass`;
-    // Where the bar is too narrow for all of them.
-    document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     // The next Tab is in the page, and a screen reader says which one it is.
     takeFocus(titleElement());
   }, [place.page]);
+  useEffect(() => {
+    // Where the bar is too narrow for all of them. A badge makes one wider.
+    document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [place.page, stuckPods > 0]);
   useShortcuts();
   return (
     <>

@@ -1,8 +1,9 @@
 /** How a person logs in: by the one-time key in the address, or by a token. */
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { LoginKind, SessionInfo } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
+import { useModal } from "./focus.ts";
 import { focus } from "./parts.tsx";
 
 export interface LoginInfo {
@@ -53,19 +54,9 @@ export function Login({ info, failed = "", onLogin }: LoginProps): VNode {
 
 /** Over a page that stays as it is, with everything that was typed into it. */
 export function LoginDialog({ info, onLogin }: LoginProps): VNode {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    document.getElementById("login-secret")?.focus();
-    return () => {
-      // Somebody was typing there.
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
   return (
     <dialog
-      ref={dialog}
+      ref={useModal()}
       aria-labelledby="login-title"
       onCancel={(event) => {
         event.preventDefault();

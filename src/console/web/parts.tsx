@@ -2,6 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, State } from "../api.ts";
+import { useModal } from "./focus.ts";
 
 const SHAPES: Readonly<Record<State["level"], string>> = {
   good: "●",
@@ -126,16 +127,8 @@ export function Dialog(props: {
   readonly children: ComponentChildren;
 }): VNode {
   const { title, onClose, children } = props;
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
   return (
-    <dialog ref={dialog} aria-labelledby="dialog-title" onClose={onClose}>
+    <dialog ref={useModal()} aria-labelledby="dialog-title" onClose={onClose}>
       <h2 id="dialog-title">{title}</h2>
       {children}
     </dialog>

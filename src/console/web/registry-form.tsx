@@ -140,8 +140,8 @@ function AddressField({ form }: { readonly form: RegistryFormState }): VNode {
 function WhichNamespaces({ form }: { readonly form: RegistryFormState }): VNode {
   const problem = form.problemOf("requirements");
   return (
-    <details id="requirements" tabIndex={-1}>
-      <summary>
+    <details>
+      <summary id="requirements">
         Which namespaces <span class="quiet">{namespacesWords(form.fields, form.check)}</span>
       </summary>
       <NamespacePicker fields={form.fields} check={form.check} onChange={form.change} />

@@ -28,9 +28,7 @@ const MAX_IMAGE_LENGTH = 1024;
 export const IMAGES = `// What kubelet pulls: init containers, containers and image volumes.
 (object.spec.?initContainers.orValue([]).map(c, c.?image.orValue(""))
   + object.spec.?containers.orValue([]).map(c, c.?image.orValue(""))
-  + object.spec.?volumes.orValue([]).map(v, has(v.image), v.image.?reference.orValue("")))
-  // The ID of an image, 64 hexadecimal digits, is not a name.
-  .filter(i, i != "" && i.size() <= ${MAX_IMAGE_LENGTH.toString()} && (i.size() != 64 || !i.matches(${raw("^[a-f0-9]{64}$")})))`;
+  + object.spec.?volumes.orValue([]).map(v, has(v.image), v.image.?reference.orValue("")))`;
 
 /*
  * As splitDomain in image-reference.ts:
@@ -41,8 +39,13 @@ export const IMAGES = `// What kubelet pulls: init containers, containers and im
  * docker.io, index.docker.io | docker.io/, library/ before a lone name, + the rest
  * anything else            | as written
  */
+/** Where no address covers Docker Hub's. */
+export const IMAGES_AS_WRITTEN = "variables.images";
+
 export const REFERENCES = `// Docker Hub's short names in full. A first component is a host if it holds a dot, a colon or a capital, or is localhost.
 variables.images.map(i,
+  // The ID of an image, 64 hexadecimal digits, is not a name.
+  i != "" && i.size() <= ${MAX_IMAGE_LENGTH.toString()} && (i.size() != 64 || !i.matches(${raw("^[a-f0-9]{64}$")})),
   !i.contains("/") ? "docker.io/library/" + i
   : !i.matches(${raw("^(?:localhost|[^/]*[.:A-Z][^/]*)/")}) ? "docker.io/" + i
   : !i.startsWith("docker.io/") && !i.startsWith("index.docker.io/") ? i
@@ -53,15 +56,22 @@ const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 /** The grammar of image-reference.ts. A first component that is no host, such as `a_b.com`, is part of the path. */
 const HOST = `(?:${LABEL}(?:\\.${LABEL})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
-const REFERENCE = `^(?:${HOST}|${COMPONENT})(?:/${COMPONENT})+(?::\\w[\\w.-]{0,127})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$`;
+const NAME = `(?:${HOST}|${COMPONENT})(?:/${COMPONENT})+`;
+const MAX_TAG_LENGTH = 128;
+const REFERENCE = `^${NAME}(?::\\w[\\w.-]{0,${(MAX_TAG_LENGTH - 1).toString()}})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$`;
+/** The same without a digest, where no tag is too long. Repeats with a number make a pattern slow. */
+const SHORT_REFERENCE = `^${NAME}(?::\\w[\\w.-]*)?$`;
+/** What of a reference `r` is before its tag and digest. */
+const REPOSITORY = `r.find(${raw("^[^/]+/[^:@]+")})`;
 
 export const REPOSITORIES = `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
-variables.references
-  .filter(r, r.matches(${raw(REFERENCE)}))
-  .map(r, r.find(${raw("^[^/]+/[^:@]+")}) + "/")
-  // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
-  .filter(r, r.size() <= 253
-    || r.matches(${raw("^(?:[^/_]+/)?.{1,255}/$")}) && r.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))`;
+variables.references.map(r, r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
+    ? r.matches(${raw(SHORT_REFERENCE)})
+    : r.size() <= ${(2 * MAX_IMAGE_LENGTH).toString()} && r.matches(${raw(REFERENCE)})
+      // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
+      && [${REPOSITORY}].all(name, name.size() < 253
+        || name.matches(${raw("^(?:[^/_]+/)?.{1,255}$")}) && name.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")})),
+  ${REPOSITORY} + "/")`;
 
 /** A table that is too long for one expression is several variables with numbers behind the name. */
 export type Lookup = (table: "addresses" | "names" | "selectors", key: string) => string;
@@ -81,56 +91,98 @@ export function permittedExpression(registry: string, lookUp: Lookup): string {
       == (q.operator == "In" || q.operator == "Exists"))`;
 }
 
-export interface CoveringOptions {
+export interface ClaimOptions {
   /** How many components the paths of addresses have, each once: none other can be the beginning of an image's. */
   readonly depths: readonly number[];
-  /** Some address has a `*`. */
-  readonly hasGlobs: boolean;
   /** Some registry is not for all namespaces. */
   readonly isLimited: boolean;
 }
 
-export function coveringExpression(lookUp: Lookup, { depths, hasGlobs, isLimited }: CoveringOptions): string {
-  const heads = `[${depths.map((depth) => `r.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`).join(", ")}]`;
-  const withGlobs = `([r.substring(0, r.indexOf("/"))] + variables.globs
-      .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern)).map(g, g.authority))
-    .map(authority, ${heads}.filter(head, head != "").map(head, authority + head.substring(head.indexOf("/")))).flatten()`;
-  const permitted = `
-  // One that is kept from the namespace hides no other one.
-  .map(positions, positions.filter(p, ${permittedExpression("variables.registries[p]", lookUp)}))`;
-  return `// The registries that cover each repository: their addresses, as host/path/, begin it${hasGlobs ? ", or do so with its host in the place of one that matches it" : ""}.
-variables.repositories.map(r,
-  ${hasGlobs ? withGlobs : heads}
-    .map(address, ${lookUp("addresses", "address")}).unwrapOpt().flatten())${isLimited ? permitted : ""}`;
+function headOf(depth: number): string {
+  return `r.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`;
 }
 
-export const CLAIMED = `// The most specific address claims it, which has the lowest rank, for all registries that have that address.
+/** One that is kept from the namespace hides no other one. */
+function permittedOf(positions: string, lookUp: Lookup): string {
+  return `${positions}.filter(p, ${permittedExpression("variables.registries[p]", lookUp)})`;
+}
+
+/** Where no host has a `*`: of the addresses that cover an image, the longest is the most specific. */
+export function claimedExpression(lookUp: Lookup, { depths, isLimited }: ClaimOptions): string {
+  const heads = depths.toReversed().map(headOf);
+  const found = `[${heads.join(", ")}].map(address, ${lookUp("addresses", "address")}).unwrapOpt()`;
+  const permitted = isLimited
+    ? `\n    .map(positions, ${permittedOf("positions", lookUp)}).filter(positions, positions.size() > 0)`
+    : "";
+  const [head, ...others] = heads;
+  const claimed =
+    head !== undefined && others.length === 0 && !isLimited
+      ? `${lookUp("addresses", head)}.orValue([])`
+      : `${found}${permitted}.first().orValue([])`;
+  return `// The longest address that begins a repository, as host/path/, claims it for all registries that have that address.
+variables.repositories.map(r, ${claimed}).flatten()`;
+}
+
+export function coveringExpression(lookUp: Lookup, { depths, isLimited }: ClaimOptions): string {
+  return `// The registries that cover each repository: their addresses, as host/path/, begin it, or do so with its host in the place of one that matches it.
+variables.repositories.map(r, ([r.substring(0, r.indexOf("/"))] + variables.globs
+      .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern)).map(g, g.authority))
+    .map(authority, [${depths.map(headOf).join(", ")}].filter(head, head != "").map(head, authority + head.substring(head.indexOf("/")))).flatten()
+    .map(address, ${lookUp("addresses", "address")}).unwrapOpt().flatten())${isLimited ? `\n  .map(positions, ${permittedOf("positions", lookUp)})` : ""}`;
+}
+
+export const CLAIMED_OF_COVERING = `// The most specific address claims it, which has the lowest rank, for all registries that have that address.
 variables.covering.map(positions, positions.size() < 2 ? positions : positions.filter(p,
   variables.registries[p].rank == positions.map(other, variables.registries[other].rank).min())).flatten()`;
 
 export const NAMED = `// Registries that the pod asks for by name; * is all of them.
-object.metadata.?annotations[?${text(REGISTRIES_ANNOTATION)}].orValue("").split(",", ${(MAX_LIST_ENTRIES + 1).toString()})
+object.metadata.annotations[${text(REGISTRIES_ANNOTATION)}].split(",", ${(MAX_LIST_ENTRIES + 1).toString()})
   .transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()}, name.trim())`;
 
 export const PRESENT = `// The pull secrets that the pod names already.
 object.spec.?imagePullSecrets.orValue([]).map(s, s.?name.orValue(""))`;
 
+/** The API server reckons with two comparisons of each entry of a list with each; an expression may cost a million. */
+const MAX_DISTINCT_ENTRIES = 256;
+/** Of each entry of one list with each of another. */
+const MAX_COMPARISONS = 500_000;
+
+/** A pod that asks for all registries may lack thousands, and have them when it is reviewed again. */
+export const PRESENT_MAP = `// The same as a map, in which one of thousands is found at once.
+(variables.present.size() > ${MAX_DISTINCT_ENTRIES.toString()} ? variables.present : variables.present.distinct()).transformMapEntry(position, name, {name: true})`;
+
 /** @param isLimited some registry is not for all namespaces. */
 export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
   const filter = isLimited ? `.filter(e, ${permittedExpression("e", lookUp)})` : "";
   return `// What claimed an image and what the pod asks for, in the order of the configuration.
-"*" in variables.named
+!(${text(REGISTRIES_ANNOTATION)} in object.metadata.?annotations.orValue({}))
+  ? variables.claimed.distinct().sort().map(p, variables.registries[p])
+  : "*" in variables.named
   ? variables.registries${filter}
   : (variables.claimed + variables.named.map(name, ${lookUp("names", "name")}).unwrapOpt())
     .distinct().sort().map(p, variables.registries[p])${filter}`;
 }
 
 export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
-${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? [] : variables.needed.filter(e, !(e.secret in variables.present))`;
+${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? []
+  : variables.needed.size() > ${MAX_DISTINCT_ENTRIES.toString()} && variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
+    ? variables.needed.filter(e, !(e.secret in variables.presentMap))
+    : variables.needed.filter(e, !(e.secret in variables.present))`;
+
+/** Of a list of registries, by their names. */
+export const LACKING_NAMES = `variables.lacking.transformMapEntry(position, e, {e.name: true})`;
+
+/** Where there are too many to compare each with each. */
+export const FIRSTS = `// The first of those that have a pull secret in common, and are lacking.
+variables.shared.map(names, names.filter(name, name in variables.lackingNames)).filter(names, names.size() > 0)
+  .map(names, names[0]).transformMapEntry(position, name, {name: true})`;
 
 /** @param isShared two registries have the same pull secret. */
 export function secretsExpression(isShared: boolean): string {
-  return `variables.lacking.map(e, e.secret)${isShared ? ".distinct()" : ""}`;
+  const secrets = "variables.lacking.map(e, e.secret)";
+  if (!isShared) return secrets;
+  return `variables.lacking.size() <= ${MAX_DISTINCT_ENTRIES.toString()} ? ${secrets}.distinct()
+  : variables.lacking.filter(e, !has(e.shared) || e.name in variables.firsts).map(e, e.secret)`;
 }
 
 /** The last of the pieces is what comes after as many entries as are read. */
@@ -139,20 +191,26 @@ export const BEFORE = `object.metadata.?annotations[?${text(INJECTED_ANNOTATION)
 export const INJECTED_BEFORE = `// The registries that earlier calls injected.
 variables.before.transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()} && name.trim() != "", name.trim())`;
 
-/** The API server reckons with a comparison of each entry with each: doubles in a longer list than people write stay in it. */
-const MAX_DISTINCT_ENTRIES = 256;
-
+/** Doubles among more than people write stay in it. */
 export const INJECTED = `// For people: the registries that this and earlier calls injected.
-((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()} ? variables.injectedBefore : variables.injectedBefore.distinct())
-  + variables.lacking.map(e, e.name).filter(name, !(name in variables.injectedBefore))
-  + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
+!(${text(INJECTED_ANNOTATION)} in object.metadata.?annotations.orValue({})) ? variables.lacking.map(e, e.name).join(",")
+: ((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()}
+      ? variables.injectedBefore : variables.injectedBefore.distinct())
+    + variables.lacking.map(e, e.name).filter(name,
+      variables.injectedBefore.size() * variables.lacking.size() > ${MAX_COMPARISONS.toString()} || !(name in variables.injectedBefore))
+    + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
 
 /*
+ * After an empty patch, too, an API server writes the pod as JSON and reads it again, and it evaluates a policy twice for each pod. A
+ * test that fails spares it that (k8s.io/apiserver `jsonPatcher`). So would a condition, but then it does not ask again after a
+ * webhook has added a container.
+ *
  * A patch that does not apply rejects the pod, so the parent of each operation has to exist. Our annotation gives way where it
  * could get the pod refused. Values are maps: an Object of CEL inside of a list makes API servers before 1.36.4 panic
  * (kubernetes/kubernetes#142181).
  */
-export const PATCH = `variables.lacking.size() == 0 ? [] : (
+export const PATCH = `// If nothing is lacking, a test that fails ends it: that costs less than an empty patch.
+variables.lacking.size() == 0 ? [JSONPatch{op: "test", path: "/kind", value: "a pod that lacks something"}] : (
   has(object.spec.imagePullSecrets)
     ? variables.secrets.map(s, JSONPatch{op: "add", path: "/spec/imagePullSecrets/-", value: {"name": s}})
     : [JSONPatch{op: "add", path: "/spec/imagePullSecrets", value: variables.secrets.map(s, {"name": s})}]

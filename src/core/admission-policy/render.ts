@@ -7,17 +7,22 @@ import { INJECT_LABEL } from "../labels.ts";
 import { requireWithinLimits, type PolicyVariable } from "./limits.ts";
 import {
   BEFORE,
-  CLAIMED,
+  CLAIMED_OF_COVERING,
+  claimedExpression,
   coveringExpression,
+  FIRSTS,
   IMAGES,
+  IMAGES_AS_WRITTEN,
   INJECTED,
   INJECTED_BEFORE,
   LACKING,
+  LACKING_NAMES,
   NAMED,
   NAMESPACE_LABELS,
   neededExpression,
   PATCH,
   PRESENT,
+  PRESENT_MAP,
   REFERENCES,
   REPOSITORIES,
   secretsExpression,
@@ -84,7 +89,7 @@ export function renderAdmissionPolicy(
           },
         ],
       },
-      // The API server converts the pod once more for conditions, which takes as long as everything else here.
+      // Only where it has to be: 1.36 converts the pod once more for a condition.
       ...(accounts.length > 0 && { matchConditions: accounts }),
       // A pod is never refused because of us.
       failurePolicy: "Ignore",
@@ -121,6 +126,11 @@ function depthsOf(registries: readonly Registry[]): readonly number[] {
   return [...new Set(depths)].sort((a, b) => a - b);
 }
 
+/** Whether an image of Docker Hub may be covered, whose first component is no host. No other host would be taken for none. */
+function coversDockerHub({ address: { host, isWildcard } }: Registry): boolean {
+  return isWildcard || host === "docker.io";
+}
+
 /** Each reads only those before it. */
 function variablesFor(
   registries: readonly Registry[],
@@ -129,6 +139,7 @@ function variablesFor(
   const isLimited = registries.some(({ namespaces }) => namespaces !== undefined);
   const isShared = new Set(registries.map(({ secretName }) => secretName)).size < registries.length;
   const tables = writeTables(registries, globs);
+  const claims = { depths: depthsOf(registries), isLimited };
   const lookUp: Lookup = (table, key) => {
     const [first = "", ...others] = tables[table].map(({ name }) => `variables.${name}[?${key}]`);
     return first + others.map((other) => `.or(${other})`).join("");
@@ -140,21 +151,26 @@ function variablesFor(
     ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
     ...tables.names,
     { name: "images", expression: IMAGES },
-    { name: "references", expression: REFERENCES },
+    { name: "references", expression: registries.some(coversDockerHub) ? REFERENCES : IMAGES_AS_WRITTEN },
     { name: "repositories", expression: REPOSITORIES },
-    {
-      name: "covering",
-      expression: coveringExpression(lookUp, {
-        depths: depthsOf(registries),
-        hasGlobs: globs.length > 0,
-        isLimited,
-      }),
-    },
-    { name: "claimed", expression: CLAIMED },
+    ...(globs.length === 0
+      ? [{ name: "claimed", expression: claimedExpression(lookUp, claims) }]
+      : [
+          { name: "covering", expression: coveringExpression(lookUp, claims) },
+          { name: "claimed", expression: CLAIMED_OF_COVERING },
+        ]),
     { name: "named", expression: NAMED },
     { name: "needed", expression: neededExpression(lookUp, isLimited) },
     { name: "present", expression: PRESENT },
+    { name: "presentMap", expression: PRESENT_MAP },
     { name: "lacking", expression: LACKING },
+    ...(isShared
+      ? [
+          ...joinLists("shared", tables.shared),
+          { name: "lackingNames", expression: LACKING_NAMES },
+          { name: "firsts", expression: FIRSTS },
+        ]
+      : []),
     { name: "secrets", expression: secretsExpression(isShared) },
     { name: "before", expression: BEFORE },
     { name: "injectedBefore", expression: INJECTED_BEFORE },

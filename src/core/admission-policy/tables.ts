@@ -70,12 +70,15 @@ export function findGlobs(registries: readonly Registry[]): readonly HostGlob[] 
 }
 
 type Tables = Readonly<
-  Record<"selectors" | "registries" | "addresses" | "globs" | "names", readonly PolicyVariable[]>
+  Record<"selectors" | "registries" | "addresses" | "globs" | "names" | "shared", readonly PolicyVariable[]>
 >;
 
 export function writeTables(registries: readonly Registry[], globs: readonly HostGlob[]): Tables {
   const ranked = rankAddresses(registries);
   const rankOf = new Map(ranked.map(({ address }, rank) => [address.text, padded(rank, ranked.length)]));
+  const shared = new Map(
+    [...Map.groupBy(registries, ({ secretName }) => secretName)].filter(([, sharing]) => sharing.length > 1),
+  );
   const selectors = new Map(
     registries.flatMap(({ namespaces }) =>
       namespaces === undefined ? [] : [[formatSelector(namespaces), namespaces]],
@@ -91,12 +94,13 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
     registries: cut(
       "registries",
       "[]",
-      "In the order of the configuration. The lowest rank is that of the most specific address.",
+      `In the order of the configuration.${globs.length === 0 ? "" : " The lowest rank is that of the most specific address."}`,
       registries.map(({ name, secretName, address, namespaces }) =>
         writeMap({
           name,
           secret: secretName,
-          rank: rankOf.get(address.text),
+          rank: globs.length === 0 ? undefined : rankOf.get(address.text),
+          shared: shared.has(secretName) ? "yes" : undefined,
           selector: namespaces && formatSelector(namespaces),
         }),
       ),
@@ -118,6 +122,12 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
       "{}",
       "The positions of registries by their names.",
       registries.map(({ name }, position) => `${text(name)}: ${position.toString()}`),
+    ),
+    shared: cut(
+      "shared",
+      "[]",
+      "The names of registries that have a pull secret in common.",
+      [...shared.values()].map((sharing) => `[${sharing.map(({ name }) => text(name)).join(", ")}]`),
     ),
   };
 }

@@ -41,12 +41,12 @@ describe("renderAdmissionPolicy", () => {
     ];
     const variables = variablesOf(registries);
     expect(variables).toMatchObject({
-      registries: `// In the order of the configuration. The lowest rank is that of the most specific address.
+      registries: `// In the order of the configuration.
 [
-  {"name": "hub", "secret": "hub-creds", "rank": "2"},
-  {"name": "all", "secret": "all-creds", "rank": "1"},
-  {"name": "team-a", "secret": "regcred", "rank": "0"},
-  {"name": "again", "secret": "again-creds", "rank": "1"}
+  {"name": "hub", "secret": "hub-creds"},
+  {"name": "all", "secret": "all-creds"},
+  {"name": "team-a", "secret": "regcred"},
+  {"name": "again", "secret": "again-creds"}
 ]`,
       addresses: `// The most specific first, with the positions of their registries.
 {
@@ -58,6 +58,7 @@ describe("renderAdmissionPolicy", () => {
     });
     expect(Object.keys(variables)).not.toContain("globs");
     expect(Object.keys(variables)).not.toContain("labels");
+    expect(Object.keys(variables)).not.toContain("shared");
     expect(variablesOf(registries)).toEqual(variables);
   });
 
@@ -85,8 +86,44 @@ describe("renderAdmissionPolicy", () => {
 [
   {"authority": "*.example.com:5000", "prefix": "", "tail": ".example.com:5000/", "pattern": "^[^.:/]*\\\\.example\\\\.com:5000/"}
 ]`,
-      secrets: "variables.lacking.map(e, e.secret).distinct()",
+      registries: `// In the order of the configuration. The lowest rank is that of the most specific address.
+[
+  {"name": "a", "secret": "shared", "rank": "0", "shared": "yes", "selector": "team=a,env notin (prod,),tier"},
+  {"name": "b", "secret": "shared", "rank": "1", "shared": "yes", "selector": ""}
+]`,
+      shared: `// The names of registries that have a pull secret in common.
+[
+  ["a", "b"]
+]`,
     });
+    expect(variables["secrets"]).toContain(".distinct()");
+  });
+
+  it.each([
+    ["registry.example.com", "as written"],
+    ["registry:5000", "as written"],
+    ["localhost", "as written"],
+    ["docker.io/team", "in full"],
+    ["*.example.com", "in full"],
+  ])("compares images with %s %s", (address, how) => {
+    const { references } = variablesOf([makeRegistry("a", address)]);
+    expect(references === "variables.images" ? "as written" : "in full").toBe(how);
+  });
+
+  it.each([
+    [
+      "registry.example.com",
+      "no path",
+      ".map(r, variables.addresses[?r.find(r'^(?:[^/]+/){1}')].orValue([])).flatten()",
+    ],
+    [
+      "registry.example.com/a/b",
+      "a path",
+      "[r.find(r'^(?:[^/]+/){3}'), r.find(r'^(?:[^/]+/){1}')].map(address,",
+    ],
+  ])("looks up the longest path first: %s beside one with %s", (address, _path, expression) => {
+    const { claimed } = variablesOf([makeRegistry("a", address), makeRegistry("b", "other.example.com")]);
+    expect(claimed).toContain(expression);
   });
 
   it("leaves namespaces alone that have not opted in, or never can", () => {
@@ -124,8 +161,8 @@ describe("renderAdmissionPolicy", () => {
     expect(variables["registries"]).toBe(
       "variables.registries0\n  + variables.registries1\n  + variables.registries2",
     );
-    expect(variables["covering"]).toContain(
-      "variables.addresses0[?address].or(variables.addresses1[?address]).or(variables.addresses2[?address])",
+    expect(variables["claimed"]).toContain(
+      "variables.addresses0[?r.find(r'^(?:[^/]+/){2}')].or(variables.addresses1[?",
     );
     const long = variablesOf(
       many(500, (number) => `registry.example.com/${"p".repeat(240)}${number.toString()}`),

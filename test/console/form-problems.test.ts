@@ -27,7 +27,7 @@ describe("a problem", () => {
     ["***", "", "spec.displayName", "needs a letter or a digit"],
     ["***", "typed", "metadata.name", "is taken"],
     ["Team A", "", "metadata.name", "is taken"],
-  ])("of the name is at the display name that makes it: %j, %j", (displayName, name, field, message) => {
+  ])("of a name is at the display name that makes it: %j, %j", (displayName, name, field, message) => {
     const problem = { field: "metadata.name", message: "is taken" };
     expect(inWordsOfForm(problem, { ...EMPTY_FIELDS, displayName, name })).toEqual({ field, message });
   });
@@ -36,6 +36,12 @@ describe("a problem", () => {
 /*
  * the type of auth            | typed        | there already, and of that type | the Secret is named | missing
  */
+it("of the Secret's name is at the display name that makes it, unless one was typed", () => {
+  const problem = { field: "spec.auth.secretRef.name", message: "must be a Secret's name" };
+  expect(inWordsOfForm(problem, EMPTY_FIELDS).field).toBe("spec.displayName");
+  expect(inWordsOfForm(problem, { ...EMPTY_FIELDS, secret: "-typed" })).toBe(problem);
+});
+
 describe("of credentials is missing", () => {
   it.each<[of: Partial<Fields>, typeBefore: string | undefined, missing: readonly string[]]>([
     [{ auth: "BasicAuth" }, undefined, ["credentials.username", "credentials.password"]],

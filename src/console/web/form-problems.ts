@@ -37,10 +37,11 @@ export function firstField(problems: readonly Problem[]): FieldId | undefined {
   return Object.values(FIELDS).find((id) => fields.has(id));
 }
 
-/** The display name makes the name, unless somebody typed one. */
-export function inWordsOfForm(problem: Problem, { name, displayName }: Fields): Problem {
-  if (problem.field !== "metadata.name" || name !== "" || nameOf({ name, displayName }) !== "")
-    return problem;
+/** The display name makes the names of the registry and of its Secret, unless somebody typed them. */
+export function inWordsOfForm(problem: Problem, { name, displayName, secret }: Fields): Problem {
+  const isMade =
+    problem.field === "metadata.name" || (problem.field === "spec.auth.secretRef.name" && secret === "");
+  if (!isMade || nameOf({ name, displayName }) !== "") return problem;
   return {
     field: "spec.displayName",
     message: displayName === "" ? "is missing" : "needs a letter or a digit",

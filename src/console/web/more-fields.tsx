@@ -1,6 +1,6 @@
 /** The part of the form of a registry that is folded: what most people leave as it is. */
 import type { VNode } from "preact";
-import { nameOf, secretOf, type Fields } from "./draft.ts";
+import { nameOf, type Fields } from "./draft.ts";
 import { Field } from "./field.tsx";
 import type { RegistryFormState } from "./use-registry-form.ts";
 
@@ -8,8 +8,11 @@ import type { RegistryFormState } from "./use-registry-form.ts";
 function summaryOf(fields: Fields): string {
   const { pull, build, secretName } = fields;
   const use = pull && build ? "pulls and builds" : pull ? "pulls" : build ? "builds" : "nothing";
-  const name = nameOf(fields);
-  return `used for ${use} · Secret ${secretName !== "" ? secretName : name === "" ? "pullpass-…" : `pullpass-${name}`}`;
+  return `used for ${use} · Secret ${secretName !== "" ? secretName : `pullpass-${nameSoFar(fields)}`}`;
+}
+
+function nameSoFar(fields: Fields): string {
+  return nameOf(fields) || "…";
 }
 
 export function MoreFields({ form }: { readonly form: RegistryFormState }): VNode {
@@ -33,14 +36,14 @@ export function MoreFields({ form }: { readonly form: RegistryFormState }): VNod
         <Field
           {...text("secretName")}
           label="Pull secret"
-          placeholder={`pullpass-${nameOf(fields)}`}
+          placeholder={`pullpass-${nameSoFar(fields)}`}
           hint="the Secret in the namespaces, which pods name"
         />
         {hasSecret && (
           <Field
             {...text("secret")}
             label="Kept in Secret"
-            placeholder={secretOf({ ...fields, secret: "" })}
+            placeholder={`${nameSoFar(fields)}-login`}
             hint="where Pullpass reads the credentials, in its own namespace"
           />
         )}

@@ -51,9 +51,12 @@ export function RegistryDetails(props: { readonly row: RegistryRow; readonly ses
         ) : (
           <>
             <Credentials object={object} expiresAt={row.expiresAt} />
-            {object.conditions.map((condition) => (
-              <ConditionLine key={condition.type} condition={condition} object={object} />
-            ))}
+            {object.conditions.map(
+              (condition) =>
+                !isAboutCredentials(condition) && (
+                  <ConditionLine key={condition.type} condition={condition} object={object} />
+                ),
+            )}
           </>
         )}
         <dt>Pods</dt>
@@ -74,7 +77,9 @@ function Credentials(props: {
   const { spec, credentialsChangedAt, conditions } = props.object;
   if (spec.auth === undefined) return null;
   const { secretRef, provider = "" } = spec.auth;
-  const read = conditions.find(({ type }) => type === CREDENTIALS);
+  const read = conditions.find(isAboutCredentials);
+  // What says that they could not be read names the Secret or the provider.
+  if (read?.status === "False") return <ConditionLine condition={read} object={props.object} />;
   return (
     <>
       <dt>Credentials</dt>
@@ -101,9 +106,13 @@ function Credentials(props: {
   );
 }
 
-const CREDENTIALS = "CredentialsAvailable";
+function isAboutCredentials({ type }: Condition): boolean {
+  return type === "CredentialsAvailable";
+}
+
 const CONDITION_TITLES: Readonly<Record<string, string>> = {
   Ready: "State",
+  CredentialsAvailable: "Credentials",
   Synced: "Copies",
   LoginSucceeded: "Last login",
   PullSucceeded: "Last test pull",
@@ -114,13 +123,9 @@ function levelOf({ status, isOutdated }: Condition): State["level"] {
   return status === "True" ? "good" : "bad";
 }
 
-function ConditionLine(props: {
-  readonly condition: Condition;
-  readonly object: RegistryObject;
-}): VNode | null {
+function ConditionLine(props: { readonly condition: Condition; readonly object: RegistryObject }): VNode {
   const { type, message, since, isOutdated } = props.condition;
   const { lastLoginAt } = props.object;
-  if (type === CREDENTIALS) return null;
   const isTest = lastLoginAt !== null && (type === "LoginSucceeded" || type === "PullSucceeded");
   return (
     <>

@@ -39,9 +39,6 @@ export const IMAGES = `// What kubelet pulls: init containers, containers and im
  * docker.io, index.docker.io | docker.io/, library/ before a lone name, + the rest
  * anything else            | as written
  */
-/** Where no address covers Docker Hub's. */
-export const IMAGES_AS_WRITTEN = "variables.images";
-
 export const REFERENCES = `// Docker Hub's short names in full. A first component is a host if it holds a dot, a colon or a capital, or is localhost.
 variables.images.map(i,
   // The ID of an image, 64 hexadecimal digits, is not a name.
@@ -64,14 +61,17 @@ const SHORT_REFERENCE = `^${NAME}(?::\\w[\\w.-]*)?$`;
 /** What of a reference `r` is before its tag and digest. */
 const REPOSITORY = `r.find(${raw("^[^/]+/[^:@]+")})`;
 
-export const REPOSITORIES = `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
-variables.references.map(r, r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
+/** @param references a variable: those in full, or the images as they are written where no address covers Docker Hub's. */
+export function repositoriesExpression(references: string): string {
+  return `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
+variables.${references}.map(r, r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
     ? r.matches(${raw(SHORT_REFERENCE)})
     : r.size() <= ${(2 * MAX_IMAGE_LENGTH).toString()} && r.matches(${raw(REFERENCE)})
       // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
       && [${REPOSITORY}].all(name, name.size() < 253
         || name.matches(${raw("^(?:[^/_]+/)?.{1,255}$")}) && name.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")})),
   ${REPOSITORY} + "/")`;
+}
 
 /** A table that is too long for one expression is several variables with numbers behind the name. */
 export type Lookup = (table: "addresses" | "names" | "selectors", key: string) => string;
@@ -156,7 +156,7 @@ export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
   const filter = isLimited ? `.filter(e, ${permittedExpression("e", lookUp)})` : "";
   return `// What claimed an image and what the pod asks for, in the order of the configuration.
 !(${text(REGISTRIES_ANNOTATION)} in object.metadata.?annotations.orValue({}))
-  ? variables.claimed.distinct().sort().map(p, variables.registries[p])
+  ? (variables.claimed.size() == 1 ? variables.claimed : variables.claimed.distinct().sort()).map(p, variables.registries[p])
   : "*" in variables.named
   ? variables.registries${filter}
   : (variables.claimed + variables.named.map(name, ${lookUp("names", "name")}).unwrapOpt())
@@ -164,10 +164,9 @@ export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
 }
 
 export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
-${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}) ? []
-  : variables.needed.size() > ${MAX_DISTINCT_ENTRIES.toString()} && variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
-    ? variables.needed.filter(e, !(e.secret in variables.presentMap))
-    : variables.needed.filter(e, !(e.secret in variables.present))`;
+variables.needed.filter(e, !(variables.needed.size() > ${MAX_DISTINCT_ENTRIES.toString()} && variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
+    ? e.secret in variables.presentMap : e.secret in variables.present)
+  && !(${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({})))`;
 
 /** Of a list of registries, by their names. */
 export const LACKING_NAMES = `variables.lacking.transformMapEntry(position, e, {e.name: true})`;

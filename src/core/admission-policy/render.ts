@@ -12,7 +12,6 @@ import {
   coveringExpression,
   FIRSTS,
   IMAGES,
-  IMAGES_AS_WRITTEN,
   INJECTED,
   INJECTED_BEFORE,
   LACKING,
@@ -24,7 +23,7 @@ import {
   PRESENT,
   PRESENT_MAP,
   REFERENCES,
-  REPOSITORIES,
+  repositoriesExpression,
   secretsExpression,
   type Lookup,
 } from "./expressions.ts";
@@ -138,6 +137,7 @@ function variablesFor(
 ): readonly PolicyVariable[] {
   const isLimited = registries.some(({ namespaces }) => namespaces !== undefined);
   const isShared = new Set(registries.map(({ secretName }) => secretName)).size < registries.length;
+  const isOfHub = registries.some(coversDockerHub);
   const tables = writeTables(registries, globs);
   const claims = { depths: depthsOf(registries), isLimited };
   const lookUp: Lookup = (table, key) => {
@@ -151,8 +151,8 @@ function variablesFor(
     ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
     ...tables.names,
     { name: "images", expression: IMAGES },
-    { name: "references", expression: registries.some(coversDockerHub) ? REFERENCES : IMAGES_AS_WRITTEN },
-    { name: "repositories", expression: REPOSITORIES },
+    ...(isOfHub ? [{ name: "references", expression: REFERENCES }] : []),
+    { name: "repositories", expression: repositoriesExpression(isOfHub ? "references" : "images") },
     ...(globs.length === 0
       ? [{ name: "claimed", expression: claimedExpression(lookUp, claims) }]
       : [

@@ -171,13 +171,14 @@ export async function setStage(cluster: Cluster, registryHost: string): Promise<
 
 /** A Deployment of one pod, whose container waits, by a status as kubelet writes it. */
 export async function stuckWorkload(
-  { kubectl }: Cluster,
+  cluster: Cluster,
   namespace: string,
   name: string,
   image: string,
   message: string,
   secrets: readonly string[],
 ): Promise<void> {
+  const { kubectl } = cluster;
   const spec = { ...podSpec(image), imagePullSecrets: secrets.map((secret) => ({ name: secret })) };
   const deployment = WORKLOADS.Deployment(name, spec);
   const labelled = {
@@ -210,7 +211,13 @@ export async function stuckWorkload(
 interface WrittenEvent {
   readonly source: "kubelet" | "pullpass";
   readonly reason: string;
-  readonly involved: { readonly kind: string; readonly namespace: string; readonly name: string } & object;
+  readonly involved: {
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid?: string | undefined;
+  };
   readonly message: string;
   readonly count?: number;
 }

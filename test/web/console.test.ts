@@ -156,7 +156,7 @@ await describeLevel("browser", "the console's pages", () => {
     // Its row is open, and its address says so.
     expect(page.url()).toBe(`${running.url}/#/registries/team-harbor`);
     await page.getByRole("button", { name: "Test login" }).click();
-    await page.getByText(`The login works at ${registry.host}.`).waitFor();
+    await page.getByText(`The login works at ${registry.host}.`).first().waitFor();
 
     await page.getByRole("link", { name: "Edit" }).click();
     await page.getByText("leave both empty to keep them").waitFor();

@@ -6,7 +6,7 @@ import { keyboardOf } from "./browser.ts";
 import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
 import { MARKER, startConsole, USER } from "./console-under-test.ts";
 
-await describeLevel("browser", "by keyboard alone, in the console,", () => {
+await describeLevel("browser", "the console by keyboard alone", () => {
   let shown: ConsoleInBrowser;
   let page: Page;
 

@@ -56,7 +56,8 @@ await describeLevel("control-plane", "a command that reads the cluster", () => {
         "  if         the namespace had the label pullpass.dev/inject=enabled\n" +
         "  and if     the pod were created again; this pod was created without what follows\n" +
         "  would get  pull secret pullpass-team-a for team-a\n",
-      stderr: "",
+      stderr:
+        "warning: Neither Pullpass's webhook nor its policy is there, so pods get nothing now; this is what the webhook would do.\n",
       status: 0,
     });
     await cluster.kubectl.run(["label", "namespace", "shop", "pullpass.dev/inject=enabled"]);

@@ -1,10 +1,12 @@
 /** The console's server by requests that no page of it would make, beside a real API server. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type {
+  ExplainAnswer,
   Failure,
   RegistryList,
   RegistryUsage,
   SessionInfo,
+  StuckPodList,
   TestLoginAnswer,
 } from "../../src/console/api.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
@@ -495,6 +497,81 @@ await describeLevel("control-plane", "the console's server", () => {
       expect(secrets.stdout).toContain("secret/saved-login\n");
       expect(secrets.stdout).not.toContain(usage.secret);
     });
+  });
+
+  describe("says of a stuck pod", () => {
+    const listAs = async (cookie: string): Promise<StuckPodList> =>
+      JSON.parse((await ask(shared, "/api/stuck-pods", { cookie })).body) as StuckPodList;
+
+    it("when the kubelet tries again, and which pods were evicted, as its Events say", async () => {
+      const list = await listAs(await logIn(await tokenOf("watcher", "view", "pullpass-registry-view")));
+      const rows = list.groups.flatMap(({ pods }) => pods);
+      const at = rows.find(({ namespace }) => namespace === "billing")?.nextTry.at ?? 0;
+      expect(at).toBeGreaterThan(Date.now());
+      expect(at).toBeLessThanOrEqual(Date.now() + 300_000);
+      expect(list.evictions).toMatchObject([
+        { namespace: "search", owner: "ReplicaSet/index-6b5c9d7f8", state: { words: "Evicted" } },
+      ]);
+      expect(list.unread.join()).not.toContain("events");
+    });
+
+    it("which right is missing for that, and what is known without it", async () => {
+      await cluster.kubectl.run([
+        ...["create", "clusterrole", "pods-alone", "--verb=list,watch"],
+        "--resource=pods,namespaces",
+      ]);
+      const cookie = await logIn(await tokenOf("no-events", "pods-alone", "pullpass-registry-view"));
+      const list = await listAs(cookie);
+      const [row] = list.groups.flatMap(({ pods }) => pods);
+      expect(row?.nextTry).toEqual({ words: "within five minutes" });
+      expect(list.evictions).toEqual([]);
+      expect(list.unread.join()).toMatch(
+        /no-events" cannot list resource "events" in API group "" in the namespace/,
+      );
+    });
+  });
+
+  it("explains by the mode that the cluster has, and says what was assumed", async () => {
+    const explain = async (cookie: string): Promise<ExplainAnswer> => {
+      const question = { image: "gcr.io/kaniko-project/executor:v1.24.0", namespace: "shop" };
+      return JSON.parse((await post(shared, "/api/explain", question, cookie)).body) as ExplainAnswer;
+    };
+    const viewer = await logIn(await tokenOf("reader", "view", "pullpass-registry-view"));
+    const assumed = await explain(viewer);
+    expect(assumed.text).toContain("a pod with it in namespace shop, by the webhook");
+    expect(assumed.unread).toEqual([
+      "Whether Pullpass's webhook or its policy gives pods their pull secrets is not known; the webhook is assumed.",
+      expect.stringContaining('cannot get resource "mutatingadmissionpolicies"'),
+      expect.stringContaining('cannot get resource "mutatingwebhookconfigurations"'),
+    ]);
+    const admin = await logIn(await tokenOf("mode-admin", "cluster-admin"));
+    expect((await explain(admin)).text).not.toContain("the mode is policy");
+    const object = { apiVersion: "admissionregistration.k8s.io/v1", metadata: { name: "pullpass" } };
+    await cluster.kubectl.apply({
+      ...{ ...object, kind: "MutatingAdmissionPolicy" },
+      spec: {
+        failurePolicy: "Ignore",
+        reinvocationPolicy: "IfNeeded",
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] },
+          ],
+        },
+        mutations: [
+          {
+            patchType: "JSONPatch",
+            jsonPatch: { expression: '[JSONPatch{op: "test", path: "/kind", value: "Pod"}]' },
+          },
+        ],
+      },
+    });
+    await cluster.kubectl.run(["delete", "mutatingwebhookconfiguration", "pullpass", "--ignore-not-found"]);
+    const byPolicy = await explain(admin);
+    expect(byPolicy.text).toContain("a pod with it in namespace shop, by the policy");
+    expect(byPolicy.text).toContain("a policy mounts nothing, and the mode is policy");
+    expect(byPolicy.unread).toEqual([]);
+    await cluster.kubectl.run(["delete", "mutatingadmissionpolicy", "pullpass"]);
+    expect((await explain(admin)).unread.join()).toContain("Neither Pullpass's webhook nor its policy");
   });
 
   it("sends headers that keep everything else out, with pages, answers and refusals alike", async () => {

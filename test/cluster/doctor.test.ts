@@ -287,6 +287,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
       "MutatingWebhookConfiguration pullpass",
       "MutatingAdmissionPolicy pullpass",
       "copies (Secrets)",
+      "Events of pods",
       "pull secrets of pods",
       "ServiceAccounts of pods",
     ]);

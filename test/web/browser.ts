@@ -144,8 +144,9 @@ export async function picture(page: Page, title: string): Promise<void> {
   const directory = wanted === "docs" ? join(import.meta.dirname, "../../docs/images") : wanted;
   await mkdir(directory, { recursive: true });
   const file = wanted === "docs" ? `console-${name.replace(/-768-light$/, "")}.png` : `${name}.png`;
+  const bottom = await page.evaluate<number>("document.querySelector('main').getBoundingClientRect().bottom");
   await page.screenshot({
     path: join(directory, file),
-    ...(wanted === "docs" && { clip: { x: 0, y: 0, width: 768, height: 620 } }),
+    ...(wanted === "docs" && { clip: { x: 0, y: 0, width: 768, height: Math.min(620, bottom) } }),
   });
 }

@@ -118,7 +118,11 @@ export async function setStage(cluster: Cluster, registryHost: string): Promise<
   await leaderOf(replica);
   await Promise.all(
     ["shop", "billing", "search", "ml-training"].map((name, index) =>
-      createNamespace(kubectl, name, { ...OPTED_IN, team: index < 2 ? "a" : "b" }),
+      createNamespace(kubectl, name, {
+        ...OPTED_IN,
+        ...(name === "search" && { "pullpass.dev/heal": "enabled" }),
+        team: index < 2 ? "a" : "b",
+      }),
     ),
   );
   await createNamespace(kubectl, "sandbox", { team: "b" });
@@ -155,18 +159,26 @@ export async function setStage(cluster: Cluster, registryHost: string): Promise<
     "pullpass-docker-hub",
   ]);
   await stuckWorkload(cluster, "sandbox", "trial", "partner.example.net/tool:v1", unauthorized, []);
+  // As serve with --heal writes it.
+  await writeEvent(cluster, {
+    ...{ source: "pullpass", reason: "EvictedToPull" },
+    involved: { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "search", name: "index-6b5c9d7f8" },
+    message:
+      "Evicted pod index-6b5c9d7f8-x2x7p, which could not pull its images and lacked pull secrets that its replacement gets.",
+  });
   return { installation, replica };
 }
 
 /** A Deployment of one pod, whose container waits, by a status as kubelet writes it. */
 export async function stuckWorkload(
-  { kubectl }: Cluster,
+  cluster: Cluster,
   namespace: string,
   name: string,
   image: string,
   message: string,
   secrets: readonly string[],
 ): Promise<void> {
+  const { kubectl } = cluster;
   const spec = { ...podSpec(image), imagePullSecrets: secrets.map((secret) => ({ name: secret })) };
   const deployment = WORKLOADS.Deployment(name, spec);
   const labelled = {
@@ -180,9 +192,46 @@ export async function stuckWorkload(
   const waiting = { reason: "ErrImagePull", message: `rpc error: code = Unknown desc = ${message}` };
   const status = { name: "main", image, imageID: "", ready: false, restartCount: 0, state: { waiting } };
   const patch = JSON.stringify({ status: { phase: "Pending", containerStatuses: [status] } });
-  for (const { metadata } of items)
+  for (const { metadata } of items) {
     await kubectl.run([
       ...["patch", "pod", metadata.name, `--namespace=${namespace}`, "--subresource=status", "--type=merge"],
       `--patch=${patch}`,
     ]);
+    const { uid } = metadata as { readonly uid?: string };
+    await writeEvent(cluster, {
+      ...{ source: "kubelet", reason: "Failed" },
+      involved: { apiVersion: "v1", kind: "Pod", namespace, name: metadata.name, uid },
+      message: `Failed to pull image "${image}": rpc error: code = Unknown desc = ${message}`,
+      // After which the kubelet waits for five minutes.
+      count: 7,
+    });
+  }
+}
+
+interface WrittenEvent {
+  readonly source: "kubelet" | "pullpass";
+  readonly reason: string;
+  readonly involved: {
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid?: string | undefined;
+  };
+  readonly message: string;
+  readonly count?: number;
+}
+
+async function writeEvent({ kubectl }: Cluster, event: WrittenEvent): Promise<void> {
+  const { source, reason, involved, message, count = 1 } = event;
+  const { namespace, name } = involved;
+  const now = new Date().toISOString().replace(/\.\d+/, "");
+  await kubectl.create({
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { generateName: `${name}.`, namespace },
+    involvedObject: involved,
+    ...{ type: "Warning", reason, message, count, firstTimestamp: now, lastTimestamp: now },
+    ...{ source: { component: source }, reportingComponent: source },
+  });
 }

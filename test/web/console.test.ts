@@ -86,7 +86,14 @@ await describeLevel("browser", "the console's pages", () => {
     [
       "stuck pods",
       "#/stuck-pods",
-      (page) => page.getByRole("heading", { name: "The registry refuses the credentials" }).waitFor(),
+      async (page) => {
+        await page.getByRole("heading", { name: "The registry refuses the credentials" }).waitFor();
+        await page
+          .getByRole("row", { name: /^shop\/web-/ })
+          .getByText(/^in \d minutes?$/)
+          .waitFor();
+        await page.getByText("Evicted pod index-6b5c9d7f8-x2x7p").waitFor();
+      },
     ],
     [
       "an explanation",

@@ -6,7 +6,7 @@ import { keyboardOf } from "./browser.ts";
 import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
 import { MARKER, startConsole, USER } from "./console-under-test.ts";
 
-await describeLevel("browser", "by keyboard alone, in the console,", () => {
+await describeLevel("browser", "the console by keyboard alone", () => {
   let shown: ConsoleInBrowser;
   let page: Page;
 
@@ -201,8 +201,10 @@ await describeLevel("browser", "by keyboard alone, in the console,", () => {
     await page.locator("[role=switch][aria-label='Opt sandbox in'][aria-checked=true]").waitFor();
     // Of those that opted in it is gone as soon as it opted out, and the next one has the focus.
     await tabTo("opted in", "Shift+Tab");
-    await press("Space");
-    await page.waitForResponse((answer) => answer.url().includes("optedIn=true"));
+    await Promise.all([
+      page.waitForResponse((answer) => answer.url().includes("optedIn=true")),
+      press("Space"),
+    ]);
     await tabTo("Opt sandbox in");
     await press("Space");
     await isAt("Opt search in");

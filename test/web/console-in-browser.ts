@@ -47,6 +47,8 @@ export async function showConsole(): Promise<ConsoleInBrowser> {
       const page = await where.newPage();
       await page.goto(`${running.url}/${hash}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
+      // The title is there at once, what the keys go to with the list.
+      await page.getByText("Loading…").waitFor({ state: "detached" });
       return page;
     },
     async close() {

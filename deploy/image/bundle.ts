@@ -48,6 +48,7 @@ const pages = await build({
   tsconfigRaw: {},
   minify: true,
   legalComments: "none",
+  charset: "utf8",
   metafile: true,
 });
 for (const file of ["index.html", "icon.svg"]) await copyFile(join(PAGES, file), join(DIST, "web", file));

@@ -12,7 +12,7 @@ import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
 import { MARKER, startConsole, USER, type FakeRegistry, type RunningConsole } from "./console-under-test.ts";
 
 /** Under 60 KB before compression: most of a page is not its code. */
-const MAX_SCRIPT_BYTES = 60 * 1024;
+const MAX_SCRIPT_BYTES = 60_000;
 
 await describeLevel("browser", "the console's pages", () => {
   let shown: ConsoleInBrowser;

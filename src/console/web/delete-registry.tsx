@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Failure, RegistryRow, RegistryUsage, SessionInfo } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import type { Fetched } from "./live.ts";
-import { Dialog, Fault, focus, plural } from "./parts.tsx";
+import { Button, Dialog, Fault, focus, plural } from "./parts.tsx";
 import { go } from "./place.ts";
 
 export function DeleteRegistry(props: {
@@ -82,9 +82,9 @@ export function DeleteRegistry(props: {
         )}
         <Fault failure={failure} />
         <div class="buttons">
-          <button type="button" autofocus={!mustType} onClick={onClose}>
+          <Button autofocus={!mustType} onClick={onClose}>
             Cancel
-          </button>
+          </Button>
           <button class="danger" aria-disabled={isBusy} disabled={!isReady}>
             Delete registry
           </button>

@@ -5,6 +5,7 @@ import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
 import { hrefOf } from "./place.ts";
 import { TestAnswer, useStoredTest } from "./test-credentials.tsx";
+import { Button } from "./parts.tsx";
 
 interface Question {
   readonly image: string;
@@ -49,8 +50,7 @@ function Tested(props: { readonly row: RegistryRow; readonly image: string; read
     <div class="test">
       <div class="buttons">
         {open}
-        <button
-          type="button"
+        <Button
           aria-label={`Test pull with ${row.displayName}`}
           aria-disabled={test.isBusy}
           onClick={() => {
@@ -58,7 +58,7 @@ function Tested(props: { readonly row: RegistryRow; readonly image: string; read
           }}
         >
           Test pull
-        </button>
+        </Button>
       </div>
       <TestAnswer test={test} />
     </div>

@@ -1,7 +1,7 @@
 /** A field of a form: its label, its input, and what is wrong with it, right under it. */
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
-import { focus } from "./parts.tsx";
+import { Button, focus } from "./parts.tsx";
 
 export interface FieldProps {
   readonly id: string;
@@ -71,8 +71,7 @@ export function Field(props: FieldProps): VNode {
           </datalist>
         )}
         {isSecret && !isLong && (
-          <button
-            type="button"
+          <Button
             class="small"
             aria-pressed={isShown}
             aria-label={`Show ${label.toLowerCase()}`}
@@ -81,7 +80,7 @@ export function Field(props: FieldProps): VNode {
             }}
           >
             {isShown ? "Hide" : "Show"}
-          </button>
+          </Button>
         )}
         {children}
       </div>

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import type { SessionInfo } from "../api.ts";
 import { takeFocus, titleElement } from "./focus.ts";
 import { go, hrefOf, type PageName, type Place } from "./place.ts";
+import { Button } from "./parts.tsx";
 
 const TITLES: Readonly<Record<PageName, string>> = {
   registries: "Registries",
@@ -62,9 +63,9 @@ export function Frame(props: {
           <span>
             cluster <b>{session.cluster}</b> · {session.user}
           </span>
-          <button type="button" class="link" onClick={onLogOut}>
+          <Button class="link" onClick={onLogOut}>
             Log out
-          </button>
+          </Button>
         </div>
       </header>
       <main id="main">{children}</main>

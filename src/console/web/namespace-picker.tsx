@@ -3,7 +3,7 @@ import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
 import type { DraftCheck } from "../api.ts";
 import type { Fields, Requirement } from "./draft.ts";
-import { plural } from "./parts.tsx";
+import { Button, plural } from "./parts.tsx";
 
 const OPERATORS = [
   ["In", "is"],
@@ -103,8 +103,7 @@ export function NamespacePicker(props: {
                 }}
               />
             )}
-            <button
-              type="button"
+            <Button
               class="small"
               aria-label={`Remove label ${(index + 1).toString()}`}
               onClick={() => {
@@ -113,12 +112,11 @@ export function NamespacePicker(props: {
               }}
             >
               Remove
-            </button>
+            </Button>
           </div>
         ))}
       {!isForAll && (
-        <button
-          type="button"
+        <Button
           class="small"
           data-add-label
           onClick={() => {
@@ -127,7 +125,7 @@ export function NamespacePicker(props: {
           }}
         >
           Add a label
-        </button>
+        </Button>
       )}
       {check !== undefined && (
         <p class="quiet" aria-live="polite">

@@ -5,7 +5,7 @@ import type { Failure, NamespaceDetails, NamespaceList, NamespaceRow } from "../
 import { ask, failureOf } from "./client.ts";
 import { useFetched, useSettled } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Fault, plural, StateMark, Unread } from "./parts.tsx";
+import { Button, Fault, plural, StateMark, Unread } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { PageHead, Row, Table } from "./table.tsx";
 
@@ -96,27 +96,25 @@ function Pager({
   const isLast = last >= total;
   return (
     <nav class="pager" aria-label="Pages of namespaces">
-      <button
-        type="button"
+      <Button
         aria-disabled={isFirst}
         onClick={() => {
           if (!isFirst) onMove(offset - PAGE_SIZE);
         }}
       >
         Previous
-      </button>
+      </Button>
       <span>
         {(offset + 1).toLocaleString("en")}–{last.toLocaleString("en")} of {total.toLocaleString("en")}
       </span>
-      <button
-        type="button"
+      <Button
         aria-disabled={isLast}
         onClick={() => {
           if (!isLast) onMove(last);
         }}
       >
         Next
-      </button>
+      </Button>
     </nav>
   );
 }
@@ -165,8 +163,7 @@ function OptIn(props: { readonly row: NamespaceRow; readonly canSwitch: boolean 
   return (
     <>
       {props.canSwitch ? (
-        <button
-          type="button"
+        <Button
           role="switch"
           class="switch"
           aria-checked={isOptedIn}
@@ -177,7 +174,7 @@ function OptIn(props: { readonly row: NamespaceRow; readonly canSwitch: boolean 
         >
           <span class="knob" aria-hidden="true" />
           <span>{words}</span>
-        </button>
+        </Button>
       ) : (
         words
       )}

@@ -1,8 +1,13 @@
 /** Small things that every page shows alike: states, times, long texts, faults. */
-import type { ComponentChildren, VNode } from "preact";
+import type { ButtonHTMLAttributes, ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, State } from "../api.ts";
 import { useModal } from "./focus.ts";
+
+/** One that submits no form. */
+export function Button(props: ButtonHTMLAttributes): VNode {
+  return <button type="button" {...props} />;
+}
 
 const SHAPES: Readonly<Record<State["level"], string>> = {
   good: "●",
@@ -106,8 +111,7 @@ export function Code({ text, label }: { readonly text: string; readonly label: s
       <pre tabIndex={0} aria-label={label}>
         {text}
       </pre>
-      <button
-        type="button"
+      <Button
         class="small"
         onClick={() => {
           void navigator.clipboard.writeText(text).then(() => {
@@ -116,7 +120,7 @@ export function Code({ text, label }: { readonly text: string; readonly label: s
         }}
       >
         {isCopied ? "Copied" : "Copy"}
-      </button>
+      </Button>
     </div>
   );
 }

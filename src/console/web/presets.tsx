@@ -6,9 +6,10 @@ import type { Fields } from "./draft.ts";
 interface Preset {
   readonly name: string;
   readonly address: string;
-  readonly authType: "BasicAuth" | "Token" | "DockerConfig" | "Provider";
-  /** Empty if it is the person's own. */
-  readonly username: string;
+  /** Absent: BasicAuth. */
+  readonly authType?: "Token";
+  /** Absent: the person's own. */
+  readonly username?: string;
   /** Where the credentials are made. */
   readonly hint: string;
 }
@@ -17,29 +18,21 @@ const PRESETS: readonly Preset[] = [
   {
     name: "Docker Hub",
     address: "docker.io",
-    authType: "BasicAuth",
-    username: "",
     hint: "A personal access token takes the place of the password: Docker Hub, Account settings, Personal access tokens.",
   },
   {
     name: "GHCR",
     address: "ghcr.io/OWNER",
-    authType: "BasicAuth",
-    username: "",
     hint: "The password is a classic personal access token with the scope read:packages: GitHub, Settings, Developer settings.",
   },
   {
     name: "GitLab",
     address: "registry.gitlab.com/GROUP",
-    authType: "BasicAuth",
-    username: "",
     hint: "A deploy token with the scope read_registry has a user name and a password: GitLab, Settings, Repository, Deploy tokens.",
   },
   {
     name: "Quay",
     address: "quay.io/ORGANIZATION",
-    authType: "BasicAuth",
-    username: "",
     hint: "A robot account has a user name such as organization+robot, and a password: Quay, Account settings, Robot accounts.",
   },
   {
@@ -52,21 +45,17 @@ const PRESETS: readonly Preset[] = [
   {
     name: "Artifact Registry",
     address: "REGION-docker.pkg.dev/PROJECT",
-    authType: "BasicAuth",
     username: "_json_key",
     hint: "The password is the key of a service account, a JSON document. An access token has the user name oauth2accesstoken, and ends after an hour.",
   },
   {
     name: "ACR",
     address: "NAME.azurecr.io",
-    authType: "BasicAuth",
-    username: "",
     hint: "A repository-scoped token has a user name and a password: Azure portal, Registry, Tokens. An access token has the user name 00000000-0000-0000-0000-000000000000.",
   },
   {
     name: "Harbor",
     address: "HOST/PROJECT",
-    authType: "BasicAuth",
     username: "robot$",
     hint: "A robot account has a user name such as robot$project+name: Harbor, Project, Robot accounts.",
   },
@@ -83,7 +72,7 @@ export function Presets(props: {
   const choose = (preset: Preset | undefined): void => {
     setChosen(preset);
     if (preset === undefined) return;
-    const { name, address, authType: auth, username } = preset;
+    const { name, address, authType: auth = "BasicAuth", username = "" } = preset;
     const isUntouched = displayName === "" || PRESETS.some((each) => each.name === displayName);
     onChoose({ address, auth, username, ...(isUntouched && { displayName: name }) });
   };

@@ -14,7 +14,7 @@ import type {
 import { ask, failureOf } from "./client.ts";
 import { DeleteRegistry } from "./delete-registry.tsx";
 import { useFetched, type Fetched } from "./live.ts";
-import { Code, Fault, plural, StateMark, Time, useClock } from "./parts.tsx";
+import { Button, Code, Fault, plural, StateMark, Time, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
 import { TestPanel, useStoredTest } from "./test-credentials.tsx";
 
@@ -188,8 +188,7 @@ function Actions(props: {
   );
   const others = (
     <>
-      <button
-        type="button"
+      <Button
         aria-expanded={yaml !== null}
         onClick={() => {
           if (yaml === null) void showYaml();
@@ -197,17 +196,16 @@ function Actions(props: {
         }}
       >
         Show YAML
-      </button>
+      </Button>
       {rights.deleteRegistries && (
-        <button
-          type="button"
+        <Button
           class="danger"
           onClick={() => {
             setIsDeleting(true);
           }}
         >
           Delete…
-        </button>
+        </Button>
       )}
     </>
   );

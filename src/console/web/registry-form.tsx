@@ -7,7 +7,7 @@ import { credentialsOf, differences } from "./draft.ts";
 import { Field } from "./field.tsx";
 import { MoreFields } from "./more-fields.tsx";
 import { NamespacePicker, namespacesWords } from "./namespace-picker.tsx";
-import { Code, Fault } from "./parts.tsx";
+import { Button, Code, Fault } from "./parts.tsx";
 import { go } from "./place.ts";
 import { Presets } from "./presets.tsx";
 import { SaveProgress } from "./save-progress.tsx";
@@ -83,22 +83,20 @@ function Conflict({ form }: { readonly form: RegistryFormState }): VNode | null 
         {differences(base.spec, newer.spec).join(", ") || "something"}. Nothing is overwritten.
       </p>
       <div class="buttons">
-        <button
-          type="button"
+        <Button
           onClick={() => {
             takeNewer(false);
           }}
         >
           Load the new version
-        </button>
-        <button
-          type="button"
+        </Button>
+        <Button
           onClick={() => {
             takeNewer(true);
           }}
         >
           Keep my fields, and save them over it
-        </button>
+        </Button>
       </div>
     </div>
   );
@@ -162,21 +160,16 @@ function FormButtons(props: {
   const test = useTypedTest(fields);
   const others = (
     <>
-      <button
-        type="button"
+      <Button
         aria-expanded={hasYaml}
         onClick={() => {
           setHasYaml(!hasYaml);
         }}
       >
         Show YAML
-      </button>
+      </Button>
       <span class="spring" />
-      {onCancel !== undefined && (
-        <button type="button" onClick={onCancel}>
-          Cancel
-        </button>
-      )}
+      {onCancel !== undefined && <Button onClick={onCancel}>Cancel</Button>}
       <button class="primary" aria-disabled={isBusy} disabled={newer !== undefined}>
         Save
       </button>

@@ -1,7 +1,7 @@
 /** What a save has done and still does. It may be closed at any time. */
 import type { VNode } from "preact";
 import type { RegistryRow, SaveAnswer } from "../api.ts";
-import { focus, StateMark } from "./parts.tsx";
+import { Button, focus, StateMark } from "./parts.tsx";
 
 export function SaveProgress(props: {
   readonly answer: SaveAnswer;
@@ -37,9 +37,9 @@ export function SaveProgress(props: {
         )}
       </ul>
       <div class="buttons">
-        <button type="button" class="primary" ref={focus} onClick={onClose}>
+        <Button class="primary" ref={focus} onClick={onClose}>
           Close
-        </button>
+        </Button>
       </div>
     </section>
   );

@@ -2,6 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useId } from "preact/hooks";
 import { takeFocus, useDetailsFocus, useRowFocus } from "./focus.ts";
+import { Button } from "./parts.tsx";
 
 export interface Filter {
   readonly label: string;
@@ -95,15 +96,14 @@ export function Row(props: {
           {onToggle === undefined ? (
             title
           ) : (
-            <button
-              type="button"
+            <Button
               class="row-button"
               aria-expanded={isOpen}
               aria-controls={isOpen ? id : undefined}
               onClick={onToggle}
             >
               {title}
-            </button>
+            </Button>
           )}
           {note !== undefined && <span class="quiet"> {note}</span>}
         </th>

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Failure, RegistryRow, TestLoginAnswer } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { credentialsOf, type Fields } from "./draft.ts";
-import { focus } from "./parts.tsx";
+import { Button, focus } from "./parts.tsx";
 
 export interface Test {
   readonly isBusy: boolean;
@@ -130,8 +130,7 @@ export function TestPanel(props: {
     <div class="test">
       <div class="buttons">
         {before}
-        <button
-          type="button"
+        <Button
           disabled={!isReady}
           aria-disabled={test.isBusy}
           onClick={() => {
@@ -140,9 +139,8 @@ export function TestPanel(props: {
           }}
         >
           Test login
-        </button>
-        <button
-          type="button"
+        </Button>
+        <Button
           disabled={!isReady}
           aria-expanded={image !== undefined}
           onClick={() => {
@@ -150,7 +148,7 @@ export function TestPanel(props: {
           }}
         >
           Test pull…
-        </button>
+        </Button>
         {children}
       </div>
       {image !== undefined && (
@@ -172,14 +170,9 @@ export function TestPanel(props: {
               start();
             }}
           />
-          <button
-            type="button"
-            disabled={!isReady || image.trim() === ""}
-            aria-disabled={test.isBusy}
-            onClick={start}
-          >
+          <Button disabled={!isReady || image.trim() === ""} aria-disabled={test.isBusy} onClick={start}>
             Test pull
-          </button>
+          </Button>
         </div>
       )}
       <TestAnswer test={test} />

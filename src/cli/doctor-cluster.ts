@@ -17,9 +17,13 @@ export interface Cluster {
 
 export function openCluster(transport: Transport): Cluster {
   const apisFor = createApis(transport);
-  const notes = new Map<string, { readonly why: string; count: number }>();
+  // In the order in which they were asked for, whatever is answered first.
+  const notes = new Map<string, { why: string; count: number }>();
+  const entryOf = (what: string) => notes.getOrInsertComputed(what, () => ({ why: "", count: 0 }));
   const note: Cluster["note"] = (what, why) => {
-    notes.getOrInsertComputed(what, () => ({ why, count: 0 })).count++;
+    const entry = entryOf(what);
+    if (entry.count === 0) entry.why = why;
+    entry.count++;
   };
   return {
     transport,
@@ -27,6 +31,7 @@ export function openCluster(transport: Transport): Cluster {
     apis: apisFor("low"),
     reader: createPodReader((priority = "low") => apisFor(priority)),
     async attempt(what, read) {
+      entryOf(what);
       try {
         return await read();
       } catch (error) {
@@ -39,6 +44,7 @@ export function openCluster(transport: Transport): Cluster {
     unread: () =>
       notes
         .entries()
+        .filter(([, { count }]) => count > 0)
         .map(
           ([what, { why, count }]) =>
             `${what}: ${why}${count > 1 ? ` (and ${(count - 1).toString()} more)` : ""}`,

@@ -120,6 +120,7 @@ await describeLevel("control-plane", "the chart", () => {
       "console",
       "--login=token",
       "--listen=:8443",
+      "--session-lifetime=1h",
       "--namespace=pullpass",
       "--cluster-name=kubernetes",
       "--allowed-host=pullpass-console.pullpass.svc",

@@ -15,6 +15,7 @@ import { createInterruptibleSleep } from "../kube/interruptible-sleep.ts";
 import {
   POLICIES_PATH,
   POLICY_BINDINGS_PATH,
+  type FoundPolicy,
   type PolicyWriter,
 } from "../kube/resources/admission-policies.ts";
 import type { Warn } from "../replicator/ports.ts";
@@ -162,20 +163,26 @@ const IN_FORCE_MS = 5_000;
 /** Where no webhook is ever registered, nobody has to be asked every second. */
 const WEBHOOK_CHECK = { firstMs: 2_000, maxMs: 60_000 } as const;
 
-/** Takes away what another mode left, no sooner than the webhook does what the policy did. For as long as this replica leads. */
+/**
+ * Takes away what another mode left, no sooner than the webhook does what the policy did. For as long as this replica leads.
+ * What was not there when it began to is of a mode that takes over from this one.
+ */
 export async function removePolicy(
-  { remove }: Pick<PolicyWriter, "remove">,
+  { find, remove }: Pick<PolicyWriter, "find" | "remove">,
   isWebhookReady: () => Promise<boolean>,
   signal: AbortSignal,
   logger: Logger,
 ): Promise<void> {
   const backOff = createBackOff(WEBHOOK_CHECK);
+  let left: FoundPolicy | undefined;
   let lastError: string | undefined;
   while (!signal.aborted) {
     try {
+      left ??= await find();
+      if (left.policy === undefined && left.binding === undefined) return;
       if (await isWebhookReady()) {
         await sleep(IN_FORCE_MS, undefined, { signal });
-        await remove();
+        await remove(left);
         return;
       }
     } catch (error) {

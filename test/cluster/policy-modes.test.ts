@@ -1,9 +1,13 @@
 import { parseAllDocuments } from "yaml";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { POLICY_NAME, renderAdmissionPolicy } from "../../src/core/admission-policy/render.ts";
+import { createApis } from "../../src/kube/api.ts";
+import { createPolicyWriter } from "../../src/kube/resources/admission-policies.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/chart.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { PULLPASS_NAMESPACE } from "./harness/install-pullpass.ts";
+import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
 import { refusal, runCommand } from "./harness/run-command.ts";
@@ -81,6 +85,30 @@ await describeLevel("control-plane", "the modes", () => {
       },
     };
   }
+
+  it("remove what another mode left, and not what was written again since it was found", async () => {
+    const client = createTestKubeClient(cluster);
+    const writer = createPolicyWriter(createApis(client));
+    const none = { policy: undefined, binding: undefined };
+    expect(await writer.find()).toEqual(none);
+    const rendered = renderAdmissionPolicy([], {
+      name: POLICY_NAME,
+      excludedNamespaces: ["kube-system"],
+      excludedAccounts: [],
+    });
+    await writer.apply(rendered);
+    const left = await writer.find();
+    expect(left).toEqual({ policy: expect.any(String) as string, binding: expect.any(String) as string });
+    await writer.remove(left);
+    expect(await writer.find()).toEqual(none);
+
+    await writer.apply(rendered);
+    const written = await writer.find();
+    await writer.remove(left);
+    expect(await writer.find()).toEqual(written);
+    await writer.remove(written);
+    client.close();
+  });
 
   it("change from the webhook to the policy and back under a stream of pods: none is refused, and none lacks its secret", async () => {
     const { kubectl } = cluster;

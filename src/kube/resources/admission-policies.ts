@@ -1,9 +1,9 @@
 /** The MutatingAdmissionPolicy that Pullpass keeps, and its binding. */
-import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
+import { PatchStrategy, setHeaderOptions, type V1Status } from "@kubernetes/client-node";
 import { POLICY_NAME, type AdmissionPolicy } from "../../core/admission-policy/render.ts";
 import { MANAGER } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
-import { isNotFound, KubeNotSentError } from "../errors.ts";
+import { isConflict, isNotFound, KubeNotSentError } from "../errors.ts";
 
 const GROUP_PATH = "/apis/admissionregistration.k8s.io/v1";
 export const POLICIES_PATH = `${GROUP_PATH}/mutatingadmissionpolicies`;
@@ -15,8 +15,16 @@ export type PolicyOutcome = "written" | "not-served" | "not-leading";
 export interface PolicyWriter {
   /** By server-side apply, which writes nothing where nothing is different. */
   apply(policy: AdmissionPolicy): Promise<PolicyOutcome>;
-  /** It is not an error if there are none. */
-  remove(): Promise<PolicyOutcome>;
+  /** What is there now. It takes the right to delete and no other: the deletion is not carried out. */
+  find(): Promise<FoundPolicy>;
+  /** What was found alone: whoever wrote it again since then wants it. It is not an error if it is gone. */
+  remove(found: FoundPolicy): Promise<PolicyOutcome>;
+}
+
+/** By uid; undefined if there is none. */
+export interface FoundPolicy {
+  readonly policy: string | undefined;
+  readonly binding: string | undefined;
 }
 
 export function createPolicyWriter(apisFor: ApisFor): PolicyWriter {
@@ -35,10 +43,20 @@ export function createPolicyWriter(apisFor: ApisFor): PolicyWriter {
       }
     },
 
-    async remove() {
+    async find() {
+      const trial = { name: POLICY_NAME, dryRun: "All" };
+      return {
+        binding: await uidOf(apis().deleteMutatingAdmissionPolicyBinding(trial)),
+        policy: await uidOf(apis().deleteMutatingAdmissionPolicy(trial)),
+      };
+    },
+
+    async remove({ policy, binding }) {
+      const only = (uid: string) => ({ name: POLICY_NAME, body: { preconditions: { uid } } });
       try {
-        await apis().deleteMutatingAdmissionPolicyBinding({ name: POLICY_NAME }).catch(unlessNotFound);
-        await apis().deleteMutatingAdmissionPolicy({ name: POLICY_NAME }).catch(unlessNotFound);
+        if (binding !== undefined)
+          await apis().deleteMutatingAdmissionPolicyBinding(only(binding)).catch(unlessGone);
+        if (policy !== undefined) await apis().deleteMutatingAdmissionPolicy(only(policy)).catch(unlessGone);
         return "written";
       } catch (error) {
         return outcomeOf(error);
@@ -47,8 +65,17 @@ export function createPolicyWriter(apisFor: ApisFor): PolicyWriter {
   };
 }
 
-function unlessNotFound(error: unknown): void {
-  if (!isNotFound(error)) throw error;
+async function uidOf(trial: Promise<V1Status>): Promise<string | undefined> {
+  try {
+    return (await trial).details?.uid;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (!isNotFound(error) && !isConflict(error)) throw error;
 }
 
 function outcomeOf(error: unknown): PolicyOutcome {

@@ -165,7 +165,7 @@ const WEBHOOK_CHECK = { firstMs: 2_000, maxMs: 60_000 } as const;
 
 /**
  * Takes away what another mode left, no sooner than the webhook does what the policy did. For as long as this replica leads.
- * What was not there when it began to is of a mode that takes over from this one.
+ * What was not there when it started is of a mode that takes over from this one.
  */
 export async function removePolicy(
   { find, remove }: Pick<PolicyWriter, "find" | "remove">,

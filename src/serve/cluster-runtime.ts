@@ -7,6 +7,7 @@ import type { Environment } from "../config/credentials.ts";
 import { OTHER_EXCLUDED_NAMESPACE } from "../core/admission-policy/render.ts";
 import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
+import { createApis } from "../kube/api.ts";
 import { createPolicyWriter, type PolicyWriter } from "../kube/resources/admission-policies.ts";
 import { isRegistered } from "../kube/resources/evictions.ts";
 import { createPolicyKeeper, removePolicy, type PolicyKeeper } from "./admission-policy.ts";
@@ -91,6 +92,10 @@ export function connectCluster(
   });
   const { registries, sources, provided, status, faults } = cluster;
   const policyWriter = createPolicyWriter(access.leaderApisFor);
+  // Before it leads: a policy that comes later is of a mode that takes over from this one.
+  const found =
+    options.mode === "webhook" ? createPolicyWriter(createApis(access.transport)).find() : undefined;
+  found?.catch(() => undefined);
   const policy = keepPolicy(options, telemetry, { access, known, informers, writer: policyWriter });
   stack.defer(() => policy?.close());
   const stuckPods = createStuckPods({
@@ -151,8 +156,10 @@ export function connectCluster(
         stuckPods.start(signal);
         healer?.start(signal);
         faults.warn();
-        if (policy === undefined) void removePolicy(policyWriter, isInjecting, signal, logger);
-        else policy.start(signal);
+        if (policy === undefined) {
+          const find = () => found?.catch(() => policyWriter.find()) ?? policyWriter.find();
+          void removePolicy({ ...policyWriter, find }, isInjecting, signal, logger);
+        } else policy.start(signal);
       },
       onStopped() {
         void replicator.stop();

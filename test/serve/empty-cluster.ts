@@ -32,7 +32,9 @@ export async function startEmptyCluster(kubeconfig: string, fault: Fault): Promi
     server,
     kubeconfig,
     writes: () =>
-      server.seen.flatMap(({ method, url }) => (method === "GET" ? [] : [`${method} ${url.pathname}`])),
+      server.seen.flatMap(({ method, url }) =>
+        method === "GET" || url.searchParams.has("dryRun") ? [] : [`${method} ${url.pathname}`],
+      ),
   };
 }
 
@@ -41,6 +43,10 @@ function answerAsEmpty({ method, url, body }: Seen, response: ServerResponse): v
   if (searchParams.has("watch")) {
     // Nothing ever happens.
     response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
+    return;
+  }
+  if (method === "DELETE") {
+    refuse(response, 404, "NotFound");
     return;
   }
   if (method !== "GET") {

@@ -163,39 +163,52 @@ const IN_FORCE_MS = 5_000;
 /** Where no webhook is ever registered, nobody has to be asked every second. */
 const WEBHOOK_CHECK = { firstMs: 2_000, maxMs: 60_000 } as const;
 
+export interface PolicyRemoverOptions {
+  readonly find: () => Promise<FoundPolicy>;
+  /** Sends its writes only while this replica leads. */
+  readonly writer: Pick<PolicyWriter, "remove">;
+  readonly isWebhookReady: () => Promise<boolean>;
+  readonly logger: Pick<Logger, "warn">;
+}
+
+export interface PolicyRemover {
+  /** This replica leads until `signal`. Resolves once there is nothing to remove. */
+  start(signal: AbortSignal): Promise<void>;
+}
+
 /**
- * Takes away what another mode left, no sooner than the webhook does what the policy did. For as long as this replica leads.
- * What was not there when it started is of a mode that takes over from this one.
+ * Takes away what another mode left, no sooner than the webhook does what the policy did. It looks at once, and not when this
+ * replica leads: an upgrade to another mode writes its policy first, and this replica may yet come to lead before it is stopped.
  */
-export async function removePolicy(
-  { find, remove }: Pick<PolicyWriter, "find" | "remove">,
-  isWebhookReady: () => Promise<boolean>,
-  signal: AbortSignal,
-  logger: Logger,
-): Promise<void> {
-  const backOff = createBackOff(WEBHOOK_CHECK);
-  let left: FoundPolicy | undefined;
-  let lastError: string | undefined;
-  while (!signal.aborted) {
-    try {
-      left ??= await find();
-      if (left.policy === undefined && left.binding === undefined) return;
-      if (await isWebhookReady()) {
-        await sleep(IN_FORCE_MS, undefined, { signal });
-        await remove(left);
-        return;
+export function createPolicyRemover(options: PolicyRemoverOptions): PolicyRemover {
+  const { find, writer, isWebhookReady, logger } = options;
+  const foundFirst = find().catch(() => undefined);
+  return {
+    async start(signal) {
+      const backOff = createBackOff(WEBHOOK_CHECK);
+      let lastError: string | undefined;
+      while (!signal.aborted) {
+        try {
+          const left = (await foundFirst) ?? (await find());
+          if (left.policy === undefined && left.binding === undefined) return;
+          if (await isWebhookReady()) {
+            await sleep(IN_FORCE_MS, undefined, { signal });
+            await writer.remove(left);
+            return;
+          }
+        } catch (error) {
+          const message = messageOf(error);
+          // What ends the leadership ends the wait, too.
+          const isNews = message !== lastError && !(error instanceof Error && error.name === "AbortError");
+          lastError = message;
+          if (isNews)
+            logger.warn(
+              { error: message },
+              "failed to remove the policy that another mode may have left; retrying",
+            );
+        }
+        await sleep(backOff.next());
       }
-    } catch (error) {
-      const message = messageOf(error);
-      // What ends the leadership ends the wait, too.
-      const isNews = message !== lastError && !(error instanceof Error && error.name === "AbortError");
-      lastError = message;
-      if (isNews)
-        logger.warn(
-          { error: message },
-          "failed to remove the policy that another mode may have left; retrying",
-        );
-    }
-    await sleep(backOff.next());
-  }
+    },
+  };
 }

@@ -78,6 +78,7 @@ export interface ClusterAccess {
   readonly namespace: string;
   readonly transport: Transport;
   readonly election: LeaderElection;
+  readonly apisFor: ApisFor;
   /** Their writes are sent only while this replica leads. */
   readonly leaderApisFor: ApisFor;
   readonly recordEvent: Warn;
@@ -117,6 +118,7 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
     namespace,
     transport,
     election,
+    apisFor,
     leaderApisFor: createApis(transport, election.guard),
     recordEvent,
   };

@@ -7,10 +7,9 @@ import type { Environment } from "../config/credentials.ts";
 import { OTHER_EXCLUDED_NAMESPACE } from "../core/admission-policy/render.ts";
 import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
-import { createApis } from "../kube/api.ts";
-import { createPolicyWriter, type PolicyWriter } from "../kube/resources/admission-policies.ts";
+import { createPolicyWriter, findPolicy, type PolicyWriter } from "../kube/resources/admission-policies.ts";
 import { isRegistered } from "../kube/resources/evictions.ts";
-import { createPolicyKeeper, removePolicy, type PolicyKeeper } from "./admission-policy.ts";
+import { createPolicyKeeper, createPolicyRemover, type PolicyKeeper } from "./admission-policy.ts";
 import {
   accessCluster,
   createKnownObjects,
@@ -91,12 +90,8 @@ export function connectCluster(
     cluster.close();
   });
   const { registries, sources, provided, status, faults } = cluster;
-  const policyWriter = createPolicyWriter(access.leaderApisFor);
-  // Before it leads: a policy that comes later is of a mode that takes over from this one.
-  const found =
-    options.mode === "webhook" ? createPolicyWriter(createApis(access.transport)).find() : undefined;
-  found?.catch(() => undefined);
-  const policy = keepPolicy(options, telemetry, { access, known, informers, writer: policyWriter });
+  const writer = createPolicyWriter(access.leaderApisFor);
+  const policy = keepPolicy(options, telemetry, { access, known, informers, writer });
   stack.defer(() => policy?.close());
   const stuckPods = createStuckPods({
     ...{ informers, optIns, logger, serviceAccount },
@@ -123,6 +118,13 @@ export function connectCluster(
   const isInjecting = async (): Promise<boolean> =>
     unreadyReasons().length === 0 &&
     (options.mode === "policy" || (await isRegistered(access.leaderApisFor, MANAGER)));
+  const policyRemover =
+    policy === undefined
+      ? createPolicyRemover({
+          ...{ writer, isWebhookReady: isInjecting, logger },
+          find: () => findPolicy(access.apisFor),
+        })
+      : undefined;
   const healer = heal(options, telemetry, { access, events, known, optIns, stuckPods, isInjecting });
 
   metrics.observe(() => ({
@@ -156,10 +158,7 @@ export function connectCluster(
         stuckPods.start(signal);
         healer?.start(signal);
         faults.warn();
-        if (policy === undefined) {
-          const find = () => found?.catch(() => policyWriter.find()) ?? policyWriter.find();
-          void removePolicy({ ...policyWriter, find }, isInjecting, signal, logger);
-        } else policy.start(signal);
+        void (policy ?? policyRemover)?.start(signal);
       },
       onStopped() {
         void replicator.stop();

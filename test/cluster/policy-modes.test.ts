@@ -2,7 +2,7 @@ import { parseAllDocuments } from "yaml";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { POLICY_NAME, renderAdmissionPolicy } from "../../src/core/admission-policy/render.ts";
 import { createApis } from "../../src/kube/api.ts";
-import { createPolicyWriter } from "../../src/kube/resources/admission-policies.ts";
+import { createPolicyWriter, findPolicy } from "../../src/kube/resources/admission-policies.ts";
 import { startCluster, type Cluster } from "./harness/cluster.ts";
 import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/chart.ts";
 import { describeLevel } from "./harness/describe-level.ts";
@@ -88,24 +88,25 @@ await describeLevel("control-plane", "the modes", () => {
 
   it("remove what another mode left, and not what was written again since it was found", async () => {
     const client = createTestKubeClient(cluster);
-    const writer = createPolicyWriter(createApis(client));
+    const apisFor = createApis(client);
+    const writer = createPolicyWriter(apisFor);
     const none = { policy: undefined, binding: undefined };
-    expect(await writer.find()).toEqual(none);
+    expect(await findPolicy(apisFor)).toEqual(none);
     const rendered = renderAdmissionPolicy([], {
       name: POLICY_NAME,
       excludedNamespaces: ["kube-system"],
       excludedAccounts: [],
     });
     await writer.apply(rendered);
-    const left = await writer.find();
+    const left = await findPolicy(apisFor);
     expect(left).toEqual({ policy: expect.any(String) as string, binding: expect.any(String) as string });
     await writer.remove(left);
-    expect(await writer.find()).toEqual(none);
+    expect(await findPolicy(apisFor)).toEqual(none);
 
     await writer.apply(rendered);
-    const written = await writer.find();
+    const written = await findPolicy(apisFor);
     await writer.remove(left);
-    expect(await writer.find()).toEqual(written);
+    expect(await findPolicy(apisFor)).toEqual(written);
     await writer.remove(written);
     client.close();
   });

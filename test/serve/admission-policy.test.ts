@@ -1,14 +1,21 @@
 import { pino } from "pino";
 import { expect, it, vi } from "vitest";
-import { removePolicy } from "../../src/serve/admission-policy.ts";
+import { createPolicyRemover } from "../../src/serve/admission-policy.ts";
 
-it("a replica with a webhook removes no policy that came after it began to lead", async () => {
-  const find = vi.fn().mockResolvedValue({ policy: undefined, binding: undefined });
-  const remove = vi.fn();
-  const isWebhookReady = vi.fn().mockResolvedValue(true);
-  const logger = pino({ enabled: false });
-  await removePolicy({ find, remove }, isWebhookReady, new AbortController().signal, logger);
+const LOGGER = pino({ enabled: false });
+const NONE = { policy: undefined, binding: undefined };
+const WRITTEN_LATER = { policy: "made-up-uid", binding: "another-uid" };
+
+it("a replica with a webhook removes no policy that was written after its own start", async () => {
+  const find = vi.fn().mockResolvedValueOnce(NONE).mockResolvedValue(WRITTEN_LATER);
+  const writer = { remove: vi.fn() };
+  const remover = createPolicyRemover({
+    find,
+    writer,
+    isWebhookReady: () => Promise.resolve(true),
+    logger: LOGGER,
+  });
+  await remover.start(new AbortController().signal);
   expect(find).toHaveBeenCalledOnce();
-  expect(isWebhookReady).not.toHaveBeenCalled();
-  expect(remove).not.toHaveBeenCalled();
+  expect(writer.remove).not.toHaveBeenCalled();
 });

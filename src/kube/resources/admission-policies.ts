@@ -15,8 +15,6 @@ export type PolicyOutcome = "written" | "not-served" | "not-leading";
 export interface PolicyWriter {
   /** By server-side apply, which writes nothing where nothing is different. */
   apply(policy: AdmissionPolicy): Promise<PolicyOutcome>;
-  /** What is there now. It takes the right to delete and no other: the deletion is not carried out. */
-  find(): Promise<FoundPolicy>;
   /** What was found alone: whoever wrote it again since then wants it. It is not an error if it is gone. */
   remove(found: FoundPolicy): Promise<PolicyOutcome>;
 }
@@ -43,14 +41,6 @@ export function createPolicyWriter(apisFor: ApisFor): PolicyWriter {
       }
     },
 
-    async find() {
-      const trial = { name: POLICY_NAME, dryRun: "All" };
-      return {
-        binding: await uidOf(apis().deleteMutatingAdmissionPolicyBinding(trial)),
-        policy: await uidOf(apis().deleteMutatingAdmissionPolicy(trial)),
-      };
-    },
-
     async remove({ policy, binding }) {
       const only = (uid: string) => ({ name: POLICY_NAME, body: { preconditions: { uid } } });
       try {
@@ -62,6 +52,16 @@ export function createPolicyWriter(apisFor: ApisFor): PolicyWriter {
         return outcomeOf(error);
       }
     },
+  };
+}
+
+/** What is there now. It takes the right to delete and no other: the deletion is not carried out. */
+export async function findPolicy(apisFor: ApisFor): Promise<FoundPolicy> {
+  const { admissionRegistration } = apisFor("high");
+  const trial = { name: POLICY_NAME, dryRun: "All" };
+  return {
+    binding: await uidOf(admissionRegistration.deleteMutatingAdmissionPolicyBinding(trial)),
+    policy: await uidOf(admissionRegistration.deleteMutatingAdmissionPolicy(trial)),
   };
 }
 

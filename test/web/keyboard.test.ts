@@ -157,6 +157,21 @@ await describeLevel("browser", "the console by keyboard alone", () => {
     await isAt("Kept by hand");
   });
 
+  it("a registry that goes while its deletion is being asked about gives the focus to the next row, too", async () => {
+    await shown.cluster.kubectl.apply({
+      apiVersion: "pullpass.dev/v1alpha1",
+      kind: "ClusterRegistry",
+      metadata: { name: "goes" },
+      spec: { displayName: "Goes away", address: "goes.example.com" },
+    });
+    const { press, tabTo, isAt } = await open("#/registries/goes");
+    await tabTo("Delete…");
+    await press("Enter");
+    await isAt("Cancel");
+    await kubectl("delete", "clusterregistry", "goes");
+    await isAt("Kept by hand");
+  });
+
   it("pages are changed, and the next Tab is in the page that came", async () => {
     const { press, tabTo, isAt } = await open("#/registries");
     await tabTo("Skip to the content");

@@ -35,6 +35,7 @@ export function useRowFocus(): RefObject<HTMLTableRowElement | null> {
       if (element === null || focused === null) return;
       const details = detailsOf(element);
       if (!element.contains(focused) && details?.contains(focused) !== true) return;
+      closeDialogs(details);
       const beside = (details ?? element).nextElementSibling ?? rowBefore(element);
       const control = focused.matches("[role=switch]") ? "[role=switch]" : "button";
       const next = beside?.querySelector<HTMLElement>(control) ?? document.getElementById("filter");
@@ -50,11 +51,17 @@ export function useDetailsFocus(): RefObject<HTMLTableRowElement | null> {
   useLayoutEffect(() => {
     const element = details.current;
     return () => {
-      if (element?.contains(document.activeElement) === true)
-        element.previousElementSibling?.querySelector("button")?.focus();
+      if (element?.contains(document.activeElement) !== true) return;
+      closeDialogs(element);
+      element.previousElementSibling?.querySelector("button")?.focus();
     };
   }, []);
   return details;
+}
+
+/** Those that go with what they are in. While one is open, nothing else can have the focus. */
+function closeDialogs(element: Element | null): void {
+  for (const dialog of element?.querySelectorAll("dialog") ?? []) dialog.close();
 }
 
 function detailsOf({ nextElementSibling: next }: Element): Element | null {
@@ -73,8 +80,9 @@ export function useModal(): RefObject<HTMLDialogElement | null> {
     const before = document.activeElement;
     element?.showModal();
     return () => {
-      // While it is open, nothing else can have the focus.
-      element?.close();
+      // One that is closed has given the focus back.
+      if (element?.open !== true) return;
+      element.close();
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);

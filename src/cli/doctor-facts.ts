@@ -2,7 +2,7 @@
 import { indexConfiguration, type Configuration, type ConfiguredRegistry } from "../config/configuration.ts";
 import { asRegistryObject, joinRegistryObjects } from "../config/registry-objects.ts";
 import type { PodWithStatus } from "../core/diagnosis.ts";
-import type { HealEvent } from "../core/heal.ts";
+import type { HealEvent } from "../core/heal-events.ts";
 import type { JsonObject, Namespace, ServiceAccountInfo } from "../core/kubernetes.ts";
 import type { FailedPulls } from "../core/next-try.ts";
 import type { PullSecretState } from "../core/pull-secret.ts";
@@ -27,7 +27,7 @@ export interface DoctorFacts {
   /** `namespace/name` of the Secrets that have the name of a copy, and not the label. */
   readonly blocking: ReadonlySet<string>;
   readonly pods: readonly PodFacts[] | undefined;
-  /** What became of pods that were evicted lately, the latest first; of namespaces that opted in to heal. */
+  /** Pods that were evicted lately, or are left alone, the latest first; of namespaces that opted in to heal. */
   readonly healEvents: readonly HealEvent[];
   readonly unread: readonly string[];
 }

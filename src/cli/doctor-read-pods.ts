@@ -1,7 +1,7 @@
 /** Reads the stuck pods for `pullpass doctor`, and what their verdicts depend on. */
 import { listObjects } from "../kube/list.ts";
 import { diagnose, type PodWithStatus } from "../core/diagnosis.ts";
-import { HEAL_EVENTS_SELECTOR, healEventsIn, type HealEvent } from "../core/heal.ts";
+import { controllerKeyOf, HEAL_EVENTS_SELECTOR, healEventsIn, type HealEvent } from "../core/heal-events.ts";
 import { asArray, getString, type JsonObject, type ServiceAccountInfo } from "../core/kubernetes.ts";
 import { HEAL_LABEL } from "../core/labels.ts";
 import { FAILED_PULL_SELECTOR, failedPullsIn, failedPullsKey, type FailedPulls } from "../core/next-try.ts";
@@ -65,11 +65,12 @@ export async function readFailedPulls(
 export async function readHealEvents(
   cluster: Cluster,
   namespaces: DoctorFacts["namespaces"] = [],
+  stuck: readonly PodWithStatus[] = [],
 ): Promise<readonly HealEvent[]> {
   const healed = namespaces.filter(({ labels }) => labels[HEAL_LABEL] === "enabled").map(({ name }) => name);
   const { events, refusals } = await readEvents(cluster.transport, healed, HEAL_EVENTS_SELECTOR);
   for (const refusal of refusals) cluster.note("Events of evictions", refusal);
-  return healEventsIn(events);
+  return healEventsIn(events, new Set(stuck.map(controllerKeyOf)));
 }
 
 interface PodSurroundings extends Pick<DoctorFacts, "known" | "namespaces" | "scope"> {

@@ -61,7 +61,7 @@ export async function readFacts(transport: Transport, request: DoctorRequest): P
   return {
     ...{ now: Date.now(), scope, webhookName, known, namespaces, copies, blocking, pods },
     webhook: typeof webhook === "object" ? { ...webhook.facts, trial } : webhook,
-    healEvents: isOnePod ? [] : await readHealEvents(cluster, namespaces),
+    healEvents: isOnePod ? [] : await readHealEvents(cluster, namespaces, stuck),
     policy: typeof policy === "object" ? { isBound: policy.isBound, trial } : policy,
     unread: cluster.unread(),
   };

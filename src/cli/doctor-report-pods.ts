@@ -1,6 +1,7 @@
 /** The pods of `pullpass doctor`: why each does not get its images. */
 import { diagnose, type Diagnosis, type DiagnosisContext } from "../core/diagnosis.ts";
-import { controllerOf, type HealEvent } from "../core/heal.ts";
+import { controllerOf } from "../core/heal.ts";
+import type { HealEvent } from "../core/heal-events.ts";
 import { getString } from "../core/kubernetes.ts";
 import { nextTry } from "../core/next-try.ts";
 import type { PullSecretState } from "../core/pull-secret.ts";

@@ -274,8 +274,8 @@ export interface StuckPodRow {
   readonly nextTry: { readonly at?: number; readonly words: string };
 }
 
-/** A pod that Pullpass evicted, or one that replaced such a pod and is no better. */
-export interface EvictionRow {
+/** A pod that Pullpass evicted, one that replaced such a pod and is no better, or one that is left alone. */
+export interface HealRow {
   readonly namespace: string;
   readonly owner: string;
   readonly state: State;
@@ -290,7 +290,7 @@ export interface StuckPodList {
   /** Stuck pods of namespaces that did not opt in, and that no registry covers. */
   readonly others: number;
   /** The latest first; null where no namespace opted in to heal. */
-  readonly evictions: readonly EvictionRow[] | null;
+  readonly healed: readonly HealRow[] | null;
   readonly unread: readonly string[];
 }
 

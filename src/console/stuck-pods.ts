@@ -1,6 +1,11 @@
-/** Pods that wait for an image: why, when the kubelet tries again, and which ones were evicted lately. */
+/** Pods that wait for an image: why, when the kubelet tries again, and what heal did about them. */
 import { diagnoseStuckPod, type Diagnosis } from "../core/diagnosis.ts";
-import { HEAL_EVENTS_SELECTOR, healEventsIn, type HealEventReason } from "../core/heal.ts";
+import {
+  controllerKey,
+  HEAL_EVENTS_SELECTOR,
+  healEventsIn,
+  type HealEventReason,
+} from "../core/heal-events.ts";
 import { HEAL_LABEL } from "../core/labels.ts";
 import { FAILED_PULL_SELECTOR, failedPullsIn, failedPullsKey, nextTry } from "../core/next-try.ts";
 import type { PullSecretState } from "../core/pull-secret.ts";
@@ -13,7 +18,7 @@ import { readEvents, type FoundEvents } from "../kube/resources/events.ts";
 import type { PendingPod } from "../kube/resources/pending-pods.ts";
 import { readSecretMetadata } from "../kube/resources/registry-edits.ts";
 import type { Transport } from "../kube/transport.ts";
-import type { EvictionRow, State, StuckPodList, StuckPodRow } from "./api.ts";
+import type { HealRow, State, StuckPodList, StuckPodRow } from "./api.ts";
 import type { ClusterView, StoredNamespace } from "./cluster-view.ts";
 import { groupByCause, type Listed } from "./stuck-causes.ts";
 
@@ -25,7 +30,7 @@ const SECRETS_KEPT_MS = 10_000;
 /** Many changes in a row ask once. */
 const EVENTS_KEPT_MS = 2_000;
 /** Heal evicts ten pods a minute at most, and the API server keeps Events for an hour by default. */
-const MAX_EVICTIONS = 20;
+const MAX_HEAL_ROWS = 20;
 
 export interface StuckPods {
   list(): Promise<StuckPodList>;
@@ -154,16 +159,27 @@ export function createStuckPods(
     });
   }
 
-  async function listEvictions(unread: Set<string>): Promise<readonly EvictionRow[] | null> {
+  async function listHealed(unread: Set<string>): Promise<readonly HealRow[] | null> {
     const healed = view.namespaces
       .entries()
       .filter(([, { labels }]) => labels[HEAL_LABEL] === "enabled")
       .map(([name]) => name);
     if (healed.length === 0) return null;
-    const told = healEventsIn(await events(healed, HEAL_EVENTS_SELECTOR, unread));
-    return told.slice(0, MAX_EVICTIONS).map(({ namespace, controller, message, at, reason }) => ({
+    const stuck = view.pods
+      .entries()
+      .filter(([, pod]) => pod.stuck !== undefined)
+      .map(
+        ([
+          ,
+          {
+            owner: { namespace, kind, name },
+          },
+        ]) => controllerKey(namespace, `${kind}/${name}`),
+      );
+    const told = healEventsIn(await events(healed, HEAL_EVENTS_SELECTOR, unread), new Set(stuck));
+    return told.slice(0, MAX_HEAL_ROWS).map(({ namespace, controller, message, at, reason }) => ({
       ...{ namespace, owner: controller, message, at },
-      state: EVICTION_STATES[reason],
+      state: HEAL_STATES[reason],
     }));
   }
 
@@ -183,7 +199,7 @@ export function createStuckPods(
         groups: groupByCause(await addNextTry(ours, unread)),
         count: ours.length,
         others: found.length - ours.length,
-        evictions: await listEvictions(unread),
+        healed: await listHealed(unread),
         unread: [...unread],
       };
     },
@@ -200,9 +216,10 @@ export function createStuckPods(
   };
 }
 
-const EVICTION_STATES: Readonly<Record<HealEventReason, State>> = {
+const HEAL_STATES: Readonly<Record<HealEventReason, State>> = {
   EvictedToPull: { level: "good", words: "Evicted" },
   EvictionDidNotHelp: { level: "warn", words: "Did not help" },
+  LeftAlone: { level: "quiet", words: "Left alone" },
 };
 
 /** The container that the verdict is about. */

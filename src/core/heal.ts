@@ -3,13 +3,11 @@ import type { ContainerVerdict } from "./diagnosis.ts";
 import { asArray, getString, isObject, type JsonObject, type Pod } from "./kubernetes.ts";
 import {
   INJECT_LABEL,
-  MANAGER,
   MIRROR_ANNOTATION,
   selectorMatches,
   type LabelSelector,
   type Labels,
 } from "./labels.ts";
-import { timeOf } from "./next-try.ts";
 import { annotationOf, labelOf } from "./pod.ts";
 import type { PullFailure } from "./pull-message.ts";
 
@@ -68,6 +66,12 @@ export const LEAVE_ALONE_REASONS = {
   "disruption-budget": "a PodDisruptionBudget allows no disruption",
   "webhook-not-ready": "new pods would not go through Pullpass's webhook",
 } as const;
+
+/** Of pods that would be evicted but for this; the other reasons pass by themselves, or are the pod's own. */
+export const WORTH_TELLING: ReadonlySet<LeaveReason> = new Set([
+  ...(["no-controller", "other-controller", "job-counts-failures", "has-run"] as const),
+  ...(["copy-missing", "disruption-budget", "webhook-not-ready"] as const),
+]);
 
 const MIN_AGE_MS = 30_000;
 
@@ -186,40 +190,4 @@ function hasStarted({ state, lastState, restartCount }: JsonObject): boolean {
 function forbids({ selector, disruptionsAllowed }: DisruptionBudget, { metadata }: PodWithStatus): boolean {
   const labels = isObject(metadata["labels"]) ? (metadata["labels"] as Labels) : {};
   return disruptionsAllowed <= 0 && selectorMatches(selector, labels);
-}
-
-/** Of the Events that tell people at a controller what became of its pods. */
-export type HealEventReason = "EvictedToPull" | "EvictionDidNotHelp";
-
-/** What was done about a controller's pods, as its Event says. */
-export interface HealEvent {
-  readonly namespace: string;
-  readonly reason: HealEventReason;
-  /** Such as `ReplicaSet/web-5d8f`. */
-  readonly controller: string;
-  readonly message: string;
-  /** Unix time in milliseconds. */
-  readonly at: number;
-}
-
-/** Pullpass writes other Events, too. */
-export const HEAL_EVENTS_SELECTOR = `source=${MANAGER}`;
-/** Anybody who may write Events may write long ones. */
-const MAX_EVENT_TEXT = 400;
-
-/** The latest first. */
-export function healEventsIn(events: readonly JsonObject[]): readonly HealEvent[] {
-  return events
-    .flatMap((event): readonly HealEvent[] => {
-      const reason = getString(event, "reason");
-      if (reason !== "EvictedToPull" && reason !== "EvictionDidNotHelp") return [];
-      const involved = event["involvedObject"];
-      const [namespace = "", kind = "", name = ""] = ["namespace", "kind", "name"].map((key) =>
-        getString(involved, key),
-      );
-      const message = (getString(event, "message") ?? "").slice(0, MAX_EVENT_TEXT);
-      return [{ namespace, reason, controller: `${kind}/${name}`, message, at: timeOf(event) }];
-    })
-    .filter(({ at }) => at > -Infinity)
-    .toSorted((a, b) => b.at - a.at);
 }

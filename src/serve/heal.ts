@@ -7,11 +7,12 @@ import {
   couldHelp,
   decideHeal,
   LEAVE_ALONE_REASONS,
+  WORTH_TELLING,
   type Controller,
-  type HealEventReason,
   type LeaveReason,
   type PodWithStatus,
 } from "../core/heal.ts";
+import type { HealEventReason } from "../core/heal-events.ts";
 import { isObject } from "../core/kubernetes.ts";
 import { asPod } from "../core/pod.ts";
 import type { ApisFor } from "../kube/api.ts";
@@ -39,7 +40,7 @@ export interface HealOptions {
   readonly diagnose: (namespace: string, pod: PodWithStatus) => readonly ContainerVerdict[];
   readonly hasCopy: (namespace: string, secretName: string) => boolean;
   readonly isWebhookReady: () => Promise<boolean>;
-  /** Tells people at the controller what was done. */
+  /** Tells people at the controller, or at a pod that has none, what was done, or why nothing is. */
   readonly report: (
     namespace: string,
     controller: Controller,
@@ -168,12 +169,7 @@ export function createHealer(options: HealOptions): Healer {
     }
     if (decision.kind === "leave") {
       const { reason } = decision;
-      if (isNews(uid, reason)) {
-        logger.info(
-          { ...facts(candidate), reason },
-          `a stuck pod is left alone: ${LEAVE_ALONE_REASONS[reason]}`,
-        );
-      }
+      if (isNews(uid, reason)) tellLeftAlone(candidate, controller, reason);
       return PASSING.has(reason) ? "again" : "done";
     }
     return act(candidate, readMetadata(json).resourceVersion, decision.controller);
@@ -185,6 +181,25 @@ export function createHealer(options: HealOptions): Healer {
   ): Promise<ReturnType<typeof asJson> | undefined> {
     const job = await readJob(apisFor, { namespace, name });
     return job && asJson(job);
+  }
+
+  function tellLeftAlone(
+    candidate: Candidate,
+    controller: Controller | undefined,
+    reason: LeaveReason,
+  ): void {
+    const because = LEAVE_ALONE_REASONS[reason];
+    logger.info({ ...facts(candidate), reason }, `a stuck pod is left alone: ${because}`);
+    if (!WORTH_TELLING.has(reason)) return;
+    const { namespace, name, uid } = candidate;
+    // The same sentence for all pods of a controller is one Event.
+    const message = `A pod that cannot pull is left alone: ${because}.`;
+    options.report(
+      namespace,
+      controller ?? { apiVersion: "v1", kind: "Pod", name, uid },
+      "LeftAlone",
+      message,
+    );
   }
 
   async function act(

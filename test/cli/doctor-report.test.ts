@@ -18,7 +18,7 @@ import { optedInAt } from "../../src/kube/resources/namespaces.ts";
 import { reportOn } from "../../src/cli/doctor-report.ts";
 import { formatReport } from "../../src/cli/doctor-text.ts";
 import type { PodWithStatus } from "../../src/core/diagnosis.ts";
-import { healEventsIn } from "../../src/core/heal.ts";
+import { controllerKeyOf, healEventsIn } from "../../src/core/heal-events.ts";
 import { getString, type JsonObject } from "../../src/core/kubernetes.ts";
 import { failedPullsIn, failedPullsKey } from "../../src/core/next-try.ts";
 import { readPullSecret, type PullSecretState } from "../../src/core/pull-secret.ts";
@@ -69,7 +69,7 @@ function readFacts(text: string): DoctorFacts {
       optedInAt: optedInAt(object),
     })),
     blocking: new Set(json.blocking),
-    healEvents: healEventsIn(events),
+    healEvents: healEventsIn(events, new Set(pods?.map(({ pod }) => controllerKeyOf(pod)))),
     pods: pods?.map(({ pod, secrets = {}, answers = {}, events: own = [] }) => ({
       pod,
       failedPulls: (image) =>

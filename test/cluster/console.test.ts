@@ -503,15 +503,19 @@ await describeLevel("control-plane", "the console's server", () => {
     const listAs = async (cookie: string): Promise<StuckPodList> =>
       JSON.parse((await ask(shared, "/api/stuck-pods", { cookie })).body) as StuckPodList;
 
-    it("when the kubelet tries again, and which pods were evicted, as its Events say", async () => {
+    it("when the kubelet tries again, and what heal did, as Events say", async () => {
       const list = await listAs(await logIn(await tokenOf("watcher", "view", "pullpass-registry-view")));
       const rows = list.groups.flatMap(({ pods }) => pods);
       const at = rows.find(({ namespace }) => namespace === "billing")?.nextTry.at ?? 0;
       expect(at).toBeGreaterThan(Date.now());
       expect(at).toBeLessThanOrEqual(Date.now() + 300_000);
-      expect(list.evictions).toMatchObject([
-        { namespace: "search", owner: "ReplicaSet/index-6b5c9d7f8", state: { words: "Evicted" } },
-      ]);
+      expect(list.healed).toHaveLength(2);
+      expect(list.healed).toMatchObject(
+        expect.arrayContaining([
+          expect.objectContaining({ namespace: "search", state: { level: "good", words: "Evicted" } }),
+          expect.objectContaining({ namespace: "shop", state: { level: "quiet", words: "Left alone" } }),
+        ]),
+      );
       expect(list.unread.join()).not.toContain("events");
     });
 
@@ -524,7 +528,7 @@ await describeLevel("control-plane", "the console's server", () => {
       const list = await listAs(cookie);
       const [row] = list.groups.flatMap(({ pods }) => pods);
       expect(row?.nextTry).toEqual({ words: "within five minutes" });
-      expect(list.evictions).toEqual([]);
+      expect(list.healed).toEqual([]);
       expect(list.unread.join()).toMatch(
         /no-events" cannot list resource "events" in API group "" in the namespace/,
       );

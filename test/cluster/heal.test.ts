@@ -212,6 +212,16 @@ await describeLevel("control-plane", "heal", () => {
       expect([name, uidOf(await podOf(name))]).toEqual([name, before.get(name)]);
     }
     expect(uidOf(await podOf("unhealed", "unhealed"))).toBe(uidOf(unhealed));
+    const { stdout } = await kubectl.run(["events", `--namespace=${NAMESPACE}`, "--no-headers"]);
+    for (const [object, because] of [
+      ["ReplicaSet/budgeted", "a PodDisruptionBudget allows no disruption"],
+      ["Job/one-try", "its Job would count the eviction as a failure"],
+      ["Pod/bare", "nothing would create it again"],
+      ["ReplicaSet/plain", "new pods would not go through Pullpass's webhook"],
+    ] as const) {
+      const line = stdout.split("\n").find((one) => one.includes("LeftAlone") && one.includes(object));
+      expect([object, line]).toEqual([object, expect.stringContaining(`is left alone: ${because}.`)]);
+    }
   }, 150_000);
 
   it("keeps its hands off a controller whose next pod cannot pull either, and says so there", async () => {

@@ -3,7 +3,6 @@ import type { ContainerVerdict } from "../../src/core/diagnosis.ts";
 import {
   couldHelp,
   decideHeal,
-  healEventsIn,
   LEAVE_ALONE_REASONS,
   type HealContext,
   type HealDecision,
@@ -199,36 +198,4 @@ it.each<[ContainerVerdict[], boolean]>([
   [[waiting(), waiting({ failure: "not-found" })], false],
 ])("%#: asks further only where an eviction could help", (containers, expected) => {
   expect(couldHelp(containers)).toBe(expected);
-});
-
-describe("the Events about evictions", () => {
-  const event = (reason: unknown, lastTimestamp: unknown, message: unknown = "Evicted pod web-1.") => ({
-    involvedObject: { namespace: "shop", kind: "ReplicaSet", name: "web" },
-    ...{ reason, lastTimestamp, message },
-  });
-
-  it("are those of two reasons, the latest first, with a time and a message of bounded length", () => {
-    const found = healEventsIn([
-      event("EvictedToPull", "2026-11-27T11:00:00Z"),
-      event("EvictionDidNotHelp", "2026-11-27T11:01:00Z", "x".repeat(10_000)),
-      event("CannotPull", "2026-11-27T11:02:00Z"),
-      event("EvictedToPull", undefined),
-      event(7, "2026-11-27T11:03:00Z"),
-      { reason: "EvictedToPull", lastTimestamp: "2026-11-27T10:00:00Z" },
-    ]);
-    expect(found).toEqual([
-      {
-        ...{ namespace: "shop", controller: "ReplicaSet/web", reason: "EvictionDidNotHelp" },
-        ...{ message: "x".repeat(400), at: Date.parse("2026-11-27T11:01:00Z") },
-      },
-      {
-        ...{ namespace: "shop", controller: "ReplicaSet/web", reason: "EvictedToPull" },
-        ...{ message: "Evicted pod web-1.", at: Date.parse("2026-11-27T11:00:00Z") },
-      },
-      {
-        ...{ namespace: "", controller: "/", reason: "EvictedToPull", message: "" },
-        at: Date.parse("2026-11-27T10:00:00Z"),
-      },
-    ]);
-  });
 });

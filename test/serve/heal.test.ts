@@ -152,11 +152,19 @@ describe("heal", () => {
   });
 
   it("waits until the webhook is ready", async () => {
-    const { add, evicted, state } = start();
+    const { add, evicted, state, report } = start();
     state.isWebhookReady = false;
     add("one");
     await wait(60);
     expect(evicted).toEqual([]);
+    expect(report.mock.calls).toEqual([
+      [
+        "app",
+        expect.objectContaining({ kind: "ReplicaSet", name: "one" }),
+        "LeftAlone",
+        "A pod that cannot pull is left alone: new pods would not go through Pullpass's webhook.",
+      ],
+    ]);
     state.isWebhookReady = true;
     await wait(15);
     expect(evicted).toEqual(["one"]);

@@ -48,6 +48,8 @@ export async function startConsole(
   return { url: new URL(await address()).origin, address, output, stop: () => daemon.stop() };
 }
 
+const HEALED: ReadonlySet<string> = new Set(["search", "shop"]);
+
 /** The password that must be nowhere but in the API server and at the registry. */
 export const MARKER = "made-up-M4rk3r-passw0rd";
 export const USER = "made-up-user";
@@ -120,7 +122,7 @@ export async function setStage(cluster: Cluster, registryHost: string): Promise<
     ["shop", "billing", "search", "ml-training"].map((name, index) =>
       createNamespace(kubectl, name, {
         ...OPTED_IN,
-        ...(name === "search" && { "pullpass.dev/heal": "enabled" }),
+        ...(HEALED.has(name) && { "pullpass.dev/heal": "enabled" }),
         team: index < 2 ? "a" : "b",
       }),
     ),
@@ -152,7 +154,7 @@ export async function setStage(cluster: Cluster, registryHost: string): Promise<
   );
   const unauthorized =
     "failed to pull and unpack image: failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized";
-  await stuckWorkload(cluster, "shop", "web", "docker.io/my-org/web:v7", unauthorized, [
+  const web = await stuckWorkload(cluster, "shop", "web", "docker.io/my-org/web:v7", unauthorized, [
     "pullpass-docker-hub",
   ]);
   await stuckWorkload(cluster, "billing", "invoices", "docker.io/my-org/invoices:v2", unauthorized, [
@@ -166,10 +168,19 @@ export async function setStage(cluster: Cluster, registryHost: string): Promise<
     message:
       "Evicted pod index-6b5c9d7f8-x2x7p, which could not pull its images and lacked pull secrets that its replacement gets.",
   });
+  await writeEvent(cluster, {
+    ...{ source: "pullpass", reason: "LeftAlone" },
+    involved: web,
+    message: "A pod that cannot pull is left alone: a PodDisruptionBudget allows no disruption.",
+  });
   return { installation, replica };
 }
 
-/** A Deployment of one pod, whose container waits, by a status as kubelet writes it. */
+/**
+ * A Deployment of one pod, whose container waits, by a status as kubelet writes it.
+ *
+ * @returns its ReplicaSet
+ */
 export async function stuckWorkload(
   cluster: Cluster,
   namespace: string,
@@ -177,7 +188,7 @@ export async function stuckWorkload(
   image: string,
   message: string,
   secrets: readonly string[],
-): Promise<void> {
+): Promise<WrittenEvent["involved"]> {
   const { kubectl } = cluster;
   const spec = { ...podSpec(image), imagePullSecrets: secrets.map((secret) => ({ name: secret })) };
   const deployment = WORKLOADS.Deployment(name, spec);
@@ -206,6 +217,8 @@ export async function stuckWorkload(
       count: 7,
     });
   }
+  const { kind, name: owner } = items[0]?.metadata.ownerReferences?.[0] ?? { kind: "", name: "" };
+  return { apiVersion: "apps/v1", kind, namespace, name: owner };
 }
 
 interface WrittenEvent {

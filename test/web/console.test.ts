@@ -93,6 +93,7 @@ await describeLevel("browser", "the console's pages", () => {
           .getByText(/^in \d minutes?$/)
           .waitFor();
         await page.getByText("Evicted pod index-6b5c9d7f8-x2x7p").waitFor();
+        await page.getByText("left alone: a PodDisruptionBudget allows no disruption").waitFor();
       },
     ],
     [

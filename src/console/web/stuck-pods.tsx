@@ -1,6 +1,6 @@
 /** Pods that cannot pull, by their cause, with the one place to mend each. */
 import type { VNode } from "preact";
-import type { EvictionRow, StuckGroup, StuckPodList, StuckPodRow } from "../api.ts";
+import type { HealRow, StuckGroup, StuckPodList, StuckPodRow } from "../api.ts";
 import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
 import { Code, Cut, Fault, plural, StateMark, Time, Unread, useClock } from "./parts.tsx";
@@ -33,7 +33,7 @@ export function StuckPods({ session, changes }: PageProps): VNode {
               canEdit={session.rights.updateRegistries}
             />
           ))}
-          {data.evictions !== null && <Evictions rows={data.evictions} />}
+          {data.healed !== null && <Healed rows={data.healed} />}
           {data.others > 0 && (
             <p class="quiet">
               {plural(data.others, "more stuck pod")} in namespaces that did not opt in, with images that no
@@ -96,21 +96,22 @@ function NextTry({ at, words }: StuckPodRow["nextTry"]): VNode {
   return at > now ? <Time at={at} /> : <>any moment</>;
 }
 
-function Evictions({ rows }: { readonly rows: readonly EvictionRow[] }): VNode {
+function Healed({ rows }: { readonly rows: readonly HealRow[] }): VNode {
   return (
     <section class="group">
-      <h2>Evicted lately</h2>
+      <h2>Heal</h2>
       {rows.length === 0 ? (
         <p class="quiet">
-          No pod was evicted so that it can pull, as far as the Events of the last hour tell.
+          No pod was evicted so that it can pull, and none is left alone, as far as the Events of the last
+          hour tell.
         </p>
       ) : (
-        <Table columns={["Workload", "State", "What was done", "When"]}>
+        <Table columns={["Workload", "State", "Why", "When"]}>
           {rows.map(({ namespace, owner, state, message, at }) => (
             <Row
               key={`${namespace} ${owner} ${at.toString()} ${message}`}
               title={`${namespace}/${owner}`}
-              cells={{ State: <StateMark state={state} />, "What was done": message, When: <Time at={at} /> }}
+              cells={{ State: <StateMark state={state} />, Why: message, When: <Time at={at} /> }}
             />
           ))}
         </Table>

@@ -7,7 +7,10 @@ import type { KubernetesObject } from "./kubectl.ts";
 import { sendRequest, type Answer } from "../../send-request.ts";
 
 export interface PodObject extends KubernetesObject {
-  readonly metadata: KubernetesObject["metadata"] & { readonly name: string };
+  readonly metadata: KubernetesObject["metadata"] & {
+    readonly name: string;
+    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
+  };
   readonly spec: PodSpec;
   readonly status?: {
     readonly phase?: string;

@@ -51,7 +51,6 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
   const enforcing = new Set<string>();
   let registries: readonly Registry[] | undefined;
   let isDue = false;
-  let lastFault: string | undefined;
 
   function schedule(): void {
     isDue = true;
@@ -66,17 +65,9 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
       return renderAdmissionPolicy(registries, { name: POLICY_NAME, excludedNamespaces, excludedAccounts });
     } catch (error) {
       if (!(error instanceof PolicyTooLargeError)) throw error;
-      report("PolicyTooLarge", `${error.message}; the last one that did stays in force`);
+      warn({ reason: "PolicyTooLarge", message: `${error.message}; the last one that did stays in force` });
       return undefined;
     }
-  }
-
-  /** Once for each fault, however often it is tried. */
-  function report(reason: string, message: string): void {
-    if (message === lastFault) return;
-    lastFault = message;
-    logger.error({ reason }, message);
-    warn({ reason, message });
   }
 
   async function keep(): Promise<void> {
@@ -85,13 +76,10 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
     const outcome = await writer.apply(policy);
     if (outcome === "not-leading") return;
     if (outcome === "not-served") {
-      report(
-        "PolicyNotServed",
-        `the API server has no MutatingAdmissionPolicies: --mode=policy needs Kubernetes ${POLICY_KUBERNETES_VERSION} or later`,
-      );
+      const message = `the API server has no MutatingAdmissionPolicies: --mode=policy needs Kubernetes ${POLICY_KUBERNETES_VERSION} or later`;
+      warn({ reason: "PolicyNotServed", message });
       return;
     }
-    lastFault = undefined;
     logger.info({ policy: POLICY_NAME, registries: registries?.length }, "the policy is up to date");
   }
 
@@ -109,7 +97,8 @@ export function createPolicyKeeper(options: PolicyKeeperOptions): PolicyKeeper {
         await untilDue(signal);
       } catch (error) {
         // An API server of 1.36 refuses the first apply now and then (kubernetes/kubernetes#134808).
-        report("PolicyNotWritten", `failed to write the policy; retrying: ${messageOf(error)}`);
+        const message = `failed to write the policy; retrying: ${messageOf(error)}`;
+        warn({ reason: "PolicyNotWritten", message });
         await sleep(backOff.next());
       }
       await sleep(DELAY_MS);

@@ -103,12 +103,12 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
   const recordEvent = createEventRecorder({
     apisFor,
     ...(pod !== undefined && { pod }),
-    log({ secret, object, ...warning }) {
+    log({ secret, object, message, ...warning }) {
       const facts = {
         ...(secret && { secret: describeSecret(secret) }),
         ...(object && { object: `${object.kind} ${object.namespace}/${object.name}` }),
       };
-      logger.warn({ ...warning, ...facts }, object === undefined ? "replication" : "stuck pods");
+      logger.warn({ ...warning, ...facts }, message);
     },
     onFailure(error) {
       logger.warn({ error: messageOf(error) }, "failed to write an event");

@@ -5,24 +5,31 @@ export interface PolicyRegistry {
   readonly address: string;
 }
 
-const NAME = "pull-secrets";
 const apiVersion = "admissionregistration.k8s.io/v1";
+
+export interface PolicyOptions {
+  readonly name: string;
+  /** Of the namespaces whose pods it changes. */
+  readonly label: Readonly<Record<string, string>>;
+  /** Records in this annotation what it added. */
+  readonly annotation?: string;
+}
 
 /**
  * A MutatingAdmissionPolicy and its binding: each registry whose address begins an image's name adds its pull secret. It
- * knows neither ports nor `*` nor the most specific address, checks nothing and tells nobody.
+ * knows neither ports nor `*` nor the most specific address, and checks nothing.
  */
 export function admissionPolicy(
   registries: readonly PolicyRegistry[],
-  label: Readonly<Record<string, string>>,
+  { name, label, annotation }: PolicyOptions,
 ): readonly object[] {
   const table = registries.map(
-    ({ name, address }) => `{"prefix": "${address}/", "secret": "pullpass-${name}"}`,
+    (registry) => `{"prefix": "${registry.address}/", "secret": "pullpass-${registry.name}"}`,
   );
   const policy = {
     apiVersion,
     kind: "MutatingAdmissionPolicy",
-    metadata: { name: NAME },
+    metadata: { name },
     spec: {
       matchConstraints: {
         namespaceSelector: { matchLabels: label },
@@ -56,9 +63,10 @@ export function admissionPolicy(
           patchType: "JSONPatch",
           jsonPatch: {
             expression:
-              "variables.lacking.size() == 0 ? [] : variables.isListed " +
+              "variables.lacking.size() == 0 ? [] : (variables.isListed " +
               '? variables.lacking.map(s, JSONPatch{op: "add", path: "/spec/imagePullSecrets/-", value: {"name": s}}) ' +
-              ': [JSONPatch{op: "add", path: "/spec/imagePullSecrets", value: variables.lacking.map(s, {"name": s})}]',
+              ': [JSONPatch{op: "add", path: "/spec/imagePullSecrets", value: variables.lacking.map(s, {"name": s})}])' +
+              (annotation === undefined ? "" : ` + ${annotate(annotation)}`),
           },
         },
       ],
@@ -67,8 +75,15 @@ export function admissionPolicy(
   const binding = {
     apiVersion,
     kind: "MutatingAdmissionPolicyBinding",
-    metadata: { name: NAME },
-    spec: { policyName: NAME },
+    metadata: { name },
+    spec: { policyName: name },
   };
   return [policy, binding];
+}
+
+function annotate(annotation: string): string {
+  const value = 'variables.lacking.join(",")';
+  return `(has(object.metadata.annotations)
+    ? [JSONPatch{op: "add", path: "/metadata/annotations/" + jsonpatch.escapeKey("${annotation}"), value: ${value}}]
+    : [JSONPatch{op: "add", path: "/metadata/annotations", value: {"${annotation}": ${value}}}])`;
 }

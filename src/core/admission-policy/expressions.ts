@@ -15,6 +15,11 @@ function raw(pattern: string): string {
   return `r'${pattern}'`;
 }
 
+/** What is optional in CEL costs several times as much as what is asked for. */
+function hasAnnotation(name: string): string {
+  return `(has(object.metadata.annotations) && ${text(name)} in object.metadata.annotations)`;
+}
+
 /** The labels of the pod's namespace. */
 export const NAMESPACE_LABELS = "namespaceObject.metadata.?labels.orValue({})";
 
@@ -26,9 +31,9 @@ const MAX_IMAGE_LENGTH = 1024;
 
 /** Init containers, containers and image volumes. */
 export const IMAGES = `// What kubelet pulls: init containers, containers and image volumes.
-(object.spec.?initContainers.orValue([]).map(c, c.?image.orValue(""))
-  + object.spec.?containers.orValue([]).map(c, c.?image.orValue(""))
-  + object.spec.?volumes.orValue([]).map(v, has(v.image), v.image.?reference.orValue("")))`;
+(has(object.spec.initContainers) ? object.spec.initContainers.map(c, has(c.image), c.image) : [])
+  + (has(object.spec.containers) ? object.spec.containers.map(c, has(c.image), c.image) : [])
+  + (has(object.spec.volumes) ? object.spec.volumes.map(v, has(v.image) && has(v.image.reference), v.image.reference) : [])`;
 
 /*
  * As splitDomain in image-reference.ts:
@@ -61,23 +66,28 @@ const SHORT_REFERENCE = `^${NAME}(?::\\w[\\w.-]*)?$`;
 /** What of a reference `r` is before its tag and digest. */
 const REPOSITORY = `r.find(${raw("^[^/]+/[^:@]+")})`;
 
-/** @param references a variable: those in full, or the images as they are written where no address covers Docker Hub's. */
-export function repositoriesExpression(references: string): string {
-  return `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
-variables.${references}.map(r, r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
+/** Whether `r`, Docker Hub's names in full, is a reference; what is none is passed over, as kubelet refuses it. */
+const IS_REFERENCE = `r.size() <= ${MAX_TAG_LENGTH.toString()} && !r.contains("@")
     ? r.matches(${raw(SHORT_REFERENCE)})
     : r.size() <= ${(2 * MAX_IMAGE_LENGTH).toString()} && r.matches(${raw(REFERENCE)})
       // A path has at most 255 characters, and a first component that is no host belongs to it; a host has at most 253.
       && [${REPOSITORY}].all(name, name.size() < 253
-        || name.matches(${raw("^(?:[^/_]+/)?.{1,255}$")}) && name.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")})),
+        || name.matches(${raw("^(?:[^/_]+/)?.{1,255}$")}) && name.matches(${raw("^(?:\\[[^/]*\\]|[^/:]{1,253})[:/]")}))`;
+
+/** Images, or what Docker Hub's short names among them are in full. */
+export type References = "images" | "references";
+
+export function repositoriesExpression(references: References): string {
+  return `// The repository of each image that is a reference, as host/path/; what is none is passed over, as kubelet refuses it.
+variables.${references}.map(r, ${IS_REFERENCE},
   ${REPOSITORY} + "/")`;
 }
 
 /** A table that is too long for one expression is several variables with numbers behind the name. */
-export type Lookup = (table: "addresses" | "names" | "selectors", key: string) => string;
+export type Lookup = (table: "addresses" | "positions" | "selectors", key: string) => string;
 
 /*
- * Whether the namespace may have the registry that an expression gives. As selectorMatches in labels.ts:
+ * Whether the namespace may have the registry at position `p`. As selectorMatches in labels.ts:
  *
  * operator     | label absent | value in values | value not in values
  * In           | no           | yes             | no
@@ -85,8 +95,8 @@ export type Lookup = (table: "addresses" | "names" | "selectors", key: string) =
  * Exists       | no           | yes             | yes
  * DoesNotExist | yes          | no              | no
  */
-export function permittedExpression(registry: string, lookUp: Lookup): string {
-  return `!has(${registry}.selector) || ${lookUp("selectors", `${registry}.selector`)}.value().all(q,
+function permittedExpression(lookUp: Lookup): string {
+  return `variables.selectorKeys[p] == "" || ${lookUp("selectors", "variables.selectorKeys[p]")}.value().all(q,
     (q.key in variables.labels && (!has(q.values) || variables.labels[q.key] in q.values.split(",")))
       == (q.operator == "In" || q.operator == "Exists"))`;
 }
@@ -98,18 +108,23 @@ export interface ClaimOptions {
   readonly isLimited: boolean;
 }
 
-function headOf(depth: number): string {
-  return `r.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`;
+/** The first components of a repository: the host and `depth` of its path. Empty if it has fewer. */
+function headOf(repository: string, depth: number): string {
+  return `${repository}.find(${raw(`^(?:[^/]+/){${(depth + 1).toString()}}`)})`;
 }
 
 /** One that is kept from the namespace hides no other one. */
 function permittedOf(positions: string, lookUp: Lookup): string {
-  return `${positions}.filter(p, ${permittedExpression("variables.registries[p]", lookUp)})`;
+  return `${positions}.filter(p, ${permittedExpression(lookUp)})`;
 }
 
 /** Where no host has a `*`: of the addresses that cover an image, the longest is the most specific. */
-export function claimedExpression(lookUp: Lookup, { depths, isLimited }: ClaimOptions): string {
-  const heads = depths.toReversed().map(headOf);
+export function claimedExpression(
+  references: References,
+  lookUp: Lookup,
+  { depths, isLimited }: ClaimOptions,
+): string {
+  const heads = depths.toReversed().map((depth) => headOf(`(${REPOSITORY} + "/")`, depth));
   const found = `[${heads.join(", ")}].map(address, ${lookUp("addresses", "address")}).unwrapOpt()`;
   const permitted = isLimited
     ? `\n    .map(positions, ${permittedOf("positions", lookUp)}).filter(positions, positions.size() > 0)`
@@ -119,28 +134,30 @@ export function claimedExpression(lookUp: Lookup, { depths, isLimited }: ClaimOp
     head !== undefined && others.length === 0 && !isLimited
       ? `${lookUp("addresses", head)}.orValue([])`
       : `${found}${permitted}.first().orValue([])`;
-  return `// The longest address that begins a repository, as host/path/, claims it for all registries that have that address.
-variables.repositories.map(r, ${claimed}).flatten()`;
+  return `// The longest address that begins the repository of an image, as host/path/, claims it for all registries that have that address.
+// What is no reference is passed over, as kubelet refuses it.
+variables.${references}.map(r, ${IS_REFERENCE},
+  ${claimed}).flatten()`;
 }
 
 export function coveringExpression(lookUp: Lookup, { depths, isLimited }: ClaimOptions): string {
   return `// The registries that cover each repository: their addresses, as host/path/, begin it, or do so with its host in the place of one that matches it.
 variables.repositories.map(r, ([r.substring(0, r.indexOf("/"))] + variables.globs
       .filter(g, r.startsWith(g.prefix) && r.contains(g.tail) && r.matches(g.pattern)).map(g, g.authority))
-    .map(authority, [${depths.map(headOf).join(", ")}].filter(head, head != "").map(head, authority + head.substring(head.indexOf("/")))).flatten()
+    .map(authority, [${depths.map((depth) => headOf("r", depth)).join(", ")}].filter(head, head != "").map(head, authority + head.substring(head.indexOf("/")))).flatten()
     .map(address, ${lookUp("addresses", "address")}).unwrapOpt().flatten())${isLimited ? `\n  .map(positions, ${permittedOf("positions", lookUp)})` : ""}`;
 }
 
 export const CLAIMED_OF_COVERING = `// The most specific address claims it, which has the lowest rank, for all registries that have that address.
 variables.covering.map(positions, positions.size() < 2 ? positions : positions.filter(p,
-  variables.registries[p].rank == positions.map(other, variables.registries[other].rank).min())).flatten()`;
+  variables.ranks[p] == positions.map(other, variables.ranks[other]).min())).flatten()`;
 
 export const NAMED = `// Registries that the pod asks for by name; * is all of them.
 object.metadata.annotations[${text(REGISTRIES_ANNOTATION)}].split(",", ${(MAX_LIST_ENTRIES + 1).toString()})
   .transformList(position, name, position < ${MAX_LIST_ENTRIES.toString()}, name.trim())`;
 
 export const PRESENT = `// The pull secrets that the pod names already.
-object.spec.?imagePullSecrets.orValue([]).map(s, s.?name.orValue(""))`;
+object.spec.imagePullSecrets.map(s, has(s.name), s.name)`;
 
 /** The API server reckons with two comparisons of each entry of a list with each; an expression may cost a million. */
 const MAX_DISTINCT_ENTRIES = 256;
@@ -153,35 +170,35 @@ export const PRESENT_MAP = `// The same as a map, in which one of thousands is f
 
 /** @param isLimited some registry is not for all namespaces. */
 export function neededExpression(lookUp: Lookup, isLimited: boolean): string {
-  const filter = isLimited ? `.filter(e, ${permittedExpression("e", lookUp)})` : "";
-  return `// What claimed an image and what the pod asks for, in the order of the configuration.
-!(${text(REGISTRIES_ANNOTATION)} in object.metadata.?annotations.orValue({}))
-  ? (variables.claimed.size() == 1 ? variables.claimed : variables.claimed.distinct().sort()).map(p, variables.registries[p])
+  const filter = isLimited ? `.filter(p, ${permittedExpression(lookUp)})` : "";
+  return `// The positions of what claimed an image and of what the pod asks for, in the order of the configuration.
+!${hasAnnotation(REGISTRIES_ANNOTATION)}
+  ? (variables.claimed.size() == 1 ? variables.claimed : variables.claimed.distinct().sort())
   : "*" in variables.named
-  ? variables.registries${filter}
-  : (variables.claimed + variables.named.map(name, ${lookUp("names", "name")}).unwrapOpt())
-    .distinct().sort().map(p, variables.registries[p])${filter}`;
+  ? variables.registryNames.transformList(position, name, position)${filter}
+  : (variables.claimed + variables.named.map(name, ${lookUp("positions", "name")}).unwrapOpt())
+    .distinct().sort()${filter}`;
 }
 
 export const LACKING = `// What the pod is given. A mirror pod stands for a static pod of a node, and may not reference Secrets.
-variables.needed.filter(e, !(variables.needed.size() > ${MAX_DISTINCT_ENTRIES.toString()} && variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
-    ? e.secret in variables.presentMap : e.secret in variables.present)
-  && !(${text(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({})))`;
+variables.needed.filter(p, !(has(object.spec.imagePullSecrets) && (variables.needed.size() > ${MAX_DISTINCT_ENTRIES.toString()} && variables.needed.size() * variables.present.size() > ${MAX_COMPARISONS.toString()}
+    ? variables.secretNames[p] in variables.presentMap : variables.secretNames[p] in variables.present))
+  && !${hasAnnotation(MIRROR_ANNOTATION)})`;
 
-/** Of a list of registries, by their names. */
-export const LACKING_NAMES = `variables.lacking.transformMapEntry(position, e, {e.name: true})`;
+export const LACKING_MAP = `// The same as a map.
+variables.lacking.transformMapEntry(position, p, {p: true})`;
 
 /** Where there are too many to compare each with each. */
 export const FIRSTS = `// The first of those that have a pull secret in common, and are lacking.
-variables.shared.map(names, names.filter(name, name in variables.lackingNames)).filter(names, names.size() > 0)
-  .map(names, names[0]).transformMapEntry(position, name, {name: true})`;
+variables.shared.map(positions, positions.filter(p, p in variables.lackingMap)).filter(positions, positions.size() > 0)
+  .map(positions, positions[0]).transformMapEntry(position, p, {p: true})`;
 
 /** @param isShared two registries have the same pull secret. */
 export function secretsExpression(isShared: boolean): string {
-  const secrets = "variables.lacking.map(e, e.secret)";
+  const secrets = "variables.lacking.map(p, variables.secretNames[p])";
   if (!isShared) return secrets;
   return `variables.lacking.size() <= ${MAX_DISTINCT_ENTRIES.toString()} ? ${secrets}.distinct()
-  : variables.lacking.filter(e, !has(e.shared) || e.name in variables.firsts).map(e, e.secret)`;
+  : variables.lacking.filter(p, !variables.sharing[p] || p in variables.firsts).map(p, variables.secretNames[p])`;
 }
 
 /** The last of the pieces is what comes after as many entries as are read. */
@@ -192,10 +209,10 @@ variables.before.transformList(position, name, position < ${MAX_LIST_ENTRIES.toS
 
 /** Doubles among more than people write stay in it. */
 export const INJECTED = `// For people: the registries that this and earlier calls injected.
-!(${text(INJECTED_ANNOTATION)} in object.metadata.?annotations.orValue({})) ? variables.lacking.map(e, e.name).join(",")
+!${hasAnnotation(INJECTED_ANNOTATION)} ? variables.lacking.map(p, variables.registryNames[p]).join(",")
 : ((variables.injectedBefore.size() > ${MAX_DISTINCT_ENTRIES.toString()}
       ? variables.injectedBefore : variables.injectedBefore.distinct())
-    + variables.lacking.map(e, e.name).filter(name,
+    + variables.lacking.map(p, variables.registryNames[p]).filter(name,
       variables.injectedBefore.size() * variables.lacking.size() > ${MAX_COMPARISONS.toString()} || !(name in variables.injectedBefore))
     + variables.before.transformList(position, rest, position == ${MAX_LIST_ENTRIES.toString()} && rest != "", rest)).join(",")`;
 

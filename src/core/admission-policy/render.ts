@@ -15,7 +15,7 @@ import {
   INJECTED,
   INJECTED_BEFORE,
   LACKING,
-  LACKING_NAMES,
+  LACKING_MAP,
   NAMED,
   NAMESPACE_LABELS,
   neededExpression,
@@ -144,18 +144,21 @@ function variablesFor(
     const [first = "", ...others] = tables[table].map(({ name }) => `variables.${name}[?${key}]`);
     return first + others.map((other) => `.or(${other})`).join("");
   };
+  const references = isOfHub ? "references" : "images";
   return [
     ...(isLimited ? [{ name: "labels", expression: NAMESPACE_LABELS }, ...tables.selectors] : []),
-    ...joinLists("registries", tables.registries),
+    ...joinLists("registryNames", tables.registryNames),
+    ...joinLists("secretNames", tables.secretNames),
+    ...(isLimited ? joinLists("selectorKeys", tables.selectorKeys) : []),
     ...tables.addresses,
-    ...(globs.length > 0 ? joinLists("globs", tables.globs) : []),
-    ...tables.names,
+    ...(globs.length > 0 ? [...joinLists("ranks", tables.ranks), ...joinLists("globs", tables.globs)] : []),
+    ...tables.positions,
     { name: "images", expression: IMAGES },
     ...(isOfHub ? [{ name: "references", expression: REFERENCES }] : []),
-    { name: "repositories", expression: repositoriesExpression(isOfHub ? "references" : "images") },
     ...(globs.length === 0
-      ? [{ name: "claimed", expression: claimedExpression(lookUp, claims) }]
+      ? [{ name: "claimed", expression: claimedExpression(references, lookUp, claims) }]
       : [
+          { name: "repositories", expression: repositoriesExpression(references) },
           { name: "covering", expression: coveringExpression(lookUp, claims) },
           { name: "claimed", expression: CLAIMED_OF_COVERING },
         ]),
@@ -166,8 +169,9 @@ function variablesFor(
     { name: "lacking", expression: LACKING },
     ...(isShared
       ? [
+          ...joinLists("sharing", tables.sharing),
           ...joinLists("shared", tables.shared),
-          { name: "lackingNames", expression: LACKING_NAMES },
+          { name: "lackingMap", expression: LACKING_MAP },
           { name: "firsts", expression: FIRSTS },
         ]
       : []),

@@ -69,16 +69,16 @@ export function findGlobs(registries: readonly Registry[]): readonly HostGlob[] 
   return [...new Map(addresses)].map(([authority, address]) => ({ authority, glob: globOf(address) }));
 }
 
+/** Lists have an entry for each registry, in the order of the configuration: its position there is what expressions pass on. */
+type Lists = "registryNames" | "secretNames" | "ranks" | "selectorKeys" | "sharing";
 type Tables = Readonly<
-  Record<"selectors" | "registries" | "addresses" | "globs" | "names" | "shared", readonly PolicyVariable[]>
+  Record<Lists | "selectors" | "addresses" | "globs" | "positions" | "shared", readonly PolicyVariable[]>
 >;
 
 export function writeTables(registries: readonly Registry[], globs: readonly HostGlob[]): Tables {
   const ranked = rankAddresses(registries);
-  const rankOf = new Map(ranked.map(({ address }, rank) => [address.text, padded(rank, ranked.length)]));
-  const shared = new Map(
-    [...Map.groupBy(registries, ({ secretName }) => secretName)].filter(([, sharing]) => sharing.length > 1),
-  );
+  const rankOf = new Map(ranked.map(({ address }, rank) => [address.text, rank]));
+  const shared = sharedSecrets(registries);
   const selectors = new Map(
     registries.flatMap(({ namespaces }) =>
       namespaces === undefined ? [] : [[formatSelector(namespaces), namespaces]],
@@ -91,19 +91,35 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
       "What registries ask of the labels of the namespace.",
       [...selectors].map(([key, selector]) => `${text(key)}: ${selectorLiteral(selector)}`),
     ),
-    registries: cut(
-      "registries",
+    registryNames: cut(
+      "registryNames",
       "[]",
-      `In the order of the configuration.${globs.length === 0 ? "" : " The lowest rank is that of the most specific address."}`,
-      registries.map(({ name, secretName, address, namespaces }) =>
-        writeMap({
-          name,
-          secret: secretName,
-          rank: globs.length === 0 ? undefined : rankOf.get(address.text),
-          shared: shared.has(secretName) ? "yes" : undefined,
-          selector: namespaces && formatSelector(namespaces),
-        }),
-      ),
+      "In the order of the configuration; what is called a position below is one in this list.",
+      registries.map(({ name }) => text(name)),
+    ),
+    secretNames: cut(
+      "secretNames",
+      "[]",
+      "The pull secret of each registry.",
+      registries.map(({ secretName }) => text(secretName)),
+    ),
+    ranks: cut(
+      "ranks",
+      "[]",
+      "How specific the address of each registry is: the lowest is the most specific.",
+      registries.map(({ address }) => String(rankOf.get(address.text))),
+    ),
+    selectorKeys: cut(
+      "selectorKeys",
+      "[]",
+      "What each registry asks of the labels of the namespace; empty if it is for all.",
+      registries.map(({ namespaces }) => text(namespaces === undefined ? "" : formatSelector(namespaces))),
+    ),
+    sharing: cut(
+      "sharing",
+      "[]",
+      "Whether another registry has the same pull secret.",
+      registries.map(({ secretName }) => String(shared.has(secretName))),
     ),
     addresses: cut(
       "addresses",
@@ -117,8 +133,8 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
       "How a host is compared with those that have a *.",
       globs.map(({ authority, glob }) => writeMap({ authority, ...glob })),
     ),
-    names: cut(
-      "names",
+    positions: cut(
+      "positions",
       "{}",
       "The positions of registries by their names.",
       registries.map(({ name }, position) => `${text(name)}: ${position.toString()}`),
@@ -126,8 +142,8 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
     shared: cut(
       "shared",
       "[]",
-      "The names of registries that have a pull secret in common.",
-      [...shared.values()].map((sharing) => `[${sharing.map(({ name }) => text(name)).join(", ")}]`),
+      "The positions of registries that have a pull secret in common.",
+      [...shared.values()].map((positions) => `[${positions.join(", ")}]`),
     ),
   };
 }
@@ -145,9 +161,10 @@ function rankAddresses(
     .sort((a, b) => compareSpecificity(a.address, b.address));
 }
 
-/** With as many digits each: CEL compares them as strings. */
-function padded(rank: number, count: number): string {
-  return rank.toString().padStart(count.toString().length, "0");
+/** The positions of the registries that have a pull secret in common, by the secret. */
+function sharedSecrets(registries: readonly Registry[]): ReadonlyMap<string, readonly number[]> {
+  const bySecret = Map.groupBy(registries.keys(), (position) => registries[position]?.secretName ?? "");
+  return new Map([...bySecret].filter(([, positions]) => positions.length > 1));
 }
 
 /** Of one expression, which is compiled as a whole. */

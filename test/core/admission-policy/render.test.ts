@@ -41,12 +41,19 @@ describe("renderAdmissionPolicy", () => {
     ];
     const variables = variablesOf(registries);
     expect(variables).toMatchObject({
-      registries: `// In the order of the configuration.
+      registryNames: `// In the order of the configuration; what is called a position below is one in this list.
 [
-  {"name": "hub", "secret": "hub-creds"},
-  {"name": "all", "secret": "all-creds"},
-  {"name": "team-a", "secret": "regcred"},
-  {"name": "again", "secret": "again-creds"}
+  "hub",
+  "all",
+  "team-a",
+  "again"
+]`,
+      secretNames: `// The pull secret of each registry.
+[
+  "hub-creds",
+  "all-creds",
+  "regcred",
+  "again-creds"
 ]`,
       addresses: `// The most specific first, with the positions of their registries.
 {
@@ -54,7 +61,7 @@ describe("renderAdmissionPolicy", () => {
   "registry.example.com/": [1, 3],
   "docker.io/": [0]
 }`,
-      secrets: "variables.lacking.map(e, e.secret)",
+      secrets: "variables.lacking.map(p, variables.secretNames[p])",
     });
     expect(Object.keys(variables)).not.toContain("globs");
     expect(Object.keys(variables)).not.toContain("labels");
@@ -86,14 +93,34 @@ describe("renderAdmissionPolicy", () => {
 [
   {"authority": "*.example.com:5000", "prefix": "", "tail": ".example.com:5000/", "pattern": "^[^.:/]*\\\\.example\\\\.com:5000/"}
 ]`,
-      registries: `// In the order of the configuration. The lowest rank is that of the most specific address.
+      registryNames: `// In the order of the configuration; what is called a position below is one in this list.
 [
-  {"name": "a", "secret": "shared", "rank": "0", "shared": "yes", "selector": "team=a,env notin (prod,),tier"},
-  {"name": "b", "secret": "shared", "rank": "1", "shared": "yes", "selector": ""}
+  "a",
+  "b"
 ]`,
-      shared: `// The names of registries that have a pull secret in common.
+      secretNames: `// The pull secret of each registry.
 [
-  ["a", "b"]
+  "shared",
+  "shared"
+]`,
+      ranks: `// How specific the address of each registry is: the lowest is the most specific.
+[
+  0,
+  1
+]`,
+      selectorKeys: `// What each registry asks of the labels of the namespace; empty if it is for all.
+[
+  "team=a,env notin (prod,),tier",
+  ""
+]`,
+      sharing: `// Whether another registry has the same pull secret.
+[
+  true,
+  true
+]`,
+      shared: `// The positions of registries that have a pull secret in common.
+[
+  [0, 1]
 ]`,
     });
     expect(variables["secrets"]).toContain(".distinct()");
@@ -114,12 +141,12 @@ describe("renderAdmissionPolicy", () => {
     [
       "registry.example.com",
       "no path",
-      ".map(r, variables.addresses[?r.find(r'^(?:[^/]+/){1}')].orValue([])).flatten()",
+      `variables.addresses[?(r.find(r'^[^/]+/[^:@]+') + "/").find(r'^(?:[^/]+/){1}')].orValue([])).flatten()`,
     ],
     [
       "registry.example.com/a/b",
       "a path",
-      "[r.find(r'^(?:[^/]+/){3}'), r.find(r'^(?:[^/]+/){1}')].map(address,",
+      `[(r.find(r'^[^/]+/[^:@]+') + "/").find(r'^(?:[^/]+/){3}'), (r.find(r'^[^/]+/[^:@]+') + "/").find(r'^(?:[^/]+/){1}')].map(address,`,
     ],
   ])("looks up the longest path first: %s beside one with %s", (address, _path, expression) => {
     const { claimed } = variablesOf([makeRegistry("a", address), makeRegistry("b", "other.example.com")]);
@@ -156,18 +183,18 @@ describe("renderAdmissionPolicy", () => {
   it("divides what one expression does not hold: after 500 entries, and before 100,000 characters", () => {
     const variables = variablesOf(many(1001, (number) => `registry.example.com/team-${number.toString()}`));
     expect(Object.keys(variables)).toEqual(
-      expect.arrayContaining(["registries0", "registries2", "registries", "addresses2", "names2"]),
+      expect.arrayContaining(["secretNames0", "secretNames2", "secretNames", "addresses2", "positions2"]),
     );
-    expect(variables["registries"]).toBe(
-      "variables.registries0\n  + variables.registries1\n  + variables.registries2",
+    expect(variables["secretNames"]).toBe(
+      "variables.secretNames0\n  + variables.secretNames1\n  + variables.secretNames2",
     );
     expect(variables["claimed"]).toContain(
-      "variables.addresses0[?r.find(r'^(?:[^/]+/){2}')].or(variables.addresses1[?",
+      `variables.addresses0[?(r.find(r'^[^/]+/[^:@]+') + "/").find(r'^(?:[^/]+/){2}')].or(variables.addresses1[?`,
     );
     const long = variablesOf(
       many(500, (number) => `registry.example.com/${"p".repeat(240)}${number.toString()}`),
     );
-    expect(Object.keys(long)).toEqual(expect.arrayContaining(["registries", "addresses0", "addresses1"]));
+    expect(Object.keys(long)).toEqual(expect.arrayContaining(["registryNames", "addresses0", "addresses1"]));
     expect(Object.values(long).every(({ length }) => length <= 100_000)).toBe(true);
   });
 

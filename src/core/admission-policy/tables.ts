@@ -163,8 +163,12 @@ function rankAddresses(
 
 /** The positions of the registries that have a pull secret in common, by the secret. */
 function sharedSecrets(registries: readonly Registry[]): ReadonlyMap<string, readonly number[]> {
-  const bySecret = Map.groupBy(registries.keys(), (position) => registries[position]?.secretName ?? "");
-  return new Map([...bySecret].filter(([, positions]) => positions.length > 1));
+  const bySecret = Map.groupBy(registries.entries(), ([, { secretName }]) => secretName);
+  return new Map(
+    [...bySecret].flatMap(([secret, sharing]) =>
+      sharing.length > 1 ? [[secret, sharing.map(([position]) => position)] as const] : [],
+    ),
+  );
 }
 
 /** Of one expression, which is compiled as a whole. */

@@ -168,14 +168,7 @@ export function createStuckPods(
     const stuck = view.pods
       .entries()
       .filter(([, pod]) => pod.stuck !== undefined)
-      .map(
-        ([
-          ,
-          {
-            owner: { namespace, kind, name },
-          },
-        ]) => controllerKey(namespace, `${kind}/${name}`),
-      );
+      .map(([, { owner }]) => controllerKey(owner.namespace, `${owner.kind}/${owner.name}`));
     const told = healEventsIn(await events(healed, HEAL_EVENTS_SELECTOR, unread), new Set(stuck));
     return told.slice(0, MAX_HEAL_ROWS).map(({ namespace, controller, message, at, reason }) => ({
       ...{ namespace, owner: controller, message, at },

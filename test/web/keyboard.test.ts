@@ -1,6 +1,6 @@
 /** The console without a mouse: every action, with the focus in sight and where a person goes on. */
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
 import { keyboardOf } from "./browser.ts";
 import { showConsole, type ConsoleInBrowser } from "./console-in-browser.ts";
@@ -144,32 +144,31 @@ await describeLevel("browser", "the console by keyboard alone", () => {
     await row("Legacy").waitFor();
   });
 
-  it("a registry that somebody else deletes takes the focus with it no further than the next row", async () => {
-    await shown.cluster.kubectl.apply({
-      apiVersion: "pullpass.dev/v1alpha1",
-      kind: "ClusterRegistry",
-      metadata: { name: "goes" },
-      spec: { displayName: "Goes away", address: "goes.example.com" },
-    });
-    const { tabTo, isAt } = await open("#/registries/goes");
-    await tabTo("Show YAML");
-    await kubectl("delete", "clusterregistry", "goes");
-    await isAt("Kept by hand");
-  });
+  describe("a registry that somebody else deletes", () => {
+    beforeEach(() =>
+      shown.cluster.kubectl.apply({
+        apiVersion: "pullpass.dev/v1alpha1",
+        kind: "ClusterRegistry",
+        metadata: { name: "goes" },
+        spec: { displayName: "Goes away", address: "goes.example.com" },
+      }),
+    );
 
-  it("a registry that goes while its deletion is being asked about gives the focus to the next row, too", async () => {
-    await shown.cluster.kubectl.apply({
-      apiVersion: "pullpass.dev/v1alpha1",
-      kind: "ClusterRegistry",
-      metadata: { name: "goes" },
-      spec: { displayName: "Goes away", address: "goes.example.com" },
+    it("takes the focus with it no further than the next row", async () => {
+      const { tabTo, isAt } = await open("#/registries/goes");
+      await tabTo("Show YAML");
+      await kubectl("delete", "clusterregistry", "goes");
+      await isAt("Kept by hand");
     });
-    const { press, tabTo, isAt } = await open("#/registries/goes");
-    await tabTo("Delete…");
-    await press("Enter");
-    await isAt("Cancel");
-    await kubectl("delete", "clusterregistry", "goes");
-    await isAt("Kept by hand");
+
+    it("does so, too, while its deletion is being asked about", async () => {
+      const { press, tabTo, isAt } = await open("#/registries/goes");
+      await tabTo("Delete…");
+      await press("Enter");
+      await isAt("Cancel");
+      await kubectl("delete", "clusterregistry", "goes");
+      await isAt("Kept by hand");
+    });
   });
 
   it("pages are changed, and the next Tab is in the page that came", async () => {

@@ -103,7 +103,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
       if (due > now()) next = Math.min(next, due);
       else if (running.size < MAX_RUNNING) void renew(key, question, term);
     }
-    if (next < Infinity) timer = setTimeout(wake, Math.min(next - now(), MAX_TIMER_MS)).unref();
+    if (next < Infinity) timer = setTimeout(wake, Math.min(Math.max(next - now(), 0), MAX_TIMER_MS)).unref();
   }
 
   async function renew(key: string, question: WantedAnswer, signal: AbortSignal): Promise<void> {

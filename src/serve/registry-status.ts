@@ -95,7 +95,7 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     if (leading === undefined || leading.aborted || at >= dueAt) return;
     clearTimeout(timer);
     dueAt = at;
-    timer = setTimeout(() => void run(), at - Date.now()).unref();
+    timer = setTimeout(() => void run(), Math.max(at - Date.now(), 0)).unref();
   }
 
   async function run(): Promise<void> {

@@ -73,7 +73,7 @@ export async function runReplica(cluster: Cluster, options: ReplicaOptions): Pro
     async log() {
       const lines = (await readFile(daemon.logFile, "utf8")).split("\n");
       // The last one may not be whole yet.
-      return lines.slice(0, -1).map((line) => JSON.parse(line) as LogLine);
+      return lines.slice(0, -1).map(parseLine);
     },
     async readiness() {
       return (await sendRequest(`${adminUrl}/readyz`)).body.trim();
@@ -105,4 +105,13 @@ export async function leaderOf(
     return replicas[leads.indexOf(1)];
   });
   return { leader, others: replicas.filter((replica) => replica !== leader) };
+}
+
+/** What is no JSON was written by Node, and says itself what is wrong. */
+function parseLine(line: string): LogLine {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch (cause) {
+    throw new Error(`not a line of Pullpass's log: ${line}`, { cause });
+  }
 }

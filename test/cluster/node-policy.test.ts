@@ -1,5 +1,6 @@
 import { parseAllDocuments } from "yaml";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { awaitPolicies } from "./harness/admission-policies.ts";
 import { CHART_DIRECTORY, createHelm } from "./harness/chart.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass } from "./harness/install-pullpass.ts";
@@ -27,6 +28,7 @@ await describeLevel("node", "a node in a cluster without any webhook", () => {
     await createNamespace(kubectl, "app", { "pullpass.dev/inject": "enabled" });
     for (let count = 0; count < 2; count++)
       replicas.push(await installation.startReplica({ flags: ["--mode=policy"] }));
+    await awaitPolicies(kubectl);
   });
   afterAll(() => cluster.stop());
 

@@ -86,6 +86,32 @@ await describeLevel("browser", "the console by keyboard alone", () => {
     await isAt("Keyboard");
   });
 
+  it("a registry that is created has the focus, however late its row comes", async () => {
+    const { press, type, tabTo, isAt } = await open("#/registries");
+    await row("Keyboard").waitFor();
+    await press("n");
+    await type("Late");
+    await tabTo("Address");
+    await type("late.example.com");
+    await tabTo("User name");
+    await type(USER);
+    await tabTo("Password");
+    await type(MARKER);
+    let isClosed = (): void => undefined;
+    const closed = new Promise<void>((resolve) => (isClosed = resolve));
+    await page.route("**/api/registries", async (route) => {
+      if (route.request().method() === "GET") await closed;
+      await route.continue();
+    });
+    await press("Enter");
+    await isAt("Close");
+    await press("Enter");
+    await page.getByText("There is no registry late.").waitFor();
+    isClosed();
+    await isAt("Late");
+    await kubectl("delete", "clusterregistry", "late");
+  });
+
   it("a form that is left gives the focus back to what opened it", async () => {
     const { press, tabTo, isAt } = await open("#/registries/keyboard");
     await tabTo("Edit");

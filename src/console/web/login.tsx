@@ -104,6 +104,8 @@ function LoginForm({ info, failed = "", onLogin }: LoginProps): VNode {
           </>
         )}
       </p>
+      {/* A password manager keeps a secret under a name. */}
+      <input type="text" autocomplete="username" value={isKey ? "key" : "token"} readOnly hidden />
       <label for="login-secret">{isKey ? "Address" : "Token"}</label>
       <input
         id="login-secret"

@@ -82,20 +82,16 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   );
 }
 
-/** A form that closes gives the focus back to what opened it; one that made a registry, to its row. */
+/** A form that closes gives the focus back to what opened it; one that made a registry, to its row, which may yet come and take it. */
 function useFocusOfOpener(place: Place): void {
   const before = useRef(place);
   useEffect(() => {
     const { action, name } = before.current;
     before.current = place;
     if (action === "" || place.action !== "") return;
-    const edit = `main a[href="${hrefOf("registries", name, "edit")}"]`;
-    const opener =
-      action === "edit"
-        ? document.querySelector<HTMLElement>(edit)
-        : (document.querySelector<HTMLElement>("tr.open button") ??
-          document.querySelector<HTMLElement>("[data-add-registry]"));
-    opener?.focus();
+    const ofNew = place.name === "" ? "[data-add-registry]" : "tr.open button";
+    const opener = action === "edit" ? `main a[href="${hrefOf("registries", name, "edit")}"]` : ofNew;
+    document.querySelector<HTMLElement>(opener)?.focus();
   }, [place]);
 }
 

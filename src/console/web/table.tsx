@@ -91,7 +91,7 @@ export function Row(props: {
   }, []);
   return (
     <>
-      <tr ref={element} class={isFresh ? "fresh" : isOpen ? "open" : undefined}>
+      <tr ref={element} class={(isOpen ? "open " : "") + (isFresh ? "fresh" : "")}>
         <th scope="row">
           {onToggle === undefined ? (
             title

@@ -43,11 +43,13 @@ export interface ClusterRuntime {
   readonly known: Promise<unknown>;
   /** Its registries are joined with those of the cluster, and given to `onRegistries`. */
   setConfiguration(configuration: Configuration): void;
-  /** Hands leadership over and stops writing. What the webhook knows stays. */
+  /** Finishes the last writes and lets another replica lead. What the webhook knows is kept up to date. */
+  handOver(): Promise<void>;
+  /** Hands over, and stops. */
   stop(): Promise<void>;
 }
 
-/** How long a replica that stops waits for its last writes; the Lease expires soon after. */
+/** How long a replica that hands over waits for its last writes; the Lease expires soon after. */
 const LAST_WRITES_MS = 5000;
 
 /** Starts at once and goes on by itself; an API server that does not answer is waited for. */
@@ -137,18 +139,21 @@ export function connectCluster(
     watchAgesSeconds: informers.agesSeconds(),
     stuckPods: stuckPods.counts(),
   }));
-  stack.defer(() => access.election.release());
-  // What was started is finished before another replica starts.
-  stack.defer(async () => {
+  let handedOver: Promise<void> | undefined;
+  async function handOver(): Promise<void> {
+    // What was started is finished before another replica starts.
     await Promise.race([replicator.stop(), sleep(LAST_WRITES_MS, undefined, { ref: false })]);
-  });
+    await access.election.release();
+  }
+  const handOverOnce = (): Promise<void> => (handedOver ??= handOver());
+  stack.defer(handOverOnce);
   known.start();
 
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */
   async function startElection(): Promise<void> {
     await Promise.all([known.synced, registries.objects.asked]);
     await Promise.all([sources.settled(), provided.settled()]);
-    if (stack.disposed) return;
+    if (handedOver !== undefined) return;
     lead(access, informers, logger, {
       onStarted(signal) {
         certificates?.lead?.(signal);
@@ -185,6 +190,7 @@ export function connectCluster(
       registries.setConfiguration(configuration);
       electionStarted ??= startElection();
     },
+    handOver: handOverOnce,
     stop: () => stack.disposeAsync(),
   };
 }

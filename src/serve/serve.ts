@@ -157,7 +157,6 @@ async function serveUntil(
   };
   const connected = await connect(options, { logger, metrics: metrics.forCluster() }, onRegistries, local);
   cluster = connected;
-  // Another replica goes on writing at once; reviews are answered to the end.
   started.defer(() =>
     Promise.race([connected.stop(), setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })]),
   );
@@ -203,6 +202,8 @@ async function serveUntil(
   const signal = await stop.received;
   drainTimeoutMs = DRAIN_TIMEOUT_MS;
   server.startDraining();
+  // Another replica writes from now on; reviews are answered to the end. Where Pullpass is uninstalled, nobody writes what a purge removes.
+  void cluster.handOver();
   // A person at a terminal does not wait until the endpoints have changed everywhere.
   if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
 }
@@ -218,6 +219,7 @@ const STANDALONE: ClusterRuntime = {
   unreadyReasons: () => [],
   known: Promise.resolve(),
   setConfiguration: () => undefined,
+  handOver: () => Promise.resolve(),
   stop: () => Promise.resolve(),
 };
 

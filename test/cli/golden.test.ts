@@ -68,6 +68,7 @@ for (const name of cases) {
   }
 }
 afterAll(() => {
+  process.chdir(REPOSITORY);
   rmSync(workDirectory, { recursive: true });
 });
 

@@ -53,7 +53,9 @@ await describeLevel("control-plane", "two replicas", () => {
     cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
     client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
-    replicas = [await installation.startReplica(), await installation.startReplica()];
+    // One that hands over only at its end would be more than two seconds late.
+    const flags = ["--shutdown-delay=2.5"];
+    replicas = [await installation.startReplica({ flags }), await installation.startReplica({ flags })];
   });
   afterAll(async () => {
     await Promise.all(replicas.map((replica) => replica.stop()));
@@ -110,10 +112,11 @@ await describeLevel("control-plane", "two replicas", () => {
     await expectOneWriteEach();
   });
 
-  it("hand over within two seconds when the one that writes gets SIGTERM", async () => {
+  it("hand over within two seconds when the one that writes gets SIGTERM, which goes on answering", async () => {
     const stopped = leader.stop();
     const toldAt = Date.now();
     await timeToCopies(10_000);
+    expect(await isInjected(leader, `app-${String(created)}`, "registry.example.com/team-a/app")).toBe(true);
     const started = await beganToLead(other);
     // By its own log, because kubectl takes most of the time on a slow machine.
     expect(Number(started["time"]) - toldAt).toBeGreaterThan(0);

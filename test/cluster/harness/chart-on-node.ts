@@ -105,6 +105,11 @@ export function startChartOnNode(): Promise<ChartOnNode> {
         `--docker-password=${password}`,
       ]);
     };
+    const logOfPullpass = async (): Promise<string> => {
+      const selector = "--selector=app.kubernetes.io/component=webhook";
+      const logs = kubectl.run(["logs", NAMESPACE_FLAG, selector, "--prefix", "--tail=50"]);
+      return logs.then(({ stdout }) => stdout, String);
+    };
     let isInstalled = false;
     const deploy = async (...flags: readonly string[]) => {
       const startedAt = Date.now();
@@ -114,7 +119,9 @@ export function startChartOnNode(): Promise<ChartOnNode> {
         (part) => `--set=resources.${part}.ephemeral-storage=null`,
       );
       const args = [command, "pullpass", CHART_DIRECTORY, NAMESPACE_FLAG, ...values, ...unlimited, ...flags];
-      await helm.run(...args, "--wait", "--timeout=120s");
+      await helm.run(...args, "--wait", "--timeout=120s").catch(async (error: unknown) => {
+        throw new Error(`the log of Pullpass: ${await logOfPullpass()}`, { cause: error });
+      });
       // kube-proxy hears of the replicas a moment later.
       if (!isInstalled)
         await waitUntil("the webhook to be reached", async () => (await pullSecretsNow()).length > 0);

@@ -93,6 +93,11 @@ describe.each(REGISTRIES)("with %s", (_title, registries) => {
     ["images of which each is another", "nginx", listFlood("containers", { image: "a.example.com/#" })],
     ["a script of short words", "docker", textFlood("script", "a ")],
     ["a script of flags", "docker", textFlood("script", "-t a#/b ")],
+    [
+      "flags of another builder",
+      "gcr.io/kaniko-project/executor",
+      listFlood("args", "-otype=image,name=a/#"),
+    ],
     ["managed fields", "nginx", listFlood("managedFields", { manager: "a#" })],
   ])("%s take no more than the size of the pod allows", (_what, image, flood) => {
     expect(excessOf(handle, hostileReview(image, flood))).toBeUndefined();

@@ -129,27 +129,20 @@ export function chooseSecret(
  * Each as `--flag=value`, `--flag value`, `-f=value`, `-f value` and `-fvalue`.
  */
 const FLAGS: Readonly<Record<DestinationSyntax, FlagSet>> = {
-  kaniko: flagSet(["--destination", "--cache-repo"], "-d"),
-  dockerizer: flagSet(["--destination"], "-d"),
-  tags: flagSet(["--tag"], "-t"),
-  buildctl: flagSet(["--output"], "-o"),
-  any: flagSet(["--destination", "--cache-repo", "--tag"]),
+  kaniko: { long: ["--destination", "--cache-repo"], short: "-d" },
+  dockerizer: { long: ["--destination"], short: "-d" },
+  tags: { long: ["--tag"], short: "-t" },
+  buildctl: { long: ["--output"], short: "-o" },
+  any: { long: ["--destination", "--cache-repo", "--tag"] },
 };
 
 interface FlagSet {
-  /** Those that a value follows. */
-  readonly alone: ReadonlySet<string>;
-  /** Those with an equals sign. */
-  readonly joined: readonly string[];
-  readonly short: string | undefined;
+  readonly long: readonly string[];
+  readonly short?: string;
 }
 
-function flagSet(long: readonly string[], short?: string): FlagSet {
-  const alone = new Set(short === undefined ? long : [...long, short]);
-  return { alone, joined: long.map((flag) => `${flag}=`), short };
-}
-
-const BUILD_COMMANDS: ReadonlySet<string> = new Set(["build", "bud", "buildx", "build-using-dockerfile"]);
+// Lists: a set would hash every word of a command, which takes six times as long (test/admission/review-time).
+const BUILD_COMMANDS = ["build", "bud", "buildx", "build-using-dockerfile"];
 
 /**
  * Images as they are written, each once, in the order of the arguments; what only the cluster or a shell knows is left out. Of
@@ -160,7 +153,7 @@ export function destinationsOf(
   argv: readonly string[],
   limit: number,
 ): readonly string[] {
-  if (syntax === "tags" && !argv.some((word) => BUILD_COMMANDS.has(word))) return [];
+  if (syntax === "tags" && !argv.some((word) => BUILD_COMMANDS.includes(word))) return [];
   const found = new Set<string>();
   let flags = 0;
   for (const [index, word] of argv.entries()) {
@@ -177,16 +170,14 @@ export function destinationsOf(
   return [...found];
 }
 
-function valueOf(
-  word: string,
-  next: string | undefined,
-  { alone, joined, short }: FlagSet,
-): string | undefined {
-  if (!word.startsWith("-")) return undefined;
-  if (alone.has(word)) return next;
-  for (const flag of joined) if (word.startsWith(flag)) return word.slice(flag.length);
+function valueOf(word: string, next: string | undefined, { long, short }: FlagSet): string | undefined {
+  for (const flag of long) {
+    if (!word.startsWith(flag)) continue;
+    if (word.length === flag.length) return next;
+    if (word[flag.length] === "=") return word.slice(flag.length + 1);
+  }
   if (short === undefined || !word.startsWith(short)) return undefined;
-  return word.slice(short.length).replace(/^=/, "");
+  return word.length === short.length ? next : word.slice(short.length).replace(/^=/, "");
 }
 
 /** More than an output has options and names; a text of nothing but commas would take long to be taken apart. */

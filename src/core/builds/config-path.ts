@@ -191,9 +191,9 @@ function runsBuilder(
   argv: readonly string[],
 ): boolean {
   if (programs === "any") return true;
-  if (argv.some((word) => programs.some((program) => word === program || word.endsWith(`/bin/${program}`)))) {
-    return true;
-  }
+  const isOf = (word: string, program: string): boolean =>
+    word.endsWith(program) && (word.length === program.length || word.endsWith(`/bin/${program}`));
+  if (argv.some((word) => programs.some((program) => isOf(word, program)))) return true;
   if (asArray(command).length > 0) return false;
   return runsByItself === "always" || runsByItself.some((argument) => argument === asArray(args)[0]);
 }

@@ -10,7 +10,8 @@ import {
   WEBHOOK_CONFIGURATIONS_PATH,
 } from "../../src/kube/resources/certificates.ts";
 import type { Transport } from "../../src/kube/transport.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { webhookConfiguration } from "./harness/webhook-configuration.ts";
@@ -23,7 +24,7 @@ await describeLevel("control-plane", "the writer of certificates", () => {
   let count = 0;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
   });
   beforeEach(() => {
@@ -34,9 +35,8 @@ await describeLevel("control-plane", "the writer of certificates", () => {
       webhook: name,
     });
   });
-  afterAll(async () => {
+  afterAll(() => {
     client.close();
-    await cluster.stop();
   });
 
   const getSecret = () =>

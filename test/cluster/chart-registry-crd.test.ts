@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import type * as z from "zod";
 import { REGISTRY_CRD_NAME } from "../../src/config/registry-crd.ts";
 import type { registryStatusSchema } from "../../src/config/status-schema.ts";
 import { ACCEPTED, INVALID_SPEC, REFUSED, type RegistryObjectCase } from "../config/registry-object-cases.ts";
 import { waitUntil } from "../wait-until.ts";
 import { INSTALL_MANIFEST, installManifest } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import type { KubernetesObject } from "./harness/kubectl.ts";
 import { refusal } from "./harness/run-command.ts";
@@ -44,14 +45,13 @@ await describeLevel("control-plane", "the CRD of ClusterRegistry at an API serve
   let cluster: Cluster;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     const crd = (await installManifest(INSTALL_MANIFEST)).filter(
       ({ kind }) => kind === "CustomResourceDefinition",
     );
     await cluster.kubectl.apply(...crd);
     await cluster.kubectl.run(["wait", "--for=condition=Established", `crd/${REGISTRY_CRD_NAME}`]);
   });
-  afterAll(() => cluster.stop());
 
   const registry = ({ name = "team-a", spec }: RegistryObjectCase): KubernetesObject => ({
     apiVersion: "pullpass.dev/v1alpha1",

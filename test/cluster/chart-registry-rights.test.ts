@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { sendRequest } from "../send-request.ts";
 import { waitUntil } from "../wait-until.ts";
 import type { KeyPair } from "./harness/certificates.ts";
 import { CHART_DIRECTORY, createHelm } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { refusal } from "./harness/run-command.ts";
 
@@ -52,7 +53,7 @@ await describeLevel("control-plane", "the rights that the chart has for people",
   let admin: KeyPair;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     admin = await cluster.authority.issue({ commonName: "admin", organizations: ["system:masters"] });
     const helm = await createHelm(cluster);
     const { kubectl } = cluster;
@@ -71,7 +72,6 @@ await describeLevel("control-plane", "the rights that the chart has for people",
     );
     await waitUntil("the right to view", async () => (await send("viewer", "GET", REGISTRIES)) === "");
   });
-  afterAll(() => cluster.stop());
 
   /** Why the API server refuses a user's request; empty if it does not. kubectl gets what it patches, for which there is no right. */
   async function send(user: string, method: string, path: string, body?: object, type = "json") {

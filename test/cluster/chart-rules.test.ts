@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
@@ -19,7 +20,7 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
   let helm: Helm;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     helm = await createHelm(cluster);
     const { kubectl } = cluster;
     await createNamespace(kubectl, "app", OPTED_IN);
@@ -35,7 +36,6 @@ await describeLevel("control-plane", "what the chart's rules let through", () =>
     // The policy is in force a moment after it was created.
     await waitUntil("the policy", async () => (await refusal(write("app", {}, "Opaque"))) !== undefined);
   });
-  afterAll(() => cluster.stop());
 
   it.each<readonly [asked: boolean, what: string, namespace: string, metadata: object, spec: object]>([
     [true, "a pod in a namespace that opted in", "app", {}, {}],

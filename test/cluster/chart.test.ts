@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { buildGoTool } from "./harness/build-go-tool.ts";
 import {
@@ -14,7 +14,8 @@ import {
   renderManifest,
   type Helm,
 } from "./harness/chart.ts";
-import { reportToStandardError, startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import { reportToStandardError, type Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import type { KubernetesObject } from "./harness/kubectl.ts";
 import type { PodList } from "./harness/pods.ts";
@@ -57,7 +58,7 @@ await describeLevel("control-plane", "the chart", () => {
   let helm: Helm;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     helm = await createHelm(cluster);
     // As deploy/install.yaml has it.
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
@@ -67,7 +68,6 @@ await describeLevel("control-plane", "the chart", () => {
       metadata: { name: NAMESPACE, labels },
     });
   });
-  afterAll(() => cluster.stop());
 
   const template = (...flags: readonly string[]) =>
     helm.run("template", "pullpass", CHART_DIRECTORY, `--namespace=${NAMESPACE}`, ...flags);

@@ -1,9 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 
@@ -17,7 +18,7 @@ await describeLevel("control-plane", "a command that reads the cluster", () => {
   let config: string;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     const { kubectl, network } = cluster;
     config = join(network.directory, "pullpass.yaml");
     const registries = [
@@ -37,7 +38,6 @@ await describeLevel("control-plane", "a command that reads the cluster", () => {
     const binding = ["create", "rolebinding", "pod-reader", "--role=pod-reader", "--user=pod-reader"];
     await kubectl.run([...binding, "--namespace=shop"]);
   });
-  afterAll(() => cluster.stop());
 
   const pod = (namespace: string) => ({
     apiVersion: "v1",

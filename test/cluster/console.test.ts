@@ -9,7 +9,8 @@ import type {
   StuckPodList,
   TestLoginAnswer,
 } from "../../src/console/api.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { sendRequest, type Answer } from "../send-request.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -36,7 +37,7 @@ await describeLevel("control-plane", "the console's server", () => {
   let shared: RunningConsole;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     registry = await startRegistry(cluster, 15);
     stage = await setStage(cluster, registry.host);
     local = await startConsole(cluster, { name: "local", flags: ["--test-login-allow=127.0.0.0/8"] });
@@ -48,7 +49,6 @@ await describeLevel("control-plane", "the console's server", () => {
   afterAll(async () => {
     await Promise.all([local.stop(), shared.stop(), stage.replica.stop()]);
     registry.close();
-    await cluster.stop();
   });
 
   const ask = (

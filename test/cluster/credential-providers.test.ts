@@ -5,9 +5,10 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { RegistryStatus } from "../../src/core/registry-status.ts";
 import type { Transport } from "../../src/kube/transport.ts";
-import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
+import { auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { installManifest } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -81,7 +82,7 @@ await describeLevel("control-plane", "credential providers", () => {
     (await statusOf(name)).conditions.find((condition) => condition.type === type);
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     await cluster.kubectl.apply(registryCrd());
     await cluster.kubectl.run(["wait", "--for=condition=Established", "crd/clusterregistries.pullpass.dev"]);
@@ -101,7 +102,6 @@ await describeLevel("control-plane", "credential providers", () => {
   });
   afterAll(async () => {
     await Promise.all(replicas.map((replica) => replica.stop()));
-    await cluster.stop();
   });
 
   it("are asked by one of two replicas, once, as kubelet asks; the answer is in every copy", async () => {

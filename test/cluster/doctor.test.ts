@@ -6,7 +6,8 @@ import { makeAuthority } from "../../src/tls/x509.ts";
 import { MAIN, type ProgramResult } from "../cli/run-pullpass.ts";
 import { startOddServer } from "../registry/odd-server.ts";
 import { waitUntil } from "../wait-until.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
 import { podWith } from "./harness/pods.ts";
@@ -38,7 +39,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
   let webhook: RunningWebhook;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     const { kubectl } = cluster;
     await kubectl.apply(registryCrd());
     await kubectl.run(["wait", "--for=condition=Established", "crd/clusterregistries.pullpass.dev"]);
@@ -52,7 +53,6 @@ await describeLevel("control-plane", "pullpass doctor", () => {
   });
   afterAll(async () => {
     await webhook.stop();
-    await cluster.stop();
   });
 
   /** The control plane has no controller that finds Pullpass's process. */

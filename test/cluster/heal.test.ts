@@ -4,9 +4,10 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import { createApis } from "../../src/kube/api.ts";
 import { evict } from "../../src/kube/resources/evictions.ts";
-import { AUDIT_FLAGS, auditedRequests } from "./harness/audit.ts";
+import { auditedRequests } from "./harness/audit.ts";
 import { CHART_DIRECTORY, createHelm } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
@@ -45,7 +46,7 @@ await describeLevel("control-plane", "heal", () => {
   let second: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     const { kubectl } = cluster;
     await kubectl.apply(registryCrd());
     webhook = await startWebhook(cluster, { registries: [], flags: ["--heal"] });
@@ -57,7 +58,6 @@ await describeLevel("control-plane", "heal", () => {
   afterAll(async () => {
     await second.stop();
     await webhook.stop();
-    await cluster.stop();
   });
 
   async function healRights(): Promise<readonly object[]> {

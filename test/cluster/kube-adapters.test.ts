@@ -12,7 +12,8 @@ import {
 import { createStringPool } from "../../src/kube/string-pool.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 import type { ClusterWarning, CopyWriter, ServiceAccountClient } from "../../src/replicator/ports.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace, createPullSecret } from "./harness/kubectl.ts";
@@ -38,12 +39,11 @@ await describeLevel("control-plane", "what Pullpass reads and writes", () => {
   let client: Transport;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
   });
-  afterAll(async () => {
+  afterAll(() => {
     client.close();
-    await cluster.stop();
   });
 
   async function secretOf(namespace: string, name = "pullpass-team-a"): Promise<JsonObject> {

@@ -5,7 +5,7 @@ import { kubeconfigConnection } from "../../src/kube/connection.ts";
 import type { KubeRequest } from "../../src/kube/http-request.ts";
 import { createTransport, type RequestInfo, type Transport } from "../../src/kube/transport.ts";
 import { createRequestRate } from "../../src/kube/request-rate.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-clients.ts";
 
@@ -23,7 +23,7 @@ function pullSecret(name: string, document: string): object {
 }
 
 await describeLevel("control-plane", "requests to a real API server", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let account: MountedServiceAccount;
   let client: Transport;
   const facts: RequestInfo[] = [];

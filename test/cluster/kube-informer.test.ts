@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../../src/core/kubernetes.ts";
 import type { RequestInfo, Transport } from "../../src/kube/transport.ts";
 import { watchOnce } from "../../src/kube/watch.ts";
 import { recordInformer, type Recording } from "../kube/record-informer.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { API_SERVER_PORT } from "./harness/control-plane.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-clients.ts";
@@ -20,7 +20,7 @@ const valueOf = ({ data }: JsonObject): string =>
   isObject(data) && typeof data["value"] === "string" ? data["value"] : "none";
 
 await describeLevel("control-plane", "an informer at a real API server", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let account: MountedServiceAccount;
   let client: Transport;
   const facts: RequestInfo[] = [];

@@ -6,7 +6,7 @@ import { createInformer } from "../../src/kube/informer.ts";
 import { leaseCollection, readLease } from "../../src/kube/lease.ts";
 import { readMetadata } from "../../src/kube/resources/metadata.ts";
 import type { Transport } from "../../src/kube/transport.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
@@ -30,7 +30,7 @@ interface Candidate extends LeaderElection {
 }
 
 await describeLevel("control-plane", "the election of a leader", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let client: Transport;
   const candidates: Candidate[] = [];
   const informers: { close(): void }[] = [];

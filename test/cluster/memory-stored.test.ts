@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { shippedEnvironment } from "../bench/shipped-flags.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -31,7 +31,7 @@ await describeLevel(
   "control-plane",
   "under the chart's memory limit, whatever is stored in the cluster",
   () => {
-    let cluster: Cluster;
+    let cluster: OwnCluster;
     let client: Transport;
     let installation: Installation;
     let cgroup: MemoryCgroup;

@@ -17,7 +17,7 @@ import {
   type AnyPod,
 } from "./any-policy-case.ts";
 import { awaitPolicies, renamed } from "./harness/admission-policies.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { pullSecretsOf, type PodObject } from "./harness/pods.ts";
@@ -78,7 +78,7 @@ function podOf(image: string): object {
 }
 
 await describeLevel("control-plane", "the policy, beside the webhook", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let webhook: RunningWebhook;
   let client: Transport;
   const GENERATED = [

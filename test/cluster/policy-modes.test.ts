@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { POLICY_NAME, renderAdmissionPolicy } from "../../src/core/admission-policy/render.ts";
 import { createApis } from "../../src/kube/api.ts";
 import { createPolicyWriter, findPolicy } from "../../src/kube/resources/admission-policies.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { CHART_DIRECTORY, createHelm, type Helm } from "./harness/chart.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { PULLPASS_NAMESPACE } from "./harness/install-pullpass.ts";
@@ -37,7 +38,7 @@ await describeLevel("control-plane", "the modes", () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     helm = await createHelm();
     webhook = await startWebhook(cluster, { registries: [TEAM_A] });
     await createNamespace(cluster.kubectl, "app", { "pullpass.dev/inject": "enabled" });
@@ -45,7 +46,6 @@ await describeLevel("control-plane", "the modes", () => {
   afterAll(async () => {
     await replica.stop();
     await webhook.stop();
-    await cluster.stop();
   });
 
   /** The objects of a template of the chart, as an upgrade to that mode applies them. */

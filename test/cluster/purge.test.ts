@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { runPullpass } from "../cli/run-pullpass.ts";
 import { installManifest, rightsOf } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -26,7 +27,7 @@ await describeLevel("control-plane", "pullpass purge", () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     const auth = { type: "BasicAuth", username: "user", password: "made-up-1" };
     installation = await installPullpass(cluster, {
@@ -54,7 +55,6 @@ await describeLevel("control-plane", "pullpass purge", () => {
       await kubectl.waitFor<Account>(["serviceaccount", "default", `--namespace=${name}`], isAttached);
     }
   });
-  afterAll(() => cluster.stop());
 
   const purge = () =>
     runPullpass(["purge", "--yes", `--kubeconfig=${cluster.kubeconfig}`, "--namespace=pullpass"], ".");

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { Condition, RegistryStatus } from "../../src/core/registry-status.ts";
 import type { Transport } from "../../src/kube/transport.ts";
-import { AUDIT_FLAGS, auditedRequests } from "./harness/audit.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { auditedRequests } from "./harness/audit.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -28,7 +29,7 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, {
       registries: [{ name: "file", address: "file.example.com", ...basicAuthInFile("file") }],
@@ -40,7 +41,6 @@ await describeLevel("control-plane", "ClusterRegistries", () => {
   });
   afterAll(async () => {
     await replica.stop();
-    await cluster.stop();
   });
 
   const FILE_COPY = { "pullpass-file": { "file.example.com": "user:made-up-file" } };

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { Transport } from "../../src/kube/transport.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -44,7 +45,7 @@ await describeLevel("control-plane", "a CronJob of the examples", () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     await cluster.kubectl.apply(registryCrd());
     const installation = await installPullpass(cluster, { registries: [] });
@@ -56,7 +57,6 @@ await describeLevel("control-plane", "a CronJob of the examples", () => {
   afterAll(async () => {
     await replica.stop();
     client.close();
-    await cluster.stop();
   });
 
   it.each([

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
-import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { auditedRequests, auditedWrites } from "./harness/audit.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { API_SERVER_PORT } from "./harness/control-plane.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
@@ -41,7 +42,7 @@ await describeLevel("control-plane", "the pull secrets of a ServiceAccount", () 
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
     replica = await installation.startReplica();
@@ -49,7 +50,6 @@ await describeLevel("control-plane", "the pull secrets of a ServiceAccount", () 
   });
   afterAll(async () => {
     await replica.stop();
-    await cluster.stop();
   });
 
   const pathOf = (namespace: string, name: string) =>

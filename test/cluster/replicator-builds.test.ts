@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
@@ -22,7 +23,7 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
   let webhook: RunningWebhook;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     // Both opted in before Pullpass first lists namespaces, so that nobody takes their build secret for one on its way.
     await createNamespace(cluster.kubectl, "full", OPTED_IN);
@@ -48,7 +49,6 @@ await describeLevel("control-plane", "a build pod never waits for a build secret
   });
   afterAll(async () => {
     await webhook.stop();
-    await cluster.stop();
   });
 
   /** What the pod's container mounts, and the warnings to whoever creates it. */

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
-import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { auditedRequests, auditedWrites } from "./harness/audit.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -46,14 +47,13 @@ await describeLevel("control-plane", "the copies of a namespace", () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     replica = await (await installPullpass(cluster, CONFIGURATION)).startReplica();
     await leaderOf(replica);
   });
   afterAll(async () => {
     await replica.stop();
-    await cluster.stop();
   });
 
   const run = (...args: readonly string[]) => cluster.kubectl.run(args);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
 import { writeKeyPair } from "./harness/certificates.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { API_SERVER_PORT } from "./harness/control-plane.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
@@ -44,7 +44,7 @@ const QUIET_MS = 500;
 const SILENCE_LIMIT_MS = 20_000;
 
 await describeLevel("control-plane", "two replicas", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let client: Transport;
   let installation: Installation;
   let replicas: readonly [Replica, Replica];

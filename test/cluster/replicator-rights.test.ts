@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
 import type { Transport } from "../../src/kube/transport.ts";
-import { AUDIT_FLAGS, auditedRequests, type AuditedRequest } from "./harness/audit.ts";
+import { auditedRequests, type AuditedRequest } from "./harness/audit.ts";
 import { ATTACHMENT_MANIFEST, INSTALL_MANIFEST, rightsOf } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -34,7 +35,7 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
   const registries = [{ name: "hub", address: "registry.example.com", auth, use: ["pull"] }];
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     await cluster.kubectl.apply(registryCrd());
     installation = await installPullpass(cluster, { registries }, INSTALL_MANIFEST);
@@ -49,7 +50,6 @@ await describeLevel("control-plane", "the rights that the chart gives", () => {
   });
   afterAll(async () => {
     await replica.stop();
-    await cluster.stop();
   });
 
   const source = (password: string) => ({

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
-import { AUDIT_FLAGS, auditedRequests, auditedWrites } from "./harness/audit.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { auditedRequests, auditedWrites } from "./harness/audit.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -64,7 +65,7 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    cluster = await startCluster({ apiServerFlags: AUDIT_FLAGS });
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, { registries: [] });
     replica = await installation.startReplica({ env: { HUB_PASSWORD: "made-up-env" } });
@@ -74,7 +75,6 @@ await describeLevel("control-plane", "the credentials of a registry", () => {
   });
   afterAll(async () => {
     await replica.stop();
-    await cluster.stop();
   });
 
   const secret = (namespace: string, name: string, content: object, metadata: object = {}) => ({

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { RENEWAL_TIMING } from "../../src/tls/plan-renewal.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { installPullpass, PULLPASS_NAMESPACE, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
@@ -49,7 +50,7 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
   const streams: { stop(): Promise<unknown> }[] = [];
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     client = createTestKubeClient(cluster);
     installation = await installPullpass(cluster, CONFIGURATION);
     const service = { namespace: PULLPASS_NAMESPACE, name: "pullpass" };
@@ -68,7 +69,6 @@ await describeLevel("control-plane", "certificates that Pullpass keeps itself, u
     await stopAll();
     await balancer.stop();
     client.close();
-    await cluster.stop();
   });
 
   const startReplicas = async (options: object = {}): Promise<readonly [Replica, Replica]> => {

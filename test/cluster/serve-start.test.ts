@@ -8,7 +8,8 @@ import { runPullpass } from "../cli/run-pullpass.ts";
 import { startServe, type ServeProcess } from "../serve/start-serve.ts";
 import { writeKubeconfig, type KubeconfigFields } from "./harness/certificates.ts";
 import { installManifest, rightsOf } from "./harness/chart.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, type KubernetesObject } from "./harness/kubectl.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -24,7 +25,7 @@ await describeLevel("control-plane", "the start of serve at a real API server", 
   let running: ServeProcess | undefined;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     directory = await mkdtemp(join(tmpdir(), "pullpass-start-"));
     config = join(directory, "pullpass.yaml");
     await writeFile(config, "registries: [{ name: hub, address: docker.io, secretName: hub-creds }]\n");
@@ -36,7 +37,6 @@ await describeLevel("control-plane", "the start of serve at a real API server", 
   });
   afterAll(async () => {
     await rm(directory, { recursive: true });
-    await cluster.stop();
   });
 
   const serve = (kubeconfig: string, ...flags: readonly string[]) =>

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { INSTALL_MANIFEST } from "./harness/chart.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
@@ -25,7 +26,7 @@ await describeLevel("control-plane", "pods that cannot pull", () => {
   const registries = [{ name: "team", address: "registry.example.com", secretName: "regcred" }];
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     // Before the replica starts: a pod of the very second in which its namespace opts in counts as older than the opt-in.
     await createNamespace(cluster.kubectl, NAMESPACE, { "pullpass.dev/inject": "enabled" });
     await createNamespace(cluster.kubectl, "team-b");
@@ -35,7 +36,6 @@ await describeLevel("control-plane", "pods that cannot pull", () => {
   });
   afterAll(async () => {
     await replica.stop();
-    await cluster.stop();
   });
 
   /** No webhook is registered, so that its pods lack the pull secret; and no kubelet runs them, so that the test is one. */

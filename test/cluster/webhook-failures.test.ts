@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAuthority } from "./harness/certificates.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, createService } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
@@ -59,14 +60,13 @@ await describeLevel("control-plane", "a pod, while the webhook does not work,", 
   let otherAuthorityPem: string;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     scripted = await startScriptedWebhook(cluster, "scripted", ANSWERS);
     await createService(cluster.kubectl, { namespace: "scripted", name: "down" });
     otherAuthorityPem = (await createAuthority("another authority")).pem;
   });
   afterAll(async () => {
     await scripted.stop();
-    await cluster.stop();
   });
 
   /** Registers a webhook for a namespace of its own, and creates a pod there. */

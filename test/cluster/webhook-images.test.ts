@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
@@ -19,7 +20,7 @@ await describeLevel("control-plane", "a private image", () => {
   let mesh: ScriptedWebhook;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     webhook = await startWebhook(cluster, {
       registries: [
         { name: "team-a", address: "registry.example.com/team-a" },
@@ -41,7 +42,6 @@ await describeLevel("control-plane", "a private image", () => {
   afterAll(async () => {
     await mesh.stop();
     await webhook.stop();
-    await cluster.stop();
   });
 
   const secretsOf = async (image: string, spec: object = {}, metadata: object = {}) =>

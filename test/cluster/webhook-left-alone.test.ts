@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
@@ -15,7 +16,7 @@ await describeLevel("control-plane", "a webhook that is asked about everything",
   let webhook: RunningWebhook;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     webhook = await startWebhook(cluster, {
       registries: [{ name: "team-a", address: "registry.example.com/team-a", secretName: "regcred" }],
       register: withoutFilters,
@@ -23,7 +24,6 @@ await describeLevel("control-plane", "a webhook that is asked about everything",
   });
   afterAll(async () => {
     await webhook.stop();
-    await cluster.stop();
   });
 
   /** A namespace of its own for each test, by which its reviews are found. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAuthority } from "./harness/certificates.ts";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import {
@@ -24,7 +24,7 @@ const COUNT = 200;
 const SHUTDOWN_DELAY_SECONDS = 2;
 
 await describeLevel("control-plane", "a webhook that many pods wait for, under Fail,", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let webhook: RunningWebhook;
 
   beforeAll(async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { apiClient, podWith, pullSecretsOf, type PodObject } from "./harness/pods.ts";
@@ -15,7 +16,7 @@ await describeLevel("control-plane", "a pod that something is wrong with", () =>
   let webhook: RunningWebhook;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     webhook = await startWebhook(cluster, {
       registries: [{ name: "team-a", address: "registry.example.com/team-a" }],
       // The hardest case: whatever the webhook cannot answer is refused.
@@ -26,7 +27,6 @@ await describeLevel("control-plane", "a pod that something is wrong with", () =>
   });
   afterAll(async () => {
     await webhook.stop();
-    await cluster.stop();
   });
 
   interface Outcome {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "./harness/cluster.ts";
+import { borrowCluster } from "./harness/borrow-cluster.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace } from "./harness/kubectl.ts";
 import { podSpec, podWith, pullSecretsOf, WORKLOADS, type PodList, type PodObject } from "./harness/pods.ts";
@@ -16,7 +17,7 @@ await describeLevel("control-plane", "the namespaces that opted in, and no other
   let webhook: RunningWebhook;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await borrowCluster();
     const { kubectl } = cluster;
     webhook = await startWebhook(cluster, {
       registries: [{ name: "team-a", address: "registry.example.com/team-a", secretName: "regcred" }],
@@ -30,7 +31,6 @@ await describeLevel("control-plane", "the namespaces that opted in, and no other
   });
   afterAll(async () => {
     await webhook.stop();
-    await cluster.stop();
   });
 
   type Make = (namespace: string) => Promise<readonly PodObject[]>;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { registryCrd } from "../../src/config/registry-crd.ts";
-import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
+import { startCluster, type OwnCluster } from "../cluster/harness/cluster.ts";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
 import { installPullpass } from "../cluster/harness/install-pullpass.ts";
 import { createNamespace } from "../cluster/harness/kubectl.ts";
@@ -35,7 +35,7 @@ END
 const TEST_MS = 30_000;
 
 await describeLevel("browser", "registries in the console", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let registry: FakeRegistry;
   let replica: Replica;
   let running: RunningConsole;

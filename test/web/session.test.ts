@@ -1,7 +1,7 @@
 /** A login that ends, in Chromium: by its time, by a logout, and with a cookie that somebody took before. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startCluster, type Cluster } from "../cluster/harness/cluster.ts";
+import { startCluster, type OwnCluster } from "../cluster/harness/cluster.ts";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
 import { waitUntil } from "../wait-until.ts";
 import { expectAccessible, keyboardOf, openBrowser } from "./browser.ts";
@@ -12,7 +12,7 @@ import type { Browser } from "playwright-core";
 const LIFETIME_MS = 10_000;
 
 await describeLevel("browser", "a login to the console", () => {
-  let cluster: Cluster;
+  let cluster: OwnCluster;
   let browser: Browser;
   let stop: () => Promise<void>;
 

@@ -8,7 +8,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterAvailability } from "./availability.ts";
-import { startCluster, type Cluster } from "./cluster.ts";
+import { startCluster, type OwnCluster } from "./cluster.ts";
 import { REGISTRY_USER, startNodeCluster } from "./node-cluster.ts";
 import { waitUntil } from "../../wait-until.ts";
 
@@ -68,7 +68,7 @@ async function keep(level: Level): Promise<void> {
   const send = (message: KeeperMessage): void => {
     if (process.connected) process.send?.(message);
   };
-  const stop = async (cluster: Cluster): Promise<void> => {
+  const stop = async (cluster: OwnCluster): Promise<void> => {
     await cluster.stop();
     process.exit(0);
   };
@@ -96,7 +96,7 @@ async function keep(level: Level): Promise<void> {
 async function start(
   level: Level,
   report: (line: string) => void,
-): Promise<{ readonly cluster: Cluster; readonly lines: readonly string[] }> {
+): Promise<{ readonly cluster: OwnCluster; readonly lines: readonly string[] }> {
   if (level === "control-plane") return { cluster: await startCluster({ report }), lines: [] };
   const cluster = await startNodeCluster({ report });
   const user = `user ${REGISTRY_USER.username}, password ${REGISTRY_USER.password}`;

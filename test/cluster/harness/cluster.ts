@@ -1,7 +1,7 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { claimNetwork, type ClusterNetwork } from "./claim-network.ts";
-import { startControlPlane, type ControlPlane } from "./control-plane.ts";
+import { startControlPlane, type ControlPlane, type OwnControlPlane } from "./control-plane.ts";
 import { controlPlaneParts, requestedRelease } from "./parts.ts";
 import { startOrUndo, startWatchdog, type Teardown } from "./teardown.ts";
 import type { KubernetesRelease } from "./tools.ts";
@@ -17,11 +17,15 @@ export interface ClusterOptions {
 /** A running cluster of the level "control plane": pods can be created, and nothing runs them. */
 export interface Cluster extends ControlPlane {
   readonly network: ClusterNetwork;
+}
+
+/** One that is its owner's alone. `borrowCluster` costs less, where nobody has to break it. */
+export interface OwnCluster extends Cluster, OwnControlPlane {
   /** Stops everything and leaves nothing behind. */
   stop(): Promise<void>;
 }
 
-export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions = {}): Promise<OwnCluster> {
   return startOrUndo(async (teardown) => ({
     ...(await startControlPlaneLevel(options, teardown)),
     stop: () => teardown.run(),
@@ -32,7 +36,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 export async function startControlPlaneLevel(
   { release = requestedRelease(), apiServerFlags = [], report = reportToStandardError }: ClusterOptions,
   teardown: Teardown,
-): Promise<ControlPlane & { readonly network: ClusterNetwork }> {
+): Promise<Omit<OwnCluster, "stop">> {
   const parts = await controlPlaneParts(release, report);
   const network = await claimNetwork();
   const watchdog = startWatchdog(network.directory, network.name);

@@ -120,11 +120,16 @@ export interface ControlPlane {
   readonly kubectl: Kubectl;
   readonly apiServerLog: string;
   readonly controllerManagerLog: string;
+  readonly etcdUrl: string;
+  /** Writes a kubeconfig for any user, for instance one without rights. */
+  kubeconfigFor(user: string, groups?: readonly string[]): Promise<string>;
+}
+
+/** One that is its owner's alone. */
+export interface OwnControlPlane extends ControlPlane {
   /** Stops the API server and starts it again, with other extra flags where given; the cluster's state stays. */
   restartApiServer(extraFlags?: readonly string[]): Promise<void>;
   stopApiServer(): Promise<void>;
-  /** Writes a kubeconfig for any user, for instance one without rights. */
-  kubeconfigFor(user: string, groups?: readonly string[]): Promise<string>;
 }
 
 export async function startControlPlane(
@@ -132,7 +137,7 @@ export async function startControlPlane(
   network: ClusterNetwork,
   apiServerFlags: readonly string[],
   teardown: Teardown,
-): Promise<ControlPlane> {
+): Promise<OwnControlPlane> {
   const { directory } = network;
   const logDirectory = join(directory, "log");
   const certificateDirectory = join(directory, "pki");
@@ -200,6 +205,7 @@ export async function startControlPlane(
     kubectl,
     apiServerLog: apiServer.logFile,
     controllerManagerLog: controllerManager.logFile,
+    etcdUrl: etcd.url,
     kubeconfigFor,
     stopApiServer: () => apiServer.stop(),
     async restartApiServer(extraFlags = apiServerFlags) {

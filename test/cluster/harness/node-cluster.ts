@@ -4,7 +4,7 @@ import { IS_ROUTED } from "./claim-network.ts";
 import {
   reportToStandardError,
   startControlPlaneLevel,
-  type Cluster,
+  type OwnCluster,
   type ClusterOptions,
 } from "./cluster.ts";
 import { API_SERVER_PORT } from "./control-plane.ts";
@@ -62,7 +62,7 @@ export async function runKubeProxy(options: KubeProxyOptions): Promise<Daemon> {
 }
 
 /** A running cluster of the level "node": its pods run. */
-export interface NodeCluster extends Cluster {
+export interface NodeCluster extends OwnCluster {
   readonly node: ClusterNode;
   /** Asks for a password by HTTP Basic. */
   readonly passwordRegistry: RegistryWithUsers;

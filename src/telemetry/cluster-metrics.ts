@@ -54,46 +54,47 @@ function observe(registers: MetricRegistry[], read: () => ClusterGauges): void {
   );
   gauge("pullpass_leader", "1 on the replica that writes.", ({ isLeading }) => Number(isLeading));
 
-  const unreadable = new Gauge<"registry">({
-    name: "pullpass_source_unreadable",
-    help: "1 for each registry whose credentials cannot be read now; its copies stay as they are.",
-    labelNames: ["registry"],
-    registers,
-    collect: () => {
-      unreadable.reset();
-      for (const registry of read().unreadableSources) unreadable.set({ registry }, 1);
-    },
-  });
-  const expiries = new Gauge<"registry">({
-    name: "pullpass_credential_expiry_timestamp_seconds",
-    help: "When the credentials of a registry end, in Unix time, where they say so.",
-    labelNames: ["registry"],
-    registers,
-    collect: () => {
-      expiries.reset();
-      for (const [registry, at] of read().credentialExpiries) expiries.set({ registry }, at / 1000);
-    },
-  });
-  const stuckPods = new Gauge<"verdict">({
-    name: "pullpass_stuck_pods",
-    help: "Pods of opted-in namespaces that wait for an image, by what is wrong. Only the replica that writes reports them.",
-    labelNames: ["verdict"],
-    registers,
-    collect: () => {
-      stuckPods.reset();
-      for (const [verdict, count] of read().stuckPods) stuckPods.set({ verdict }, count);
-    },
-  });
-  const ages = new Gauge<"watch">({
-    name: "pullpass_watch_age_seconds",
-    help: "Time since a watch last reported something or was started again: less than two minutes for one that is alive.",
-    labelNames: ["watch"],
-    registers,
-    collect: () => {
-      ages.reset();
-      for (const [watch, age] of read().watchAgesSeconds) ages.set({ watch }, age);
-    },
-  });
+  const gauges = (
+    name: string,
+    help: string,
+    label: string,
+    values: (gauges: ClusterGauges) => Iterable<readonly [string, number]>,
+  ): void => {
+    const created = new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect: () => {
+        created.reset();
+        for (const [labelled, value] of values(read())) created.set({ [label]: labelled }, value);
+      },
+    });
+  };
+  gauges(
+    "pullpass_source_unreadable",
+    "1 for each registry whose credentials cannot be read now; its copies stay as they are.",
+    "registry",
+    ({ unreadableSources }) => unreadableSources.values().map((registry) => [registry, 1]),
+  );
+  gauges(
+    "pullpass_credential_expiry_timestamp_seconds",
+    "When the credentials of a registry end, in Unix time, where they say so.",
+    "registry",
+    ({ credentialExpiries }) => credentialExpiries.entries().map(([registry, at]) => [registry, at / 1000]),
+  );
+  gauges(
+    "pullpass_stuck_pods",
+    "Pods of opted-in namespaces that wait for an image, by what is wrong. Only the replica that writes reports them.",
+    "verdict",
+    ({ stuckPods }) => stuckPods,
+  );
+  gauges(
+    "pullpass_watch_age_seconds",
+    "Time since a watch last reported something or was started again: less than two minutes for one that is alive.",
+    "watch",
+    ({ watchAgesSeconds }) => watchAgesSeconds,
+  );
 }
 
 export function createClusterMetrics(register: MetricRegistry): ClusterMetrics {

@@ -92,8 +92,12 @@ describe("registries", () => {
     });
     expect(await list()).toMatchObject({ stdout: "", status: 1 });
     await server.stop();
+    // Refused, or answered by somebody else who listens at the port by now.
     expect(await list("--config=pullpass.yaml")).toMatchObject({
-      stderr: expect.stringContaining("ECONNREFUSED") as string,
+      stdout: expect.stringContaining("file.example.com") as string,
+      stderr: expect.stringMatching(
+        /^only the registries of the configuration are listed: GET (?!.*403)/,
+      ) as string,
       status: 0,
     });
     // A cluster that was named has to answer.

@@ -88,8 +88,19 @@ await describeLevel("browser", "the console by keyboard alone", () => {
 
   it("a registry that is created has the focus, however late its row comes", async () => {
     const { press, type, tabTo, isAt } = await open("#/registries");
+    const { promise: closed, resolve: close } = Promise.withResolvers<undefined>();
+    let isHeld = false;
+    // Also the answer to a question from before the save, which has the registry if the server is slow.
+    await page.route("**/api/registries", async (route) => {
+      if (route.request().method() !== "GET") return route.continue();
+      const response = await route.fetch();
+      if (isHeld) await closed;
+      await route.fulfill({ response });
+    });
+    await page.reload();
     await row("Keyboard").waitFor();
     await press("n");
+    await isAt("Display name");
     await type("Late");
     await tabTo("Address");
     await type("late.example.com");
@@ -97,18 +108,14 @@ await describeLevel("browser", "the console by keyboard alone", () => {
     await type(USER);
     await tabTo("Password");
     await type(MARKER);
-    let isClosed = (): void => undefined;
-    const closed = new Promise<void>((resolve) => (isClosed = resolve));
-    await page.route("**/api/registries", async (route) => {
-      if (route.request().method() === "GET") await closed;
-      await route.continue();
-    });
+    isHeld = true;
     await press("Enter");
     await isAt("Close");
     await press("Enter");
     await page.getByText("There is no registry late.").waitFor();
-    isClosed();
+    close(undefined);
     await isAt("Late");
+    await page.unroute("**/api/registries");
     await kubectl("delete", "clusterregistry", "late");
   });
 

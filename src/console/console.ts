@@ -6,13 +6,12 @@ import { connectionWithToken, type KubeConnection } from "../kube/connection.ts"
 import { hasStatus } from "../kube/errors.ts";
 import { createRequestRate } from "../kube/request-rate.ts";
 import { createRegistryEdits, type RegistryEdits } from "../kube/resources/registry-edits.ts";
-import { whoAmI } from "../kube/resources/self-reviews.ts";
+import { mayI, whoAmI } from "../kube/resources/self-reviews.ts";
 import { createTransport, type Transport } from "../kube/transport.ts";
-import type { Changes, LoginKind, Rights, SessionInfo } from "./api.ts";
+import type { Changes, LoginKind, Right, Rights, SessionInfo } from "./api.ts";
 import { createClusterView, type ClusterView } from "./cluster-view.ts";
 import { ConsoleError } from "./errors.ts";
 import { createPodsInUse, type CountPodsInUse } from "./pods-in-use.ts";
-import { readRights } from "./rights.ts";
 import { createAttemptLimit, createOneTimeKey, createSessions, type Session } from "./sessions.ts";
 import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
 import { loginRestrictions, type TestLoginPolicy } from "./test-login.ts";
@@ -193,4 +192,35 @@ export function createConsole(options: ConsoleOptions): Console {
     if (/^[\x21-\x7e]{1,16384}$/.test(token)) return connectionWithToken(connection, token);
     throw new ConsoleError(401, "wrong-login", "this is not a token");
   }
+}
+
+interface Attributes {
+  readonly group: string;
+  readonly resource: string;
+  readonly verb: string;
+  /** In Pullpass's own namespace. */
+  readonly isOwn?: true;
+}
+
+const REGISTRIES = { group: REGISTRY_API.group, resource: REGISTRY_API.plural };
+const SECRETS = { group: "", resource: "secrets", isOwn: true } as const;
+
+/** What a page offers, and what the API server asks for it. */
+const RIGHTS: Readonly<Record<Right, Attributes>> = {
+  createRegistries: { ...REGISTRIES, verb: "create" },
+  updateRegistries: { ...REGISTRIES, verb: "patch" },
+  deleteRegistries: { ...REGISTRIES, verb: "delete" },
+  createSecrets: { ...SECRETS, verb: "create" },
+  updateSecrets: { ...SECRETS, verb: "patch" },
+  deleteSecrets: { ...SECRETS, verb: "delete" },
+  labelNamespaces: { group: "", resource: "namespaces", verb: "patch" },
+};
+
+/** It decides which buttons there are, and nothing else: the API server decides what is done. */
+async function readRights(apisFor: ApisFor, ownNamespace: string): Promise<Rights> {
+  const entries = Object.entries(RIGHTS).map(async ([right, { isOwn, ...attributes }]) => {
+    const isAllowed = await mayI(apisFor, { ...attributes, ...(isOwn && { namespace: ownNamespace }) });
+    return [right, isAllowed] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries)) as Rights;
 }

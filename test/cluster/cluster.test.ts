@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { reportToStandardError, startCluster, type OwnCluster } from "./harness/cluster.ts";
+import { reportToStandardError, startCluster, type Cluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { createNamespace, createService, type KubernetesObject } from "./harness/kubectl.ts";
 import { NO_TRACES, readClusterTraces, readMachineState, startInChild } from "./harness/machine-state.ts";
@@ -10,7 +10,7 @@ import { assetsDirectory, controlPlaneParts, requestedRelease } from "./harness/
 import { KUBERNETES, pinnedVersion } from "./harness/tools.ts";
 import { waitUntil } from "../wait-until.ts";
 
-async function versionOf({ kubectl }: OwnCluster): Promise<string> {
+async function versionOf({ kubectl }: Cluster): Promise<string> {
   const { serverVersion } = await kubectl.json<{ readonly serverVersion: { readonly gitVersion: string } }>(
     "version",
   );

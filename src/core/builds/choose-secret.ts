@@ -141,7 +141,7 @@ interface FlagSet {
   readonly short?: string;
 }
 
-// Lists: a set would hash every word of a command, which takes six times as long (test/admission/review-time).
+// Flags and commands are lists: a set would hash every word, which takes six times as long (test/admission/review-time).
 const BUILD_COMMANDS = ["build", "bud", "buildx", "build-using-dockerfile"];
 
 /**

@@ -60,12 +60,16 @@ const POLICIES = /^\/registry\/(mutating|validating)admissionpolic/;
  */
 async function restore(etcdUrl: string, before: Stored): Promise<void> {
   const rounds = new Map<string, number>();
+  const deadline = Date.now() + 30_000;
   const unlikeBefore = async (): Promise<readonly string[]> => {
     const now = await readStored(etcdUrl);
     const keys = [...new Set([...now.keys(), ...before.keys()])];
     return keys.filter((key) => now.get(key) !== before.get(key) && (rounds.get(key) ?? 0) < 3);
   };
   for (let keys = await unlikeBefore(); keys.length > 0; keys = await unlikeBefore()) {
+    // Somebody of the file before still writes.
+    if (Date.now() > deadline)
+      throw new Error(`etcd does not stay as it was: ${keys.map(nameOf).join(", ")}`);
     const namespaces = keys.filter((key) => nameOf(key).startsWith(NAMESPACES));
     const first = namespaces.length > 0 ? namespaces : keys;
     await write(

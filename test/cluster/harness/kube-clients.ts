@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { inClusterConnection, kubeconfigConnection } from "../../../src/kube/connection.ts";
 import { createTransport, type Transport, type TransportOptions } from "../../../src/kube/transport.ts";
@@ -36,7 +36,12 @@ export async function mountServiceAccount(cluster: Cluster): Promise<MountedServ
   await mkdir(directory, { recursive: true });
   await writeFile(path.join(directory, "ca.crt"), authority.pem);
   await writeFile(path.join(directory, "namespace"), "default");
-  const writeToken = (text: string) => writeFile(path.join(directory, "token"), text, { mode: 0o600 });
+  // In one step, as kubelet does: client-node remembers an empty token for a minute, and sends none.
+  const writeToken = async (text: string) => {
+    const file = path.join(directory, "token");
+    await writeFile(`${file}.new`, text, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  };
   await writeToken(token);
   const { hostname, port } = new URL(server);
   return {

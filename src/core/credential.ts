@@ -35,7 +35,7 @@ export type CredentialText =
  * decides:
  *
  * the source holds                              | result
- * bytes that are not UTF-8                      | unusable: registries get UTF-8, and a guess would be another password
+ * bytes that are not UTF-8, or U+FFFD           | unusable: registries get UTF-8, and a guess would be another password
  * nothing                                       | unusable
  * a control character, and is not a JSON object | unusable: RFC 7617 forbids them, and most are a second line or a slip
  * anything else                                 | the text as it is, spaces included
@@ -44,7 +44,7 @@ export type CredentialText =
  */
 export function readCredentialText(source: string | Uint8Array): CredentialText {
   const decoded = typeof source === "string" ? source : decodeUtf8(source);
-  // Node puts U+FFFD where the bytes of an environment variable are not UTF-8.
+  // Decoders put U+FFFD where bytes are not UTF-8: Node does for environment variables.
   if (decoded === undefined || decoded.includes("\uFFFD") || !decoded.isWellFormed()) {
     return { kind: "unusable", fault: "is not UTF-8" };
   }

@@ -3,6 +3,7 @@ import type { Configuration, ConfiguredRegistry } from "../config/configuration.
 import { readCredentials, UnusableCredentialsError, type Environment } from "../config/credentials.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import type { ImageReference } from "../core/image-reference.ts";
+import { quote } from "../core/quote.ts";
 import { indexRegistries, selectRegistries, type Registry } from "../core/registry.ts";
 import {
   checkLogin,
@@ -100,7 +101,7 @@ export function planPulls(texts: readonly string[], { registries }: Configuratio
   for (const text of new Set(texts)) {
     const lookup = index.lookUp(text);
     if (lookup.kind === "invalid") {
-      faults.push(`--pull ${JSON.stringify(text)} is not an image reference: ${lookup.reason}`);
+      faults.push(`--pull ${quote(text)} is not an image reference: ${lookup.reason}`);
       continue;
     }
     // As in a namespace that may have them all.

@@ -2,6 +2,7 @@
 import { Option, type Command } from "commander";
 import type { ConfiguredRegistry } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
+import { quote } from "../core/quote.ts";
 import type { DoctorRequest } from "./doctor-read.ts";
 import { isNoObjectName } from "./explain.ts";
 import { ReportedError, type ProgramIo } from "./program-io.ts";
@@ -39,8 +40,7 @@ export function doctorCommand(command: Command, io: ProgramIo): Command {
       .addOption(new Option("--from-cluster").hideHelp())
       .action(async (pod: string | undefined, flags: DoctorFlags) => {
         const wrong = [pod, flags.namespace].find((name) => name !== undefined && isNoObjectName(name));
-        if (wrong !== undefined)
-          command.error(`error: ${JSON.stringify(wrong)} is not the name of an object`);
+        if (wrong !== undefined) command.error(`error: ${quote(wrong)} is not the name of an object`);
         const { config = [], kubeconfig, pullpassNamespace, webhookName, askRegistry } = flags;
         // Loaded only here: the other commands need no cluster.
         const { ownNamespace, withTransport } = await import("./connect.ts");

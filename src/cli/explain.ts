@@ -3,6 +3,7 @@ import { Option, type Command } from "commander";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
 import { readConfiguration } from "../config/read.ts";
 import { explainImage, explanationJson, explanationText, type Explanation } from "../core/explain-image.ts";
+import { quote } from "../core/quote.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import type { Mode } from "../core/mode.ts";
 import { KubeApiError } from "../kube/errors.ts";
@@ -101,7 +102,7 @@ function usageErrorIn(images: readonly string[], flags: ExplainFlags): string | 
   const wrong = namespace === undefined ? undefined : [...pod, namespace].find(isNoObjectName);
   return wrong === undefined
     ? undefined
-    : `with --namespace, --pod takes the name of a pod, not ${JSON.stringify(wrong)}`;
+    : `with --namespace, --pod takes the name of a pod, not ${quote(wrong)}`;
 }
 
 /** Near enough to what the API server accepts: an empty name would read all pods. */

@@ -5,6 +5,7 @@ import { indexConfiguration } from "../config/configuration.ts";
 import { BUILD_SKIP_REASONS, type BuildFinding, type Decision, SKIP_REASONS } from "../core/decision.ts";
 import type { Labels } from "../core/labels.ts";
 import { patchPod } from "../core/patch.ts";
+import { escapeControls } from "../core/quote.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import { decidePodTemplate, imageLeftOut, namespaceLabels } from "../manifest/decide-pod-template.ts";
 import { editDocument } from "../manifest/edit-document.ts";
@@ -20,7 +21,6 @@ import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "../manifest
 import {
   formatPath,
   objectsIn,
-  onOneLine,
   podTemplatesOf,
   titleOf,
   type ManifestObject,
@@ -130,7 +130,7 @@ function injectDocument(document: ManifestDocument, context: InjectContext): Inj
   const report = [
     ...repeatedKeys(yaml, text, document.firstLine).map(
       ({ key, line: at }) =>
-        `warning: ${file}:${at.toString()}: the key ${onOneLine(key)} is repeated; its last value counts`,
+        `warning: ${file}:${at.toString()}: the key ${escapeControls(key)} is repeated; its last value counts`,
     ),
     ...leftOut,
     ...injected.flatMap((template) => template.report),
@@ -188,11 +188,11 @@ function reportImageLeftOut(
   const image = imageLeftOut(object, labelsOf(object.namespace), index);
   if (image === undefined) return [];
   const { title, namespace, kind, group } = object;
-  const owner = onOneLine(namespace === undefined ? title : `${title} in ${namespace}`);
+  const owner = escapeControls(namespace === undefined ? title : `${title} in ${namespace}`);
   const names = image.registries.map(({ name }) => name).join(", ");
-  const path = onOneLine(formatPath(image.path));
+  const path = escapeControls(formatPath(image.path));
   return [
-    `${owner}: left out: ${path} needs ${names}, and no pod template is known for ${onOneLine(`${kind} of ${group}`)}; ` +
+    `${owner}: left out: ${path} needs ${names}, and no pod template is known for ${escapeControls(`${kind} of ${group}`)}; ` +
       "the webhook injects its pods when they are created in a namespace that opted in",
   ];
 }
@@ -208,7 +208,7 @@ function describeDecision(decision: Decision): readonly string[] {
 }
 
 function describeFinding({ container, builder, outcome }: BuildFinding): string {
-  const title = `container ${JSON.stringify(container).slice(1, -1)} (${builder})`;
+  const title = `container ${escapeControls(container)} (${builder})`;
   if (outcome.kind === "skip") return `${title}: left as it is: ${BUILD_SKIP_REASONS[outcome.reason]}`;
   const registries = outcome.registries.map((registry) => registry.name).join(", ");
   const env = outcome.env.map(({ name, value }) => `, ${name}=${value}`).join("");

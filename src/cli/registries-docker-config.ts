@@ -2,6 +2,7 @@
 import { Option, type Command } from "commander";
 import type { Configuration, ConfiguredRegistry } from "../config/configuration.ts";
 import { formatSelector } from "../core/labels.ts";
+import { quote } from "../core/quote.ts";
 import {
   EMPTY_DOCUMENT,
   writeBuildDocument,
@@ -85,7 +86,7 @@ function chooseRegistries(
     const byName = new Map(registries.map((registry) => [registry.name, registry]));
     const faults = names.flatMap((name) => {
       const registry = byName.get(name);
-      if (registry === undefined) return `there is no registry ${JSON.stringify(name)}`;
+      if (registry === undefined) return `there is no registry ${quote(name)}`;
       return registry.source === undefined ? describeUnmanaged(registry) : [];
     });
     if (faults.length > 0) throw new UsageError(faults.join("\n"));

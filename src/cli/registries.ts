@@ -4,8 +4,8 @@ import { authTypeOf, type ConfiguredRegistry } from "../config/configuration.ts"
 import { readConfiguration } from "../config/read.ts";
 import { asRegistryObject, joinRegistryObjects, readRegistryObject } from "../config/registry-objects.ts";
 import { asArray, getString, isObject, type JsonObject } from "../core/kubernetes.ts";
+import { escapeControls } from "../core/quote.ts";
 import { KubeApiError, KubeUnreachableError } from "../kube/errors.ts";
-import { onOneLine } from "../manifest/pod-templates.ts";
 import { NoApiServerError, type ProgramIo } from "./program-io.ts";
 import { readRegistryObjects, warnOfFaults, type RegistryFlags } from "./registries-source.ts";
 
@@ -128,5 +128,5 @@ function cellsOf({ name, from, address, auth, ready, reason, namespaces }: Row):
 
 /** The API server checks the type of what others write into a status, but not its characters. */
 function show(value: string | number | null): string {
-  return value === null ? "-" : onOneLine(value.toString());
+  return value === null ? "-" : escapeControls(value.toString());
 }

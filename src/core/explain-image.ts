@@ -1,6 +1,7 @@
 /** Which registry an image needs, whatever the namespace, and why. */
 import { coversOnAnotherPort, splitRepository } from "./address.ts";
 import { repositoryName, type ImageReference } from "./image-reference.ts";
+import { escapeControls } from "./quote.ts";
 import { selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
 
 /** One image and what was found for it. */
@@ -47,7 +48,7 @@ export function explanationJson({ image, reference, registries, reason }: Explan
 
 /** Lines for people. */
 export function explanationText({ image, reference, registries, reason }: Explanation): string {
-  const lines = [JSON.stringify(image).slice(1, -1)];
+  const lines = [escapeControls(image)];
   if (reference !== undefined) lines.push(`  reads as   ${describeReference(reference)}`);
   for (const registry of registries) {
     lines.push(

@@ -18,7 +18,7 @@
  * Before that the short forms of Docker Hub are filled in: a first component is a domain only if it holds a `.` or a
  * `:`, holds a capital, or is `localhost`; without a domain it is `docker.io`, and `library/` goes before a lone name.
  */
-import { quote } from "./warning.ts";
+import { quote } from "./quote.ts";
 
 /** The parts of an image reference. `domain/path` is what kubelet looks credentials up with. */
 export interface ImageReference {

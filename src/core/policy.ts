@@ -12,8 +12,9 @@ import {
   missingPullSecrets,
   type PodImage,
 } from "./pod.ts";
+import { quote } from "./quote.ts";
 import { isPermittedIn, type Registry, type RegistryIndex } from "./registry.ts";
-import { LABELS_UNKNOWN, quote, WarningList } from "./warning.ts";
+import { LABELS_UNKNOWN, WarningList } from "./warning.ts";
 
 /*
  * The first row that holds decides. A pod needs pull secrets for its images and directories for its builders; a builder that

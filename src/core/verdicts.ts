@@ -1,6 +1,6 @@
 /** The verdicts on pods that cannot pull: a code, which is the metric's label, what was seen, and what to do. */
 import type { Registry } from "./registry.ts";
-import { quote } from "./warning.ts";
+import { quote } from "./quote.ts";
 
 export interface VerdictFacts {
   readonly image: string;

@@ -38,11 +38,6 @@ export class WarningList {
 export const LABELS_UNKNOWN =
   "the labels of the namespace are not known: registries that are limited to certain namespaces are left out";
 
-/** A text of others within a warning: in quotes, and cut, because what is cut off later is written all the same. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length <= MAX_LENGTH ? text : `${text.slice(0, MAX_LENGTH)}…`);
-}
-
 function limit(warning: string): string {
   const line = warning.toWellFormed().replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
   return line.length <= MAX_LENGTH ? line : `${line.slice(0, MAX_LENGTH - 1).toWellFormed()}…`;

@@ -10,6 +10,7 @@ import {
 import type { ServiceAccountInfo } from "../core/kubernetes.ts";
 import { formatSelector, type Labels } from "../core/labels.ts";
 import type { Mode } from "../core/mode.ts";
+import { escapeControls } from "../core/quote.ts";
 import type { Registry, RegistryIndex } from "../core/registry.ts";
 import { decidePodTemplate } from "./decide-pod-template.ts";
 import { titleOf, type PodTemplate } from "./pod-templates.ts";
@@ -91,8 +92,7 @@ function describeFinding(
   verbs: Verbs,
   mode: Mode,
 ): readonly string[] {
-  const name = JSON.stringify(container).slice(1, -1);
-  const title = `  builder    container ${name} is ${builder}: ${recognisedBy}`;
+  const title = `  builder    container ${escapeControls(container)} is ${builder}: ${recognisedBy}`;
   if (outcome.kind === "skip") {
     return [title, `    left     ${BUILD_SKIP_REASONS[outcome.reason]}`];
   }

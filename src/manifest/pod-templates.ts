@@ -1,5 +1,6 @@
 /** Finds the Kubernetes objects in a manifest, and the pods and pod templates in them. */
 import { getString, isObject, type JsonObject } from "../core/kubernetes.ts";
+import { escapeControls } from "../core/quote.ts";
 import type { ManifestPath } from "./addition.ts";
 import { indexPodTemplateKinds, keyOf, type PodTemplateKinds } from "./pod-template-kinds.ts";
 
@@ -25,11 +26,6 @@ export function formatPath(path: ManifestPath): string {
     .map((key) => (typeof key === "number" ? `[${key.toString()}]` : `.${key}`))
     .join("")
     .replace(/^\./, "");
-}
-
-/** Names are not checked yet: a line break in one must not make a line of its own. */
-export function onOneLine(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
 }
 
 interface TypeMeta {
@@ -109,7 +105,8 @@ export function podTemplatesOf(object: ManifestObject, kinds: PodTemplateKinds):
 
 /** `Deployment/web in team-a`. */
 export function titleOf({ owner, namespace }: PodTemplate): string {
-  return onOneLine(namespace === undefined ? owner : `${owner} in ${namespace}`);
+  // Names are not checked yet: a line break in one must not make a line of its own.
+  return escapeControls(namespace === undefined ? owner : `${owner} in ${namespace}`);
 }
 
 /** The labels of a Namespace manifest. */

@@ -115,7 +115,9 @@ privateRegistries:
 
   it("takes any user name and password, once they are encoded", () => {
     // U+FFFD is refused in every source: it is what is left of bytes that were not UTF-8.
-    const text = fc.string({ unit: "grapheme", minLength: 1 }).filter((credential) => !credential.includes("\uFFFD"));
+    const text = fc
+      .string({ unit: "grapheme", minLength: 1 })
+      .filter((credential) => !credential.includes("\uFFFD"));
     const username = text.filter((name) => !name.includes(":"));
     fc.assert(
       fc.property(username, text, (name, password) => {

@@ -5,7 +5,8 @@ import type { ContainerList } from "../decision.ts";
 import { asArray, isObject, getString, type JsonObject, type Pod } from "../kubernetes.ts";
 import { BUILD_CONTAINERS_ANNOTATION, DOCKER_CONFIG_PATH_ANNOTATION } from "../labels.ts";
 import { annotationOf, listAnnotationOf, type PodImage } from "../pod.ts";
-import { quote, type WarningList } from "../warning.ts";
+import { quote } from "../quote.ts";
+import type { WarningList } from "../warning.ts";
 
 /** A container that builds, and what is known of it. */
 export interface BuilderContainer {

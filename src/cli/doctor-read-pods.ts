@@ -2,13 +2,13 @@
 import { listObjects } from "../kube/list.ts";
 import { diagnose, type PodWithStatus } from "../core/diagnosis.ts";
 import { controllerKeyOf, HEAL_EVENTS_SELECTOR, healEventsIn, type HealEvent } from "../core/heal-events.ts";
-import { asArray, getString, type JsonObject, type ServiceAccountInfo } from "../core/kubernetes.ts";
+import { asArray, getString, type JsonObject } from "../core/kubernetes.ts";
 import { HEAL_LABEL } from "../core/labels.ts";
 import { FAILED_PULL_SELECTOR, failedPullsIn, failedPullsKey, type FailedPulls } from "../core/next-try.ts";
 import { asPod } from "../core/pod.ts";
 import { readPullSecret, type PullSecretState } from "../core/pull-secret.ts";
 import { indexRegistries } from "../core/registry.ts";
-import { isNotFound } from "../kube/errors.ts";
+import { unlessMissing } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
 import { readEvents } from "../kube/resources/events.ts";
 import { asJson } from "../kube/resources/evictions.ts";
@@ -88,7 +88,9 @@ export function podDetails(
   const byName = new Map(namespaces?.map((each) => [each.name, each]));
   const readSecret = once((namespace, name) => pullSecretState(cluster, namesOfCopies, namespace, name));
   const readAccount = once((namespace, name) =>
-    cluster.attempt("ServiceAccounts of pods", () => accountUnlessMissing(cluster, namespace, name)),
+    cluster.attempt("ServiceAccounts of pods", () =>
+      unlessMissing(cluster.reader.serviceAccount(namespace, name)),
+    ),
   );
   return async (pod) => {
     const namespace = getString(pod.metadata, "namespace") ?? "";
@@ -130,26 +132,9 @@ async function pullSecretState(
   name: string,
 ): Promise<PullSecretState> {
   const state = await cluster.attempt("pull secrets of pods", async (): Promise<PullSecretState> => {
-    try {
-      const secret = await cluster.apis.core.readNamespacedSecret({ namespace, name });
-      return namesOfCopies.has(name) && !isManaged(secret) ? { kind: "not-owned" } : readPullSecret(secret);
-    } catch (error) {
-      if (isNotFound(error)) return { kind: "missing" };
-      throw error;
-    }
+    const secret = await unlessMissing(cluster.apis.core.readNamespacedSecret({ namespace, name }));
+    if (secret === undefined) return { kind: "missing" };
+    return namesOfCopies.has(name) && !isManaged(secret) ? { kind: "not-owned" } : readPullSecret(secret);
   });
   return state ?? { kind: "unknown" };
-}
-
-async function accountUnlessMissing(
-  { reader }: Cluster,
-  namespace: string,
-  name: string,
-): Promise<ServiceAccountInfo | undefined> {
-  try {
-    return await reader.serviceAccount(namespace, name);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }

@@ -6,7 +6,7 @@ import { asArray, isObject } from "../core/kubernetes.ts";
 import { INJECTED_ANNOTATION, selectorMatches, type LabelSelector } from "../core/labels.ts";
 import { decide } from "../core/policy.ts";
 import type { KubeApis } from "../kube/api.ts";
-import { isNotFound, KubeApiError } from "../kube/errors.ts";
+import { KubeApiError, unlessMissing } from "../kube/errors.ts";
 import { readRegistration } from "../kube/resources/certificates.ts";
 import { asJson } from "../kube/resources/evictions.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
@@ -26,14 +26,11 @@ export async function readWebhook(
   name: string,
   isOnePod: boolean,
 ): Promise<FoundWebhook | "missing" | undefined> {
-  const registered = await cluster.attempt(`MutatingWebhookConfiguration ${name}`, async () => {
-    try {
-      return await cluster.apis.admissionRegistration.readMutatingWebhookConfiguration({ name });
-    } catch (error) {
-      if (isNotFound(error)) return "missing";
-      throw error;
-    }
-  });
+  const api = cluster.apis.admissionRegistration;
+  const registered = await cluster.attempt(
+    `MutatingWebhookConfiguration ${name}`,
+    async () => (await unlessMissing(api.readMutatingWebhookConfiguration({ name }))) ?? "missing",
+  );
   if (typeof registered !== "object") return registered;
   const [webhook] = registered.webhooks ?? [];
   if (webhook === undefined) return "missing";
@@ -61,22 +58,12 @@ export async function readPolicy(cluster: Cluster): Promise<FoundPolicy | "missi
   const { admissionRegistration: api } = cluster.apis;
   const name = POLICY_NAME;
   return cluster.attempt(`MutatingAdmissionPolicy ${name}`, async () => {
-    try {
-      const { spec } = await api.readMutatingAdmissionPolicy({ name });
-      const selector = (spec?.matchConstraints?.namespaceSelector ?? {}) as LabelSelector;
-      const isBound = await api.readMutatingAdmissionPolicyBinding({ name }).then(
-        () => true,
-        (error: unknown) => {
-          if (isNotFound(error)) return false;
-          throw error;
-        },
-      );
-      return { name, selector, isBound };
-    } catch (error) {
-      // There is none, or this API server knows no such objects.
-      if (isNotFound(error)) return "missing";
-      throw error;
-    }
+    const policy = await unlessMissing(api.readMutatingAdmissionPolicy({ name }));
+    // Or this API server knows no such objects.
+    if (policy === undefined) return "missing";
+    const selector = (policy.spec?.matchConstraints?.namespaceSelector ?? {}) as LabelSelector;
+    const binding = await unlessMissing(api.readMutatingAdmissionPolicyBinding({ name }));
+    return { name, selector, isBound: binding !== undefined };
   });
 }
 
@@ -87,15 +74,11 @@ function unreadService({ namespace, name }: ServiceName): ServiceFacts {
 }
 
 async function readService(cluster: Cluster, { namespace, name }: ServiceName): Promise<ServiceFacts> {
-  const exists = await cluster.attempt(`Service ${namespace}/${name}`, async () => {
-    try {
-      await cluster.apis.core.readNamespacedService({ namespace, name });
-      return true;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
-    }
-  });
+  const exists = await cluster.attempt(
+    `Service ${namespace}/${name}`,
+    async () =>
+      (await unlessMissing(cluster.apis.core.readNamespacedService({ namespace, name }))) !== undefined,
+  );
   const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
   const query = { labelSelector: `kubernetes.io/service-name=${name}` };
   const ready = await cluster.attempt(`EndpointSlices of Service ${namespace}/${name}`, () =>

@@ -4,7 +4,7 @@ import { listObjects } from "../kube/list.ts";
 import { REGISTRY_API, REGISTRY_API_VERSION } from "../config/registry-crd.ts";
 import { getString } from "../core/kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } from "../core/labels.ts";
-import { isNotFound } from "../kube/errors.ts";
+import { unlessMissing } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
 import { asJson } from "../kube/resources/evictions.ts";
 import { readMetadata, type ApiObject } from "../kube/resources/metadata.ts";
@@ -71,14 +71,11 @@ const NONE: ReadonlySet<string> = new Set();
 
 function readRegistryObjects(cluster: Cluster): Promise<KnownRegistries["objects"]> {
   const path = `/apis/${REGISTRY_API_VERSION}/${REGISTRY_API.plural}`;
-  return cluster.attempt("ClusterRegistries", async () => {
-    try {
-      return await listObjects(cluster.transport, { path }, (object) => object);
-    } catch (error) {
-      if (isNotFound(error)) return "no-crd";
-      throw error;
-    }
-  });
+  return cluster.attempt(
+    "ClusterRegistries",
+    async () =>
+      (await unlessMissing(listObjects(cluster.transport, { path }, (object) => object))) ?? "no-crd",
+  );
 }
 
 async function readNamespaces(

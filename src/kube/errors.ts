@@ -35,6 +35,16 @@ export function isNotFound(error: unknown): error is KubeApiError {
   return hasStatus(error, 404);
 }
 
+/** Undefined if what was asked for is not there. */
+export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
 /** The object is there already, was changed by somebody else, or is not the one that a precondition names. */
 export function isConflict(error: unknown): error is KubeApiError {
   return hasStatus(error, 409);

@@ -3,7 +3,7 @@ import { V1MicroTime, type V1Lease } from "@kubernetes/client-node";
 import { getString, isObject } from "../core/kubernetes.ts";
 import type { ApisFor } from "./api.ts";
 import type { Collection } from "./list.ts";
-import { isConflict, isNotFound, KubeUnreachableError } from "./errors.ts";
+import { isConflict, isNotFound, KubeUnreachableError, unlessMissing } from "./errors.ts";
 
 export interface Lease {
   /** Undefined if nobody holds it. */
@@ -72,12 +72,10 @@ export function createLeaseClient(
 
   return {
     async read() {
-      try {
-        return readLease(await within(timeoutMs, coordination.readNamespacedLease({ namespace, name })));
-      } catch (error) {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      }
+      const stored = await unlessMissing(
+        within(timeoutMs, coordination.readNamespacedLease({ namespace, name })),
+      );
+      return stored && readLease(stored);
     },
 
     claim(lease, { identity, durationMs, at }) {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../core/error-message.ts";
 import { asArray } from "../core/kubernetes.ts";
 import { WEBHOOK_CONFIGURATIONS_PATH } from "../kube/resources/certificates.ts";
-import { isNotFound, KubeApiError } from "../kube/errors.ts";
+import { KubeApiError, unlessMissing } from "../kube/errors.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createApis } from "../kube/api.ts";
 import { metadataAccept } from "../kube/list.ts";
@@ -100,11 +100,7 @@ async function askForAll(transport: Transport, options: WaitOptions): Promise<Fi
       list("/api/v1/secrets"),
       list("/api/v1/serviceaccounts"),
       webhookName === undefined ? undefined : list(WEBHOOK_CONFIGURATIONS_PATH, named(webhookName)),
-      createApis(transport)()
-        .coordination.readNamespacedLease({ namespace, name: leaseName })
-        .catch((error: unknown) => {
-          if (!isNotFound(error)) throw error;
-        }),
+      unlessMissing(createApis(transport)().coordination.readNamespacedLease({ namespace, name: leaseName })),
     ]);
     if (asArray(found["items"]).length > 0) return { kind: "reached" };
     return refused(

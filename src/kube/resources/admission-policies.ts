@@ -1,9 +1,9 @@
 /** The MutatingAdmissionPolicy that Pullpass keeps, and its binding. */
-import { PatchStrategy, setHeaderOptions, type V1Status } from "@kubernetes/client-node";
+import { PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import { POLICY_NAME, type AdmissionPolicy } from "../../core/admission-policy/render.ts";
 import { MANAGER } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
-import { isConflict, isNotFound, KubeNotSentError } from "../errors.ts";
+import { isConflict, isNotFound, KubeNotSentError, unlessMissing } from "../errors.ts";
 
 const GROUP_PATH = "/apis/admissionregistration.k8s.io/v1";
 export const POLICIES_PATH = `${GROUP_PATH}/mutatingadmissionpolicies`;
@@ -59,19 +59,9 @@ export function createPolicyWriter(apisFor: ApisFor): PolicyWriter {
 export async function findPolicy(apisFor: ApisFor): Promise<FoundPolicy> {
   const { admissionRegistration } = apisFor("high");
   const trial = { name: POLICY_NAME, dryRun: "All" };
-  return {
-    binding: await uidOf(admissionRegistration.deleteMutatingAdmissionPolicyBinding(trial)),
-    policy: await uidOf(admissionRegistration.deleteMutatingAdmissionPolicy(trial)),
-  };
-}
-
-async function uidOf(trial: Promise<V1Status>): Promise<string | undefined> {
-  try {
-    return (await trial).details?.uid;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  const binding = await unlessMissing(admissionRegistration.deleteMutatingAdmissionPolicyBinding(trial));
+  const policy = await unlessMissing(admissionRegistration.deleteMutatingAdmissionPolicy(trial));
+  return { binding: binding?.details?.uid, policy: policy?.details?.uid };
 }
 
 function unlessGone(error: unknown): void {

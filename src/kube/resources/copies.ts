@@ -6,7 +6,7 @@ import { GITOPS_ANNOTATIONS, MANAGED_BY_LABEL, MANAGER, REGISTRIES_ANNOTATION } 
 import { contentOf, type Copy, type Digest, type ExistingCopy } from "../../core/replication.ts";
 import type { CopyWriter, Priority, WriteOutcome } from "../../replicator/ports.ts";
 import type { ApisFor } from "../api.ts";
-import { hasCause, hasStatus, isConflict, isNotFound, KubeNotSentError } from "../errors.ts";
+import { hasCause, hasStatus, isConflict, isNotFound, KubeNotSentError, unlessMissing } from "../errors.ts";
 import type { StringPool } from "../string-pool.ts";
 import { readMetadata, type ApiObject } from "./metadata.ts";
 
@@ -72,12 +72,7 @@ export async function getSecret(
   name: string,
   priority: Priority,
 ): Promise<V1Secret | undefined> {
-  try {
-    return await apisFor(priority).core.readNamespacedSecret({ namespace, name });
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return unlessMissing(apisFor(priority).core.readNamespacedSecret({ namespace, name }));
 }
 
 const NOT_LEADING = { kind: "not-leading" } as const;

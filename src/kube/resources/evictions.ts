@@ -4,7 +4,7 @@ import type { DisruptionBudget } from "../../core/heal.ts";
 import type { JsonObject } from "../../core/kubernetes.ts";
 import type { LabelSelector } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
-import { hasStatus, isConflict, isNotFound, KubeNotSentError } from "../errors.ts";
+import { hasStatus, isConflict, isNotFound, KubeNotSentError, unlessMissing } from "../errors.ts";
 
 export interface PodName {
   readonly namespace: string;
@@ -19,15 +19,6 @@ export async function readPod(apisFor: ApisFor, { namespace, name }: PodName): P
 /** Undefined if there is none. */
 export async function readJob(apisFor: ApisFor, { namespace, name }: PodName): Promise<V1Job | undefined> {
   return unlessMissing(apisFor("low").batch.readNamespacedJob({ namespace, name }));
-}
-
-async function unlessMissing<T>(read: Promise<T>): Promise<T | undefined> {
-  try {
-    return await read;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Those with a selector; without one a budget selects no pod. */

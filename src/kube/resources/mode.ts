@@ -3,7 +3,7 @@ import { POLICY_NAME } from "../../core/admission-policy/render.ts";
 import { MANAGER } from "../../core/labels.ts";
 import { findMode, type Mode, type Presence } from "../../core/mode.ts";
 import type { ApisFor } from "../api.ts";
-import { isNotFound, KubeApiError } from "../errors.ts";
+import { KubeApiError, unlessMissing } from "../errors.ts";
 
 export interface ReadMode {
   readonly mode: Mode;
@@ -17,11 +17,9 @@ export async function readMode(apisFor: ApisFor): Promise<ReadMode> {
   const refusals: string[] = [];
   const presenceOf = async (read: Promise<unknown>): Promise<Presence> => {
     try {
-      await read;
-      return "there";
-    } catch (error) {
       // Or this API server knows no policies.
-      if (isNotFound(error)) return "missing";
+      return (await unlessMissing(read)) === undefined ? "missing" : "there";
+    } catch (error) {
       if (!(error instanceof KubeApiError)) throw error;
       refusals.push(error.message);
       return "not-readable";

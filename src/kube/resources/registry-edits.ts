@@ -4,7 +4,7 @@ import type { AddOperation, TestOperation } from "fast-json-patch";
 import { isObject, type JsonObject } from "../../core/kubernetes.ts";
 import { CHECK_IMAGE_ANNOTATION, CHECK_REQUESTED_ANNOTATION, INJECT_LABEL } from "../../core/labels.ts";
 import type { ApisFor } from "../api.ts";
-import { isNotFound } from "../errors.ts";
+import { unlessMissing } from "../errors.ts";
 import { metadataAccept } from "../list.ts";
 import type { ApiObject } from "./metadata.ts";
 
@@ -62,13 +62,8 @@ export function createRegistryEdits(apisFor: ApisFor, api: RegistryApi): Registr
   const trial = (isTrial: boolean): { readonly dryRun?: string } => (isTrial ? { dryRun: "All" } : {});
   return {
     async read(name) {
-      try {
-        const object: unknown = await customObjects.getClusterCustomObject({ ...api, name });
-        return isObject(object) ? object : undefined;
-      } catch (error) {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      }
+      const object: unknown = await unlessMissing(customObjects.getClusterCustomObject({ ...api, name }));
+      return isObject(object) ? object : undefined;
     },
     async create(body, isTrial) {
       await customObjects.createClusterCustomObject({ ...api, ...strict, body, ...trial(isTrial) });
@@ -108,11 +103,7 @@ export function createRegistryEdits(apisFor: ApisFor, api: RegistryApi): Registr
       );
     },
     async removeOffer(namespace, name) {
-      try {
-        await core.deleteNamespacedSecret({ namespace, name }, METADATA);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      await unlessMissing(core.deleteNamespacedSecret({ namespace, name }, METADATA));
     },
     async setOptIn(name, isOptedIn) {
       const body = { metadata: { labels: { [INJECT_LABEL]: isOptedIn ? "enabled" : null } } };
@@ -127,10 +118,5 @@ export async function readSecretMetadata(
   namespace: string,
   name: string,
 ): Promise<ApiObject | undefined> {
-  try {
-    return await apisFor("low").core.readNamespacedSecret({ namespace, name }, METADATA);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return unlessMissing(apisFor("low").core.readNamespacedSecret({ namespace, name }, METADATA));
 }

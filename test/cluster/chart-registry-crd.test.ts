@@ -60,12 +60,7 @@ await describeLevel("control-plane", "the CRD of ClusterRegistry at an API serve
     spec,
   });
   const create = (object: RegistryObjectCase) =>
-    refusal(() =>
-      cluster.kubectl.run(
-        ["create", "--dry-run=server", "--validate=strict", "--filename=-"],
-        JSON.stringify(registry(object)),
-      ),
-    );
+    refusal(() => cluster.kubectl.create(registry(object), "--dry-run=server"));
   const get = async (...args: readonly string[]) => (await cluster.kubectl.run(["get", ...args])).stdout;
 
   it.each([...ACCEPTED, ...INVALID_SPEC])("has the API server accept $what", async (object) => {

@@ -56,17 +56,16 @@ interface Egress {
 await describeLevel("control-plane", "the chart", () => {
   let cluster: Cluster;
   let helm: Helm;
+  let kubeScore: string;
 
   beforeAll(async () => {
+    kubeScore = join(await buildGoTool(KUBE_SCORE, reportToStandardError), "kube-score");
     cluster = await borrowCluster();
     helm = await createHelm(cluster);
     // As deploy/install.yaml has it.
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
-    await cluster.kubectl.apply({
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name: NAMESPACE, labels },
-    });
+    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE, labels } };
+    await cluster.kubectl.run(["apply", "--filename=-"], JSON.stringify(namespace));
   });
 
   const template = (...flags: readonly string[]) =>
@@ -137,8 +136,12 @@ await describeLevel("control-plane", "the chart", () => {
   });
 
   it("holds nothing that kube-score finds but what values.yaml argues for", async () => {
-    const program = join(await buildGoTool(KUBE_SCORE, reportToStandardError), "kube-score");
-    const score = runCommand(program, ["score", "--output-format=ci", INSTALL_MANIFEST, ATTACHMENT_MANIFEST]);
+    const score = runCommand(kubeScore, [
+      "score",
+      "--output-format=ci",
+      INSTALL_MANIFEST,
+      ATTACHMENT_MANIFEST,
+    ]);
     // Its exit status says that it found something.
     const { stdout } = await score.catch((error: unknown) => {
       if (error instanceof CommandError) return error;

@@ -74,7 +74,11 @@ await describeLevel("control-plane", "credential providers", () => {
   const startReplica = () =>
     installation.startReplica({ flags: [`--credential-provider-bin-dir=${directory}`] });
   const statusOf = async (name: string): Promise<RegistryStatus> => {
-    const object = await cluster.kubectl.json<{ readonly status?: RegistryStatus }>("get", "creg", name);
+    const object = await cluster.kubectl.json<{ readonly status?: RegistryStatus }>(
+      "get",
+      "clusterregistry",
+      name,
+    );
     if (object.status === undefined) throw new Error("no status yet");
     return object.status;
   };

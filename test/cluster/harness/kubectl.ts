@@ -17,13 +17,16 @@ export interface KubernetesObject {
 }
 
 export interface Kubectl {
-  /** Runs kubectl; fails with a `CommandError` that holds what it printed. Warnings are in `stderr`. */
+  /**
+   * Runs kubectl; fails with a `CommandError` that holds what it printed. Warnings are in `stderr`. Where there is an API server,
+   * changes of single objects are asked of it directly, and print nothing.
+   */
   run(args: readonly string[], input?: string): Promise<CommandOutput>;
   /** Runs a command that prints an object, with `-o json`. */
   json<T = KubernetesObject>(...args: readonly string[]): Promise<T>;
   /** Creates one object and returns it as the API server stored it. */
   create<T = KubernetesObject>(object: object, ...args: readonly string[]): Promise<T>;
-  apply(...objects: readonly object[]): Promise<CommandOutput>;
+  apply(...manifests: readonly object[]): Promise<void>;
   /** Gets an object again and again until it is as it should be. */
   waitFor<T = KubernetesObject>(
     getArgs: readonly string[],
@@ -56,7 +59,12 @@ export function createKubectl({ program, kubeconfig, directory, api }: KubectlOp
     return JSON.parse(stdout) as T;
   };
   return {
-    run,
+    async run(args, input) {
+      const changed = input === undefined ? objects?.change(args) : undefined;
+      if (changed === undefined) return run(args, input);
+      await changed;
+      return { stdout: "", stderr: "" };
+    },
     json,
     async create<T>(object: object, ...args: readonly string[]) {
       const created = objects?.create(object, args);
@@ -67,8 +75,12 @@ export function createKubectl({ program, kubeconfig, directory, api }: KubectlOp
       );
       return JSON.parse(stdout) as T;
     },
-    apply: (...objects) =>
-      run(["apply", "--filename=-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: objects })),
+    async apply(...manifests) {
+      const applied = objects?.apply(manifests);
+      if (applied !== undefined) return applied;
+      const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests });
+      await run(["apply", "--server-side", "--force-conflicts", "--filename=-"], list);
+    },
     waitFor: <T>(getArgs: readonly string[], isDone: (object: T) => boolean, options?: WaitOptions) => {
       let last: T | undefined;
       return waitUntil(

@@ -43,8 +43,14 @@ function start({
       return Promise.resolve(stored.get(name));
     },
   };
-  const joined = (): JoinedRegistries =>
+  // As when they are watched: joined when one of them changes.
+  const read = (): JoinedRegistries =>
     joinRegistryObjects({ registries: [], providers: [], isFromFiles: true }, list());
+  let last = { version, joined: read() };
+  const joined = (): JoinedRegistries => {
+    if (last.version !== version) last = { version, joined: read() };
+    return last.joined;
+  };
   const login = vi.fn<LogIn>((_registry, image) =>
     Promise.resolve({
       ...{ reason: "Succeeded", message: "the login works" },

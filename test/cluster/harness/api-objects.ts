@@ -76,6 +76,8 @@ const RESOURCES = new Map(
   ]),
 );
 
+const JSON_TYPE = "application/json";
+
 const PATCH_TYPES = new Map([
   ["json", "application/json-patch+json"],
   ["merge", "application/merge-patch+json"],
@@ -98,52 +100,47 @@ const PARAMETERS = new Map([
   ["--all-namespaces", ""],
 ]);
 
+interface Sent {
+  readonly method?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly contentType?: string;
+  readonly body?: object | string;
+}
+
 export function createApiObjects({ server, authorityPem, admin }: ApiAccess): ApiObjects {
   // A handshake costs more than most requests.
   const agent = new Agent({ keepAlive: true });
   const credentials = { agent, ca: authorityPem, cert: admin.certificatePem, key: admin.keyPem };
-  const headers = { "content-type": "application/json" };
 
-  async function applyAll(manifests: readonly Manifest[]): Promise<void> {
-    for (const manifest of manifests) {
-      const { kind: name = "", metadata } = manifest;
-      const found = KINDS[name];
-      if (found === undefined) continue;
-      const path = `${pathOf(found, metadata?.namespace ?? "default")}/${metadata?.name ?? ""}`;
-      const url = new URL(`${path}?fieldManager=kubectl&force=true&fieldValidation=Strict`, server);
-      const answer = await sendRequest(url.href, {
-        ...credentials,
-        method: "PATCH",
-        headers: { "content-type": "application/apply-patch+yaml" },
-        body: JSON.stringify(manifest),
-      });
-      objectIn(`apply ${name}`, answer);
-    }
+  function send(path: string, { method = "GET", query = {}, contentType = JSON_TYPE, body }: Sent = {}) {
+    const url = new URL(`${path}?${new URLSearchParams(query).toString()}`, server).href;
+    if (body === undefined) return sendRequest(url, { ...credentials, method });
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    // Node sends no length with the body of a DELETE.
+    const headers = {
+      "content-type": contentType,
+      "content-length": Buffer.byteLength(text).toString(),
+    };
+    return sendRequest(url, { ...credentials, method, headers, body: text });
   }
 
-  async function patch(command: string, path: string, type: string, body: string): Promise<void> {
-    const headers = { "content-type": PATCH_TYPES.get(type) ?? "" };
-    const url = new URL(`${path}?fieldManager=kubectl-${command}`, server).href;
-    objectIn(
-      `${command} ${path}`,
-      await sendRequest(url, { ...credentials, method: "PATCH", headers, body }),
-    );
+  async function apply(manifest: Manifest): Promise<void> {
+    const { kind: name = "", metadata } = manifest;
+    const path = pathOf(KINDS[name], metadata?.namespace, metadata?.name);
+    const query = { fieldManager: "kubectl", force: "true", fieldValidation: "Strict" };
+    const contentType = "application/apply-patch+yaml";
+    objectIn(`apply ${name}`, await send(path, { method: "PATCH", query, contentType, body: manifest }));
   }
 
   /** In the background, as kubectl does, which waits until the object is gone. */
-  async function remove(path: string, isOptional: boolean, isAwaited: boolean): Promise<void> {
-    const url = new URL(path, server).href;
-    const body = JSON.stringify({ propagationPolicy: "Background" });
-    const before = await sendRequest(url, credentials);
-    // Node sends none with the body of a DELETE.
-    const length = { "content-length": body.length.toString() };
-    const given = { ...credentials, method: "DELETE", headers: { ...headers, ...length }, body };
-    const answer = await sendRequest(url, given);
-    if (answer.status === 404 && isOptional) return;
+  async function remove(path: string, flags: Flags): Promise<void> {
+    const before = await send(path);
+    const answer = await send(path, { method: "DELETE", body: { propagationPolicy: "Background" } });
+    if (answer.status === 404 && flags.has("--ignore-not-found")) return;
     objectIn(`delete ${path}`, answer);
-    if (!isAwaited) return;
+    if (flags.get("--wait") === "false") return;
     await waitUntil(`${path} to be gone`, async () => {
-      const now = await sendRequest(url, credentials);
+      const now = await send(path);
       return now.status === 404 || uidIn(now) !== uidIn(before);
     });
   }
@@ -152,37 +149,34 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
     get(args) {
       const { resource, names, flags } = parse(args);
       const found = RESOURCES.get(resource);
-      if (found === undefined || names.length > 1 || [...flags.keys()].some((flag) => !PARAMETERS.has(flag)))
+      if (found === undefined || names.length > 1 || !hasOnly(flags, [...PARAMETERS.keys()]))
         return undefined;
-      const namespace = flags.has("--all-namespaces") ? undefined : (flags.get("--namespace") ?? "default");
-      const url = new URL([pathOf(found, namespace), ...names].join("/"), server);
-      for (const [flag, value] of flags) {
-        const parameter = PARAMETERS.get(flag) ?? "";
-        if (parameter !== "") url.searchParams.set(parameter, value);
-      }
-      return sendRequest(url.href, credentials).then((answer) => objectIn(`get ${args.join(" ")}`, answer));
-    },
-    create(object, flags) {
-      const { kind: name = "", metadata } = object as Manifest;
-      const given = new Map(flags.map(splitFlag));
-      const found = KINDS[name];
-      const isPlain = [...given.keys()].every((flag) => flag === "--namespace" || flag === "--dry-run");
-      if (
-        found === undefined ||
-        !isKnown(object) ||
-        !isPlain ||
-        (given.get("--dry-run") ?? "server") !== "server"
-      )
-        return undefined;
-      const namespace = given.get("--namespace") ?? metadata?.namespace ?? "default";
-      // Fields that nobody knows are an error, as they are for kubectl.
-      const url = new URL(
-        `${pathOf(found, namespace)}?fieldManager=kubectl-create&fieldValidation=Strict`,
-        server,
+      const isEverywhere = flags.has("--all-namespaces");
+      const path = isEverywhere
+        ? `/${found.groupVersion}/${found.plural}`
+        : pathOf(found, flags.get("--namespace"), names[0]);
+      const query = Object.fromEntries(
+        [...flags].flatMap(([flag, value]) => {
+          const parameter = PARAMETERS.get(flag) ?? "";
+          return parameter === "" ? [] : [[parameter, value]];
+        }),
       );
-      if (given.has("--dry-run")) url.searchParams.set("dryRun", "All");
-      const body = JSON.stringify(object);
-      return sendRequest(url.href, { ...credentials, method: "POST", headers, body }).then((answer) =>
+      return send(path, { query }).then((answer) => objectIn(`get ${args.join(" ")}`, answer));
+    },
+    create(object, args) {
+      const { kind: name = "", metadata } = object as Manifest;
+      const { flags } = parse(args);
+      if (!isKnown(object) || !hasOnly(flags, ["--namespace", "--dry-run"])) return undefined;
+      const isTrial = flags.has("--dry-run");
+      if (isTrial && flags.get("--dry-run") !== "server") return undefined;
+      const path = pathOf(KINDS[name], flags.get("--namespace") ?? metadata?.namespace);
+      // Fields that nobody knows are an error, as they are for kubectl.
+      const query = {
+        fieldManager: "kubectl-create",
+        fieldValidation: "Strict",
+        ...(isTrial && { dryRun: "All" }),
+      };
+      return send(path, { method: "POST", query, body: object }).then((answer) =>
         objectIn(`create ${name}`, answer),
       );
     },
@@ -190,44 +184,39 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
       const { resource, names: words, flags } = parse(args);
       const found = RESOURCES.get(resource);
       const known = CHANGES.get(command);
-      if (
-        found === undefined ||
-        known === undefined ||
-        ![...flags.keys()].every((flag) => known.includes(flag))
-      )
-        return undefined;
+      if (found === undefined || known === undefined || !hasOnly(flags, known)) return undefined;
       const isMetadata = command === "label" || command === "annotate";
       const changes = words.filter((word) => isMetadata && /=|-$/.test(word));
-      const paths = words
-        .filter((word) => !changes.includes(word))
-        .map((name) => `${pathOf(found, flags.get("--namespace") ?? "default")}/${name}`);
-      if (paths.length === 0) return undefined;
-      return eachOf(paths, (path) => {
-        if (command === "delete")
-          return remove(path, flags.has("--ignore-not-found"), flags.get("--wait") !== "false");
-        if (command === "patch") {
-          const subresource = flags.has("--subresource") ? `/${flags.get("--subresource") ?? ""}` : "";
-          return patch(
-            command,
-            `${path}${subresource}`,
-            flags.get("--type") ?? "strategic",
-            flags.get("--patch") ?? "",
-          );
-        }
-        const field = command === "label" ? "labels" : "annotations";
-        const values = Object.fromEntries(changes.map(readChange));
-        return patch(command, path, "merge", JSON.stringify({ metadata: { [field]: values } }));
+      const names = words.filter((word) => !changes.includes(word));
+      if (names.length === 0) return undefined;
+      const values = Object.fromEntries(changes.map(readChange));
+      const patch = isMetadata
+        ? { type: "merge", body: { metadata: { [command === "label" ? "labels" : "annotations"]: values } } }
+        : { type: flags.get("--type") ?? "strategic", body: flags.get("--patch") ?? "" };
+      const sent = {
+        ...{ method: "PATCH", query: { fieldManager: `kubectl-${command}` } },
+        ...{ contentType: PATCH_TYPES.get(patch.type) ?? "", body: patch.body },
+      };
+      return eachOf(names, async (name) => {
+        const path = pathOf(found, flags.get("--namespace"), name, flags.get("--subresource"));
+        if (command === "delete") await remove(path, flags);
+        else objectIn(`${command} ${path}`, await send(path, sent));
       });
     },
     apply(objects) {
-      const manifests = objects as readonly Manifest[];
-      return manifests.every(isKnown) ? applyAll(manifests) : undefined;
+      return objects.every(isKnown) ? eachOf(objects, apply) : undefined;
     },
   };
 }
 
 function isKnown({ apiVersion = "", kind: name = "" }: Manifest): boolean {
   return KINDS[name]?.groupVersion === `${apiVersion.includes("/") ? "apis" : "api"}/${apiVersion}`;
+}
+
+type Flags = ReadonlyMap<string, string>;
+
+function hasOnly(flags: Flags, known: readonly string[]): boolean {
+  return [...flags.keys()].every((flag) => known.includes(flag));
 }
 
 /** `RESOURCE NAME...` or `RESOURCE/NAME`, and flags between them. */
@@ -257,21 +246,34 @@ function splitFlag(flag: string): readonly [string, string] {
   return [name, value.join("=")];
 }
 
-function pathOf({ groupVersion, plural, isNamespaced }: Kind, namespace: string | undefined): string {
-  const inNamespace = isNamespaced && namespace !== undefined ? `namespaces/${namespace}/` : "";
-  return `/${groupVersion}/${inNamespace}${plural}`;
+/** Of a collection, of an object, or of a part of one; by default in the namespace `default`. */
+function pathOf(
+  kind: Kind | undefined,
+  namespace = "default",
+  ...names: readonly (string | undefined)[]
+): string {
+  if (kind === undefined) throw new Error("no such kind");
+  const { groupVersion, plural, isNamespaced } = kind;
+  const parts = [groupVersion, ...(isNamespaced ? ["namespaces", namespace] : []), plural, ...names];
+  return `/${parts.filter((part) => part !== undefined).join("/")}`;
 }
 
 /** The object without what kubectl does not show either. @throws CommandError with kubectl's words for a refusal. */
 function objectIn(command: string, { status, body }: Answer): unknown {
+  if (status >= 300) throw new CommandError(command, 1, { stdout: "", stderr: refusalIn(body) });
   const object = JSON.parse(body) as Shown & { readonly items?: readonly Shown[] };
-  if (status >= 300) {
-    const { reason = "", message = "" } = object as { readonly reason?: string; readonly message?: string };
-    const stderr = `Error from server (${reason}): ${message}\n`;
-    throw new CommandError(command, 1, { stdout: "", stderr });
-  }
   for (const { metadata } of object.items ?? [object]) delete metadata?.managedFields;
   return object;
+}
+
+function refusalIn(body: string): string {
+  // Of a path that it does not know, an API server says so in plain text.
+  if (!body.startsWith("{")) return `Error from server: ${body}\n`;
+  const { reason = "", message = "" } = JSON.parse(body) as {
+    readonly reason?: string;
+    readonly message?: string;
+  };
+  return `Error from server (${reason}): ${message}\n`;
 }
 
 interface Manifest {

@@ -118,10 +118,8 @@ await describeLevel("browser", "registries in the console", () => {
     return page;
   }
   const annotationsOf = async (name: string): Promise<Annotations> => {
-    const object = await cluster.kubectl.json<{ readonly metadata: { readonly annotations: Annotations } }>(
-      ...["get", "clusterregistry", name],
-    );
-    return object.metadata.annotations;
+    const { metadata } = await cluster.kubectl.json("get", "clusterregistry", name);
+    return metadata?.annotations ?? {};
   };
   const answer = (page: Page, text: string) =>
     page.getByRole("status").filter({ hasText: text }).waitFor({ timeout: TEST_MS });

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Transport } from "../../src/kube/transport.ts";
 import { MAIN } from "../cli/run-pullpass.ts";
+import { waitUntil } from "../wait-until.ts";
 import { buildGoTool } from "./harness/build-go-tool.ts";
 import {
   ACR_HOST,
@@ -68,6 +69,11 @@ await describeLevel("node", "credentials that end", () => {
     }
     webhook = await startWebhook(cluster, { ...configuration(), flags: programFlags() });
     await createNamespace(cluster.kubectl, NAMESPACE, { "pullpass.dev/inject": "enabled" });
+    // What is asked for from here on, a test has asked for.
+    await waitUntil("the copies of what each program handed out", async () => {
+      const copies = Object.keys(await copiesIn(client, NAMESPACE));
+      return copies.length === configuration().registries.length;
+    });
   });
   afterAll(async () => {
     await webhook.stop();

@@ -35,6 +35,8 @@ const REAL_CLUSTER = {
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
+    // Tests of one file build on each other: what failed first is what there is to see.
+    bail: process.env["CI"] === undefined ? 0 : 1,
     coverage: {
       provider: "v8",
       include: ["src/core/**/*.ts", "src/admission/**/*.ts"],

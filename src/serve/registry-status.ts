@@ -77,8 +77,8 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
   const logins = createLoginRequests(options.login, schedule);
   /** By uid: the last write, and when the next one may come that is about counts alone. */
   const writes = new Map<string, { readonly at: number; readonly intervalMs: number }>();
-  /** Secrets that are not offered, and whether they exist. */
-  const unoffered = new Map<string, { readonly exists: boolean; readonly at: number }>();
+  /** By uid, for those whose Secret is not offered: whether it exists without the label. */
+  const looks = new Map<string, { readonly isUnlabelled: boolean; readonly at: number }>();
   let leading: AbortSignal | undefined;
   let timer: NodeJS.Timeout | undefined;
   let dueAt = Infinity;
@@ -123,7 +123,9 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     const counts = await countCopies();
     notBefore = Date.now() + (performance.now() - startedAt) / MAX_SHARE_OF_COUNTING;
     const uids = new Set(list.map(({ uid }) => uid));
-    for (const uid of writes.keys()) if (!uids.has(uid)) writes.delete(uid);
+    for (const known of [writes, looks]) {
+      for (const uid of known.keys()) if (!uids.has(uid)) known.delete(uid);
+    }
     logins.forgetOthers(uids);
     for (const object of list) {
       if (signal.aborted) return;
@@ -156,7 +158,7 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     object: ClusterRegistry,
     counts: ReadonlyMap<string, CopyCounts>,
   ): Promise<RegistryFacts> {
-    const { name, generation } = object;
+    const { name, uid, generation } = object;
     const { registries, faults: objectFaults } = joined();
     const registry = registries.find((candidate) => candidate.list === "objects" && candidate.name === name);
     const lacks = objects.missingFields.join(", ");
@@ -170,17 +172,17 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
       used: registry && {
         address: registry.address.text,
         secretName: registry.secretName,
-        credentials: await credentialsOf(registry),
+        credentials: await credentialsOf(registry, uid),
         counts: counts.get(name) ?? NOBODY,
       },
       login: logins.resultOf(object),
     };
   }
 
-  async function credentialsOf(registry: ConfiguredRegistry): Promise<CredentialsState> {
+  async function credentialsOf(registry: ConfiguredRegistry, uid: string): Promise<CredentialsState> {
     const { name, source } = registry;
     if (source?.kind !== "offered-secret" && source?.kind !== "provider") return { kind: "managed-by-admin" };
-    const fault = await faultOf(name);
+    const fault = await faultOf(name, uid);
     const times = timesOf(registry, source);
     const known = sources().find(({ registry: { name: other } }) => other === name);
     const isReadable = known !== undefined && known.credentials !== "unreadable";
@@ -190,17 +192,19 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     return { kind: "unreadable", ...fault, ...times };
   }
 
-  async function faultOf(registry: string): Promise<CredentialsFault | undefined> {
+  async function faultOf(registry: string, uid: string): Promise<CredentialsFault | undefined> {
     const fault = faults().find((candidate) => candidate.registry === registry);
-    if (fault === undefined) return undefined;
-    const { reason, message, secret } = fault;
-    if (reason !== "SecretNotFound" || secret === undefined) return { reason, message };
-    const described = describeSecret(secret);
-    if (!(await exists(secret))) return { reason, message: `Secret ${described} does not exist` };
-    return {
-      reason: "SecretNotOffered",
-      message: `Secret ${described} does not have the label ${CREDENTIALS_LABEL}=true`,
-    };
+    if (fault?.reason !== "SecretNotFound" || fault.secret === undefined) {
+      looks.delete(uid);
+      return fault && { reason: fault.reason, message: fault.message };
+    }
+    const described = describeSecret(fault.secret);
+    return (await isUnlabelled(fault.secret, uid))
+      ? {
+          reason: "SecretNotOffered",
+          message: `Secret ${described} does not have the label ${CREDENTIALS_LABEL}=true`,
+        }
+      : { reason: "SecretNotFound", message: `Secret ${described} does not exist` };
   }
 
   function timesOf(
@@ -218,16 +222,19 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
     return { changedAt: timeOf(changedAt), expiresAt, nextRefreshAt: timeOf(nextRefreshAt) };
   }
 
-  async function exists(secret: SecretName): Promise<boolean> {
-    const key = describeSecret(secret);
-    const known = unoffered.get(key);
+  /** No watch shows it. A Secret with the label is one that the watch shows soon. */
+  async function isUnlabelled({ namespace, name }: SecretName, uid: string): Promise<boolean> {
+    const now = Date.now();
+    const last = looks.get(uid);
+    const dueInMs = last === undefined ? 0 : last.at + timings.retryMs - now;
+    if (last !== undefined && dueInMs > 0) {
+      scheduleIn(dueInMs);
+      return last.isUnlabelled;
+    }
     scheduleIn(timings.retryMs);
-    if (known !== undefined && Date.now() - known.at < timings.retryMs) return known.exists;
-    const found = (await getSecret(apisFor, secret.namespace, secret.name, "high")) !== undefined;
-    unoffered.delete(key);
-    unoffered.set(key, { exists: found, at: Date.now() });
-    const oldest = unoffered.keys().next();
-    if (unoffered.size > MAX_UNOFFERED && oldest.done !== true) unoffered.delete(oldest.value);
+    const secret = await getSecret(apisFor, namespace, name, "high");
+    const found = secret !== undefined && secret.metadata?.labels?.[CREDENTIALS_LABEL] !== "true";
+    looks.set(uid, { isUnlabelled: found, at: now });
     return found;
   }
 
@@ -244,8 +251,6 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
 function timeOf(ms: number | undefined): string | undefined {
   return ms === undefined || !Number.isFinite(ms) ? undefined : formatTime(ms);
 }
-
-const MAX_UNOFFERED = 1024;
 
 /** What is to be seen at once: not the numbers, which are in messages, too. */
 function withoutCounts({ namespaces: _, conditions = [], ...rest }: Partial<RegistryStatus>): unknown {

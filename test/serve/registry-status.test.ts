@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { JoinedRegistries } from "../../src/config/registry-objects.ts";
 import { joinRegistryObjects } from "../../src/config/registry-objects.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
-import type { CopyCounts } from "../../src/core/registry-status.ts";
+import type { CopyCounts, RegistryStatus } from "../../src/core/registry-status.ts";
 import type { ApisFor } from "../../src/kube/api.ts";
+import { KubeApiError } from "../../src/kube/errors.ts";
 import { readClusterRegistry, type ClusterRegistry } from "../../src/kube/resources/cluster-registries.ts";
+import type { SourceFault } from "../../src/serve/fault-report.ts";
 import type { LogIn } from "../../src/serve/registry-login.ts";
 import { createRegistryStatusWriter } from "../../src/serve/registry-status.ts";
 
@@ -34,7 +36,22 @@ function start({
   };
   for (const name of names) put(name);
   const list = (): readonly ClusterRegistry[] => [...stored.values()].map(readClusterRegistry);
-  const state = { counts: ALL, writes: [] as string[], failure: undefined as Error | undefined };
+  const state = {
+    counts: ALL,
+    writes: [] as string[],
+    failure: undefined as Error | undefined,
+    faults: [] as readonly SourceFault[],
+    /** The labels of the Secret that the registries name. */
+    secret: undefined as Readonly<Record<string, string>> | undefined,
+  };
+  const core = {
+    readNamespacedSecret: vi.fn(() => {
+      const missing = new KubeApiError(404, "NotFound", {}, "no such Secret");
+      return state.secret === undefined
+        ? Promise.reject(missing)
+        : Promise.resolve({ metadata: { labels: state.secret } });
+    }),
+  };
   const customObjects = {
     patchClusterCustomObjectStatus({ name, body }: { name: string; body: readonly { value: unknown }[] }) {
       if (state.failure !== undefined) return Promise.reject(state.failure);
@@ -60,10 +77,10 @@ function start({
   const leading = new AbortController();
   const logger = { warn: vi.fn() };
   const writer = createRegistryStatusWriter({
-    apisFor: (() => ({ customObjects })) as unknown as ApisFor,
+    apisFor: (() => ({ customObjects, core })) as unknown as ApisFor,
     objects: { list, put: () => undefined, missingFields: [], offeredSecret: () => "missing" },
     joined,
-    faults: () => [],
+    faults: () => state.faults,
     sources: () => [],
     provided: {
       stateOf: () => {
@@ -76,7 +93,7 @@ function start({
   });
   writer.start(leading.signal);
   const statusOf = (name: string) => stored.get(name)?.["status"];
-  return { writer, state, login, leading, logger, statusOf, put };
+  return { writer, state, core, login, leading, logger, statusOf, put };
 }
 
 describe("the status of ClusterRegistries", () => {
@@ -130,6 +147,57 @@ describe("the status of ClusterRegistries", () => {
     leading.abort();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(state.writes).toEqual([]);
+  });
+});
+
+describe("a Secret that is not offered", () => {
+  const MISSING: SourceFault = {
+    ...{ registry: "a", reason: "SecretNotFound", message: "nobody reads this" },
+    secret: { namespace: "pullpass", name: "s" },
+  };
+  const startMissing = async () => {
+    const started = start();
+    const { state, writer, statusOf } = started;
+    /** A moment after the watch reported it. */
+    const after = async (faults: readonly SourceFault[]) => {
+      state.faults = faults;
+      writer.schedule();
+      await vi.advanceTimersByTimeAsync(300);
+      const { conditions } = statusOf("a") as RegistryStatus;
+      return conditions.find(({ type }) => type === "CredentialsAvailable")?.reason;
+    };
+    return { ...started, after, reason: await after([MISSING]) };
+  };
+
+  it("is looked at every five seconds, which is when it is seen that it exists", async () => {
+    const { state, writer, core, after, reason } = await startMissing();
+    expect(reason).toBe("SecretNotFound");
+    state.secret = {};
+    for (let second = 0; second < 4; second++) {
+      writer.schedule();
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(core.readNamespacedSecret).toHaveBeenCalledOnce();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(core.readNamespacedSecret).toHaveBeenCalledTimes(2);
+    expect(await after([MISSING])).toBe("SecretNotOffered");
+  });
+
+  it("and has the label is one that the watch is about to show", async () => {
+    const { state, after } = await startMissing();
+    state.secret = { "pullpass.dev/registry-credentials": "true" };
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(await after([MISSING])).toBe("SecretNotFound");
+  });
+
+  it("is looked at again at once where it was offered in between", async () => {
+    const { state, after } = await startMissing();
+    state.secret = {};
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(await after([MISSING])).toBe("SecretNotOffered");
+    expect(await after([])).not.toBe("SecretNotOffered");
+    state.secret = undefined;
+    expect(await after([MISSING])).toBe("SecretNotFound");
   });
 });
 

@@ -4,6 +4,7 @@ import type { Transport } from "../../src/kube/transport.ts";
 import { shippedEnvironment } from "../bench/shipped-flags.ts";
 import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
+import { storeCopies } from "./harness/etcd.ts";
 import { installPullpass, type Installation } from "./harness/install-pullpass.ts";
 import { createTestKubeClient } from "./harness/kube-clients.ts";
 import { createNamespace } from "./harness/kubectl.ts";
@@ -87,12 +88,20 @@ await describeLevel(
     }
     const create = (path: string, body: object) =>
       client.request({ method: "POST", path, query: { fieldManager: "stranger" }, body, priority: "low" });
-    /** Ten at a time: each is most of a megabyte, and has to be answered within the client's deadline. */
-    const many = async (count: number, one: (name: string) => Promise<unknown>): Promise<void> => {
-      for (let first = 0; first < count; first += 10) {
-        await Promise.all(Array.from({ length: 10 }, (_, index) => one(`large-${String(first + index)}`)));
-      }
-    };
+    /** `large-000`, `large-001`, ... in a collection of the API. */
+    async function many(count: number, collection: string, object: Large): Promise<void> {
+      const names = Array.from({ length: count }, (_, index) => `large-${String(index).padStart(3, "0")}`);
+      const [name = "", ...others] = names;
+      const { metadata } = await create(`/api/v1/${collection}`, {
+        ...object,
+        metadata: { ...object.metadata, name },
+      });
+      const { uid } = metadata as { readonly uid: string };
+      await storeCopies(cluster.etcdUrl, { key: etcdKey(collection, name), uid, name }, others);
+      const last = names.at(-1);
+      const stored = await client.request({ method: "GET", path: `/api/v1/${collection}/${String(last)}` });
+      expect(stored["metadata"]).toMatchObject({ ...object.metadata, name: last });
+    }
 
     /** Reviews one after the other until `work` has ended: how many were answered, and the longest wait. */
     async function reviewDuring(work: () => Promise<unknown>): Promise<{ count: number; longestMs: number }> {
@@ -126,13 +135,11 @@ await describeLevel(
       "200 Secrets of 1 MB with our label, in a namespace that never opted in",
       async () => {
         await createNamespace(cluster.kubectl, "stranger");
-        await many(200, (name) =>
-          create("/api/v1/namespaces/stranger/secrets", {
-            metadata: { name, labels: MANAGED },
-            type: "kubernetes.io/dockerconfigjson",
-            data: { ".dockerconfigjson": LARGE_DATA },
-          }),
-        );
+        await many(200, "namespaces/stranger/secrets", {
+          metadata: { labels: MANAGED },
+          type: "kubernetes.io/dockerconfigjson",
+          data: { ".dockerconfigjson": LARGE_DATA },
+        });
         await start("secrets");
         const { count, longestMs } = await reviewDuring(async () => {
           await leaderOf(replica);
@@ -195,33 +202,25 @@ await describeLevel(
         );
         const annotations = { large: LARGE_TEXT };
         await createNamespace(cluster.kubectl, "stranger-2");
-        await many(120, (name) =>
-          create("/api/v1/namespaces", {
-            metadata: {
-              name,
-              labels: { ...labels, ...OPTED_IN },
-              annotations: { "pullpass.dev/service-accounts": LARGE_LIST },
+        await many(120, "namespaces", {
+          metadata: {
+            labels: { ...labels, ...OPTED_IN },
+            annotations: { "pullpass.dev/service-accounts": LARGE_LIST },
+          },
+        });
+        await many(120, "namespaces/stranger-2/serviceaccounts", {
+          metadata: {
+            labels,
+            annotations: {
+              "pullpass.dev/attached": LARGE_LIST,
+              "kubernetes.io/enforce-mountable-secrets": "true",
             },
-          }),
-        );
-        await many(120, (name) =>
-          create("/api/v1/namespaces/stranger-2/serviceaccounts", {
-            metadata: {
-              name,
-              labels,
-              annotations: {
-                "pullpass.dev/attached": LARGE_LIST,
-                "kubernetes.io/enforce-mountable-secrets": "true",
-              },
-            },
-            secrets: Array.from({ length: 5_000 }, (_, index) => ({ name: `secret-${index.toString()}` })),
-          }),
-        );
-        await many(120, (name) =>
-          create("/api/v1/namespaces/stranger-2/secrets", {
-            metadata: { name, labels: { ...labels, ...MANAGED }, annotations },
-          }),
-        );
+          },
+          secrets: Array.from({ length: 5_000 }, (_, index) => ({ name: `secret-${index.toString()}` })),
+        });
+        await many(120, "namespaces/stranger-2/secrets", {
+          metadata: { labels: { ...labels, ...MANAGED }, annotations },
+        });
         await start("metadata");
         const { count, longestMs } = await reviewDuring(async () => {
           await leaderOf(replica);
@@ -234,6 +233,17 @@ await describeLevel(
     );
   },
 );
+
+interface Large {
+  readonly metadata: object;
+  readonly [field: string]: unknown;
+}
+
+/** An API server keeps the objects of a namespace under the namespace's name. */
+function etcdKey(collection: string, name: string): string {
+  const [, namespace, plural] = collection.split("/");
+  return ["/registry", plural ?? collection, ...(namespace === undefined ? [] : [namespace]), name].join("/");
+}
 
 const REVIEW = {
   apiVersion: "admission.k8s.io/v1",

@@ -2,10 +2,10 @@ import { readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { sendRequest } from "../../send-request.ts";
 import { waitUntil } from "../../wait-until.ts";
 import { AUDIT_FLAGS } from "./audit.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
+import { nameOf, readKeys, writeKeys } from "./etcd.ts";
 
 /**
  * A control plane that one test file after the other has, in the process that runs them: a start costs five seconds of processor
@@ -72,7 +72,7 @@ async function restore(etcdUrl: string, before: Stored): Promise<void> {
       throw new Error(`etcd does not stay as it was: ${keys.map(nameOf).join(", ")}`);
     const namespaces = keys.filter((key) => nameOf(key).startsWith(NAMESPACES));
     const first = namespaces.length > 0 ? namespaces : keys;
-    await write(
+    await writeKeys(
       etcdUrl,
       first.map((key) => {
         const value = before.get(key);
@@ -100,25 +100,8 @@ async function readSettled(etcdUrl: string): Promise<Stored> {
 }
 
 async function readStored(etcdUrl: string): Promise<Stored> {
-  const range = { key: encode("/registry/"), range_end: encode("/registry0") };
-  const { kvs } = (await ask(`${etcdUrl}/v3/kv/range`, range)) as { kvs: { key: string; value: string }[] };
+  const all = await readKeys(etcdUrl, "/registry/", "/registry0");
   return new Map(
-    kvs.filter(({ key }) => !HEARTBEATS.test(nameOf(key))).map(({ key, value }) => [key, value]),
+    all.filter(({ key }) => !HEARTBEATS.test(nameOf(key))).map(({ key, value }) => [key, value]),
   );
 }
-
-/** etcd takes 128 of them at once. */
-async function write(etcdUrl: string, operations: readonly object[]): Promise<void> {
-  for (let first = 0; first < operations.length; first += 128) {
-    await ask(`${etcdUrl}/v3/kv/txn`, { success: operations.slice(first, first + 128) });
-  }
-}
-
-async function ask(url: string, body: object): Promise<unknown> {
-  const answer = await sendRequest(url, { method: "POST", body: JSON.stringify(body) });
-  if (answer.status !== 200) throw new Error(`${url} answered ${String(answer.status)}: ${answer.body}`);
-  return JSON.parse(answer.body);
-}
-
-const encode = (name: string): string => Buffer.from(name).toString("base64");
-const nameOf = (key: string): string => Buffer.from(key, "base64").toString();

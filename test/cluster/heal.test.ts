@@ -238,7 +238,7 @@ await describeLevel("control-plane", "heal", () => {
         ]);
         return stdout.includes("EvictionDidNotHelp") && stdout.includes("EvictedToPull");
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 60_000, intervalMs: 500 },
     );
     expect(uidOf(await podOf("plain"))).toBe(uidOf(pod));
     expect(await evictions()).toHaveLength(2);

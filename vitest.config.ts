@@ -6,12 +6,12 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const isRouted = process.env["PULLPASS_ROUTED"] === "1";
 
 /** They measure time or memory: nothing else runs beside them, nor does coverage, which slows our code and not the engine's. */
-const ALONE = ["test/admission/review-time.test.ts", "test/cluster/memory-limit.test.ts"];
+const ALONE = ["test/admission/review-time.test.ts", "test/cluster/node-memory-limit.test.ts"];
 
 /** If they began last, the others would be done long before them. One of them measures the memory of a process that has done nothing else. */
 const LONGEST = [
   ...["cluster/node-chart", "cluster/node-changing-password", "cluster/node-heal"],
-  ...["cluster/heal", "cluster/memory-stored", "serve/serve-start", "admission/fuzz"],
+  ...["cluster/node-memory-stored", "cluster/heal", "serve/serve-start", "admission/fuzz"],
 ];
 
 class LongestFirst extends BaseSequencer {
@@ -100,6 +100,7 @@ export default defineConfig({
           ...REAL_CLUSTER,
           name: "node",
           include: [isRouted ? "test/cluster/*.routed.ts" : "test/cluster/node*.test.ts"],
+          exclude: [...ALONE],
           // Most of them wait most of the time.
           maxWorkers: 3,
           testTimeout: 120_000,

@@ -102,7 +102,7 @@ export default defineConfig({
           include: [isRouted ? "test/cluster/*.routed.ts" : "test/cluster/node*.test.ts"],
           exclude: [...ALONE],
           // Most of them wait most of the time.
-          maxWorkers: 3,
+          maxWorkers: 2,
           testTimeout: 120_000,
           sequence: { groupOrder: 3 },
         },

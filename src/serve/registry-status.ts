@@ -77,8 +77,11 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
   const logins = createLoginRequests(options.login, schedule);
   /** By uid: the last write, and when the next one may come that is about counts alone. */
   const writes = new Map<string, { readonly at: number; readonly intervalMs: number }>();
-  /** By uid, for those whose Secret is not offered: whether it exists without the label. */
-  const looks = new Map<string, { readonly isUnlabelled: boolean; readonly at: number }>();
+  /** By uid, for those whose Secret is not offered: whether that one exists without the label. */
+  const looks = new Map<
+    string,
+    { readonly secret: string; readonly isUnlabelled: boolean; readonly at: number }
+  >();
   let leading: AbortSignal | undefined;
   let timer: NodeJS.Timeout | undefined;
   let dueAt = Infinity;
@@ -226,15 +229,14 @@ export function createRegistryStatusWriter(options: RegistryStatusOptions): Regi
   async function isUnlabelled({ namespace, name }: SecretName, uid: string): Promise<boolean> {
     const now = Date.now();
     const last = looks.get(uid);
-    const dueInMs = last === undefined ? 0 : last.at + timings.retryMs - now;
-    if (last !== undefined && dueInMs > 0) {
-      scheduleIn(dueInMs);
+    if (last?.secret === name && now < last.at + timings.retryMs) {
+      scheduleIn(last.at + timings.retryMs - now);
       return last.isUnlabelled;
     }
     scheduleIn(timings.retryMs);
     const secret = await getSecret(apisFor, namespace, name, "high");
     const found = secret !== undefined && secret.metadata?.labels?.[CREDENTIALS_LABEL] !== "true";
-    looks.set(uid, { isUnlabelled: found, at: now });
+    looks.set(uid, { secret: name, isUnlabelled: found, at: now });
     return found;
   }
 

@@ -190,6 +190,13 @@ describe("a Secret that is not offered", () => {
     expect(await after([MISSING])).toBe("SecretNotFound");
   });
 
+  it("is looked at at once where the registry names another one", async () => {
+    const { state, after } = await startMissing();
+    state.secret = {};
+    const other = { namespace: "pullpass", name: "other" };
+    expect(await after([{ ...MISSING, secret: other }])).toBe("SecretNotOffered");
+  });
+
   it("is looked at again at once where it was offered in between", async () => {
     const { state, after } = await startMissing();
     state.secret = {};

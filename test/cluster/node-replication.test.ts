@@ -78,7 +78,7 @@ await describeLevel("node", "one registry in the configuration, and a label", ()
 
   it(`let the first pod of ${String(NAMESPACES)} new namespaces of ${String(NAMESPACES)} pull at once`, async () => {
     const { kubectl } = cluster;
-    const faults: unknown[] = [];
+    const faults: string[] = [];
     const deploy = async (name: string) => {
       const metadata = { name: "app", namespace: name };
       const labels = { app: "app" };

@@ -91,6 +91,7 @@ export async function startNode(
   };
   await preload(PAUSE_IMAGE, await pauseImage(parts.pause));
 
+  await controlPlane.kubectl.apply(KUBELET_RIGHTS);
   const serving = await controlPlane.authority.issue({ commonName: `system:node:${name}`, hosts: [name] });
   const kubelet = await runKubelet({
     program: parts.kubelet,
@@ -115,6 +116,18 @@ export async function startNode(
     preload,
   };
 }
+
+/**
+ * Beside what the node authorizer allows. On a busy machine that may learn after kubelet that a pod is bound, and
+ * refuses the pod's Secrets until then; kubelet waits a second for them, and pulls without.
+ */
+const KUBELET_RIGHTS = {
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRoleBinding",
+  metadata: { name: "kubelets" },
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:node" },
+  subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:nodes" }],
+};
 
 function isSchedulable({ status, spec }: NodeStatus): boolean {
   const isReady =

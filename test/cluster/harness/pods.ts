@@ -63,15 +63,15 @@ export function waitForRunning(
   );
 }
 
-/** The Events in `namespace` that tell of pulls that failed. */
+/** The Events in `namespace` that tell of pulls that failed, each as `NAMESPACE: REASON: MESSAGE`. */
 export async function pullFaultsIn(
   { kubectl }: Pick<Cluster, "kubectl">,
   namespace: string,
-): Promise<readonly object[]> {
+): Promise<readonly string[]> {
   const { items } = await kubectl.json<EventList>("get", "events", `--namespace=${namespace}`);
-  return items.filter(
-    ({ reason, message }) => /image|pull/i.test(message) && /Fail|BackOff|Err/.test(reason),
-  );
+  return items
+    .filter(({ reason, message }) => /image|pull/i.test(message) && /Fail|BackOff|Err/.test(reason))
+    .map(({ reason, message }) => `${namespace}: ${reason}: ${message}`);
 }
 
 interface EventList {

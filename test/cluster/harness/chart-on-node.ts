@@ -19,8 +19,6 @@ export const NAMESPACE_FLAG = `--namespace=${PULLPASS_NAMESPACE}`;
 export const TEAM = "team-a";
 /** Opted in, and its default account has the pull secrets, too. */
 export const ATTACHED = "attached";
-/** A hundred pods a second or so, so that two cores have time for what else happens. */
-const PAUSE_MS = 50;
 
 export interface PodStreamResult {
   readonly count: number;
@@ -47,7 +45,7 @@ export interface ChartOnNode {
   uninstall(): Promise<void>;
   /** Removes everything of Pullpass, in whatever state a failed test has left it, so that the next test can start. */
   reset(): Promise<void>;
-  /** Creates pods that need the pull secret, without a pause; nobody runs them. `what` is said of them in the end. */
+  /** Creates pods that need the pull secret, one after the other; nobody runs them. `what` is said of them in the end. */
   startPods(what: string): PodStream;
   /** Stops what a test that failed did not stop. */
   stopPods(): Promise<void>;
@@ -152,12 +150,12 @@ export function startChartOnNode(): Promise<ChartOnNode> {
         await createOwnNamespace();
       },
       startPods(what) {
-        const creating = startCreatingPods(post, TEAM, { pod, pauseMs: PAUSE_MS });
+        const creating = startCreatingPods(post, TEAM, pod);
         streams.add(creating);
         return {
           async more() {
             const count = creating.count();
-            await waitUntil("more pods", () => creating.count() > count + 200);
+            await waitUntil("more pods", () => creating.count() > count + 100);
           },
           async stop() {
             streams.delete(creating);

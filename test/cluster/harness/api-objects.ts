@@ -43,6 +43,7 @@ const ADMISSION = "apis/admissionregistration.k8s.io/v1";
 /** By their names in manifests; kubectl's are the same in lower case. */
 const KINDS: Readonly<Record<string, Kind>> = {
   ConfigMap: kind("api/v1", "configmaps"),
+  Event: kind("api/v1", "events"),
   Namespace: kind("api/v1", "namespaces", false),
   Node: kind("api/v1", "nodes", false),
   Pod: kind("api/v1", "pods"),
@@ -86,14 +87,16 @@ const PATCH_TYPES = new Map([
 
 /** By commands, the flags that are known here. */
 const CHANGES = new Map([
-  ["delete", ["--namespace", "--ignore-not-found", "--wait"]],
-  ["label", ["--namespace", "--overwrite"]],
-  ["annotate", ["--namespace", "--overwrite"]],
-  ["patch", ["--namespace", "--type", "--subresource", "--patch"]],
+  ["delete", ["--as", "--namespace", "--ignore-not-found", "--wait"]],
+  ["label", ["--as", "--namespace", "--overwrite"]],
+  ["annotate", ["--as", "--namespace", "--overwrite"]],
+  ["patch", ["--as", "--namespace", "--type", "--subresource", "--patch"]],
 ]);
 
-/** kubectl's flags, and the parameters that it makes of them; a namespace is a part of the path. */
+/** The flags of `get`, and the parameters that kubectl makes of them. */
 const PARAMETERS = new Map([
+  ["--as", ""],
+  ["--show-managed-fields", ""],
   ["--namespace", ""],
   ["--selector", "labelSelector"],
   ["--field-selector", "fieldSelector"],
@@ -105,6 +108,8 @@ interface Sent {
   readonly query?: Readonly<Record<string, string>>;
   readonly contentType?: string;
   readonly body?: object | string;
+  /** With `--as`, whose user the request is of. */
+  readonly flags?: Flags;
 }
 
 export function createApiObjects({ server, authorityPem, admin }: ApiAccess): ApiObjects {
@@ -112,12 +117,16 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
   const agent = new Agent({ keepAlive: true });
   const credentials = { agent, ca: authorityPem, cert: admin.certificatePem, key: admin.keyPem };
 
-  function send(path: string, { method = "GET", query = {}, contentType = JSON_TYPE, body }: Sent = {}) {
+  function send(path: string, sent: Sent = {}) {
+    const { method = "GET", query = {}, contentType = JSON_TYPE, body, flags = NO_FLAGS } = sent;
     const url = new URL(`${path}?${new URLSearchParams(query).toString()}`, server).href;
-    if (body === undefined) return sendRequest(url, { ...credentials, method });
+    const user = flags.get("--as");
+    const impersonation = user === undefined ? {} : { "impersonate-user": user };
+    if (body === undefined) return sendRequest(url, { ...credentials, method, headers: impersonation });
     const text = typeof body === "string" ? body : JSON.stringify(body);
     // Node sends no length with the body of a DELETE.
     const headers = {
+      ...impersonation,
       "content-type": contentType,
       "content-length": Buffer.byteLength(text).toString(),
     };
@@ -134,13 +143,13 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
 
   /** In the background, as kubectl does, which waits until the object is gone. */
   async function remove(path: string, flags: Flags): Promise<void> {
-    const before = await send(path);
-    const answer = await send(path, { method: "DELETE", body: { propagationPolicy: "Background" } });
+    const before = await send(path, { flags });
+    const answer = await send(path, { method: "DELETE", body: { propagationPolicy: "Background" }, flags });
     if (answer.status === 404 && flags.has("--ignore-not-found")) return;
     objectIn(`delete ${path}`, answer);
     if (flags.get("--wait") === "false") return;
     await waitUntil(`${path} to be gone`, async () => {
-      const now = await send(path);
+      const now = await send(path, { flags });
       return now.status === 404 || uidIn(now) !== uidIn(before);
     });
   }
@@ -161,12 +170,14 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
           return parameter === "" ? [] : [[parameter, value]];
         }),
       );
-      return send(path, { query }).then((answer) => objectIn(`get ${args.join(" ")}`, answer));
+      return send(path, { query, flags }).then((answer) =>
+        objectIn(`get ${args.join(" ")}`, answer, flags.has("--show-managed-fields")),
+      );
     },
     create(object, args) {
       const { kind: name = "", metadata } = object as Manifest;
       const { flags } = parse(args);
-      if (!isKnown(object) || !hasOnly(flags, ["--namespace", "--dry-run"])) return undefined;
+      if (!isKnown(object) || !hasOnly(flags, ["--as", "--namespace", "--dry-run"])) return undefined;
       const isTrial = flags.has("--dry-run");
       if (isTrial && flags.get("--dry-run") !== "server") return undefined;
       const path = pathOf(KINDS[name], flags.get("--namespace") ?? metadata?.namespace);
@@ -176,7 +187,7 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
         fieldValidation: "Strict",
         ...(isTrial && { dryRun: "All" }),
       };
-      return send(path, { method: "POST", query, body: object }).then((answer) =>
+      return send(path, { method: "POST", query, body: object, flags }).then((answer) =>
         objectIn(`create ${name}`, answer),
       );
     },
@@ -195,7 +206,7 @@ export function createApiObjects({ server, authorityPem, admin }: ApiAccess): Ap
         : { type: flags.get("--type") ?? "strategic", body: flags.get("--patch") ?? "" };
       const sent = {
         ...{ method: "PATCH", query: { fieldManager: `kubectl-${command}` } },
-        ...{ contentType: PATCH_TYPES.get(patch.type) ?? "", body: patch.body },
+        ...{ contentType: PATCH_TYPES.get(patch.type) ?? "", body: patch.body, flags },
       };
       return eachOf(names, async (name) => {
         const path = pathOf(found, flags.get("--namespace"), name, flags.get("--subresource"));
@@ -214,6 +225,8 @@ function isKnown({ apiVersion = "", kind: name = "" }: Manifest): boolean {
 }
 
 type Flags = ReadonlyMap<string, string>;
+
+const NO_FLAGS: Flags = new Map();
 
 function hasOnly(flags: Flags, known: readonly string[]): boolean {
   return [...flags.keys()].every((flag) => known.includes(flag));
@@ -258,11 +271,12 @@ function pathOf(
   return `/${parts.filter((part) => part !== undefined).join("/")}`;
 }
 
-/** The object without what kubectl does not show either. @throws CommandError with kubectl's words for a refusal. */
-function objectIn(command: string, { status, body }: Answer): unknown {
+/** @throws CommandError with kubectl's words for a refusal. */
+function objectIn(command: string, { status, body }: Answer, withManagedFields = false): unknown {
   if (status >= 300) throw new CommandError(command, 1, { stdout: "", stderr: refusalIn(body) });
   const object = JSON.parse(body) as Shown & { readonly items?: readonly Shown[] };
-  for (const { metadata } of object.items ?? [object]) delete metadata?.managedFields;
+  // kubectl does not show them either.
+  if (!withManagedFields) for (const { metadata } of object.items ?? [object]) delete metadata?.managedFields;
   return object;
 }
 

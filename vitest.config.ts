@@ -10,8 +10,14 @@ const ALONE = ["test/admission/review-time.test.ts", "test/cluster/node-memory-l
 
 /** If they began last, the others would be done long before them. One of them measures the memory of a process that has done nothing else. */
 const LONGEST = [
-  ...["cluster/node-chart", "cluster/node-changing-password", "cluster/node-heal"],
-  ...["cluster/node-memory-stored", "cluster/heal", "serve/serve-start", "admission/fuzz"],
+  ...["cluster/node-chart", "cluster/node-changing-password", "cluster/node-registry-objects"],
+  ...[
+    "cluster/node-memory-stored",
+    "cluster/node-heal",
+    "cluster/heal",
+    "serve/serve-start",
+    "admission/fuzz",
+  ],
 ];
 
 class LongestFirst extends BaseSequencer {

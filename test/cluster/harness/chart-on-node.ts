@@ -45,7 +45,7 @@ export interface ChartOnNode {
   uninstall(): Promise<void>;
   /** Removes everything of Pullpass, in whatever state a failed test has left it, so that the next test can start. */
   reset(): Promise<void>;
-  /** Creates pods that need the pull secret, one after the other; nobody runs them. `what` is said of them in the end. */
+  /** Creates pods that need the pull secret until it is stopped; nobody runs them. `what` is said of them in the end. */
   startPods(what: string): PodStream;
   /** Stops what a test that failed did not stop. */
   stopPods(): Promise<void>;

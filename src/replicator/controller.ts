@@ -28,9 +28,9 @@ import type {
   WriteOutcome,
 } from "./ports.ts";
 import { pullSecretState } from "./pull-secret-state.ts";
-import { createProgress, type ReplicationReport } from "./progress.ts";
+import { Progress, type ReplicationReport } from "./progress.ts";
 import { reconcileAccount, reconcileCopies } from "./reconcile.ts";
-import { createWorkQueue } from "./work-queue.ts";
+import { WorkQueue } from "./work-queue.ts";
 
 export interface ReplicatorOptions {
   /** All namespaces. The caller updates these three, and reports each change to the replicator. */
@@ -55,26 +55,6 @@ export interface ReplicatorOptions {
   readonly onReport: (report: ReplicationReport) => void;
 }
 
-export interface Replicator {
-  setDesiredState(desired: DesiredState): void;
-  /** A namespace was created, changed or deleted. */
-  onNamespaceChange(name: string): void;
-  onCopyChange(namespace: string): void;
-  onAccountChange(namespace: string, name: string): void;
-  /** From now on this replica writes. The stores have to be complete. */
-  start(): void;
-  /** Starts nothing new. Resolves when what was started has ended. */
-  stop(): Promise<void>;
-  /** How the copies of each registry fare now, by its name. Takes turns with other work. */
-  readonly countCopies: () => Promise<ReadonlyMap<string, CopyCounts>>;
-  /** What is known of a Secret that pods of the namespace name. */
-  readonly pullSecretState: (namespace: string, name: string) => PullSecretState;
-  /** The number of keys that wait or are being handled. */
-  readonly depth: number;
-  /** The number of namespaces in which a Secret that is not ours has the name of a copy. */
-  readonly blockedNamespaces: number;
-}
-
 type Enqueue = (key: string, priority: Priority) => void;
 
 const NO_WRITES = { written: 0, removed: 0 };
@@ -85,191 +65,222 @@ const COUNTED_AT_ONCE = 500;
 /** The watch delivers only Secrets with our label, so it does not report when a Secret that blocks a copy is deleted. */
 const BLOCKED_RECHECK_MS = 5 * 60_000;
 
-export function createReplicator(options: ReplicatorOptions): Replicator {
-  const { namespaces, copies, accounts, warn, onWrite } = options;
-  const queue = createWorkQueue({ ...options, handle });
-  const progress = createProgress(options.onReport);
+export class Replicator {
+  readonly #options: ReplicatorOptions;
+  readonly #queue: WorkQueue;
+  readonly #progress: Progress;
   /** Namespaces where a Secret that is not ours has the name of a copy, and those names. */
-  const blocked = new Map<string, ReadonlySet<string>>();
+  readonly #blocked = new Map<string, ReadonlySet<string>>();
   /** Namespaces whose last attempt failed. */
-  const failing = new Set<string>();
+  readonly #failing = new Set<string>();
   /** Undefined until the configuration is known. */
-  let desired: PreparedState | undefined;
-  let isStarted = false;
+  #desired: PreparedState | undefined;
+  #isStarted = false;
 
-  return {
-    setDesiredState(next) {
-      const changed = registriesChanged(desired?.sources ?? [], next.sources);
-      desired = prepareState(next, options.digest);
-      if (isStarted) enqueueAllOutOfSync(changed);
-    },
-    onNamespaceChange(name) {
-      const namespace = namespaces.get(name);
-      if (namespace === undefined) {
-        blocked.delete(name);
-        failing.delete(name);
-        progress.forget(name);
-        return;
-      }
-      enqueueIfOutOfSync(name);
-      enqueueAccountsOutOfSync(name);
-      if (isStarted) warnOfProblems(namespace, warn);
-    },
-    onCopyChange(namespace) {
-      enqueueIfOutOfSync(namespace);
-    },
-    onAccountChange(namespaceName, name) {
-      const account = accounts.get(namespaceName, name);
-      const namespace = namespaces.get(namespaceName);
-      if (!isStarted || account === undefined || namespace === undefined) return;
-      if (account.attached !== undefined || desired?.isAttached(namespace, name) === true) {
-        queue.add(`${namespaceName}/${name}`, "low");
-      }
-    },
-    start() {
-      isStarted = true;
-      progress.start([...namespaces.values()].filter(({ isOptedIn }) => isOptedIn).map(({ name }) => name));
-      enqueueAllOutOfSync([]);
-      for (const namespace of namespaces.values()) warnOfProblems(namespace, warn);
-      queue.resume();
-    },
-    stop() {
-      isStarted = false;
-      queue.pause();
-      queue.clear();
-      // The next leader finds them itself.
-      blocked.clear();
-      failing.clear();
-      return queue.idle();
-    },
-    async countCopies() {
-      const tally = createCopyTally();
-      let looked = 0;
-      for (const namespace of namespaces.values()) {
-        if (desired === undefined) break;
-        const { name } = namespace;
-        tally.add(namespace, {
-          desired: desired.copiesFor(namespace),
-          existing: copies.in(name),
-          refused: blocked.get(name) ?? NO_NAMES,
-          isFailing: failing.has(name),
-        });
-        // Reviews are answered in between.
-        if (++looked % COUNTED_AT_ONCE === 0) await setImmediate();
-      }
-      return tally.counts;
-    },
-    pullSecretState(namespaceName, name) {
-      const namespace = namespaces.get(namespaceName);
-      if (namespace === undefined || desired === undefined) return { kind: "unknown" };
-      return pullSecretState(name, desired.sources, {
-        desired: desired.copiesFor(namespace),
-        existing: copies.in(namespaceName),
-        refused: blocked.get(namespaceName) ?? NO_NAMES,
-      });
-    },
-    get depth() {
-      return queue.depth;
-    },
-    get blockedNamespaces() {
-      return blocked.size;
-    },
-  };
-
-  /** After a change that affects all namespaces, which is reported once. */
-  function enqueueAllOutOfSync(changedRegistries: readonly string[]): void {
-    const enqueue: Enqueue = (key, priority) => {
-      progress.expect(key);
-      queue.add(key, priority);
-    };
-    progress.openBatch(changedRegistries);
-    for (const name of namespaces.keys()) {
-      enqueueIfOutOfSync(name, enqueue);
-      enqueueAccountsOutOfSync(name, enqueue);
-    }
-    progress.closeBatch();
-    warnOfIdleSources(desired?.sources ?? [], namespaces.values(), warn);
+  constructor(options: ReplicatorOptions) {
+    this.#options = options;
+    this.#queue = new WorkQueue({ ...options, handle: (key, priority) => this.#handle(key, priority) });
+    this.#progress = new Progress(options.onReport);
   }
 
-  /** A namespace without copies is new, and goes first: its pods are about to be created. */
-  function enqueueIfOutOfSync(name: string, enqueue: Enqueue = queue.add): void {
+  setDesiredState(desired: DesiredState): void {
+    const changed = registriesChanged(this.#desired?.sources ?? [], desired.sources);
+    this.#desired = prepareState(desired, this.#options.digest);
+    if (this.#isStarted) this.#enqueueAllOutOfSync(changed);
+  }
+
+  /** A namespace was created, changed or deleted. */
+  onNamespaceChange(name: string): void {
+    const { namespaces, warn } = this.#options;
     const namespace = namespaces.get(name);
-    if (namespace === undefined || desired === undefined || !isStarted) return;
-    const existing = copies.in(name);
-    if (planReplication(namespace, desired.copiesFor(namespace), existing).length > 0) {
+    if (namespace === undefined) {
+      this.#blocked.delete(name);
+      this.#failing.delete(name);
+      this.#progress.forget(name);
+      return;
+    }
+    this.#enqueueIfOutOfSync(name);
+    this.#enqueueAccountsOutOfSync(name);
+    if (this.#isStarted) warnOfProblems(namespace, warn);
+  }
+
+  onCopyChange(namespace: string): void {
+    this.#enqueueIfOutOfSync(namespace);
+  }
+
+  onAccountChange(namespaceName: string, name: string): void {
+    const { accounts, namespaces } = this.#options;
+    const account = accounts.get(namespaceName, name);
+    const namespace = namespaces.get(namespaceName);
+    if (!this.#isStarted || account === undefined || namespace === undefined) return;
+    if (account.attached !== undefined || this.#desired?.isAttached(namespace, name) === true) {
+      this.#queue.add(`${namespaceName}/${name}`, "low");
+    }
+  }
+
+  /** From now on this replica writes. The stores have to be complete. */
+  start(): void {
+    const { namespaces, warn } = this.#options;
+    this.#isStarted = true;
+    const optedIn = namespaces.values().filter(({ isOptedIn }) => isOptedIn);
+    this.#progress.start(optedIn.map(({ name }) => name));
+    this.#enqueueAllOutOfSync([]);
+    for (const namespace of namespaces.values()) warnOfProblems(namespace, warn);
+    this.#queue.resume();
+  }
+
+  /** Starts nothing new. Resolves when what was started has ended. */
+  stop(): Promise<void> {
+    this.#isStarted = false;
+    this.#queue.pause();
+    this.#queue.clear();
+    // The next leader finds them itself.
+    this.#blocked.clear();
+    this.#failing.clear();
+    return this.#queue.idle();
+  }
+
+  /** How the copies of each registry fare now, by its name. Takes turns with other work. */
+  async countCopies(): Promise<ReadonlyMap<string, CopyCounts>> {
+    const tally = createCopyTally();
+    let looked = 0;
+    for (const namespace of this.#options.namespaces.values()) {
+      if (this.#desired === undefined) break;
+      const isFailing = this.#failing.has(namespace.name);
+      tally.add(namespace, { ...this.#copiesOf(namespace, this.#desired), isFailing });
+      // Reviews are answered in between.
+      if (++looked % COUNTED_AT_ONCE === 0) await setImmediate();
+    }
+    return tally.counts;
+  }
+
+  /** What is known of a Secret that pods of the namespace name. */
+  pullSecretState(namespaceName: string, name: string): PullSecretState {
+    const namespace = this.#options.namespaces.get(namespaceName);
+    if (namespace === undefined || this.#desired === undefined) return { kind: "unknown" };
+    return pullSecretState(name, this.#desired.sources, this.#copiesOf(namespace, this.#desired));
+  }
+
+  /** The number of keys that wait or are being handled. */
+  get depth(): number {
+    return this.#queue.depth;
+  }
+
+  /** The number of namespaces in which a Secret that is not ours has the name of a copy. */
+  get blockedNamespaces(): number {
+    return this.#blocked.size;
+  }
+
+  #copiesOf(namespace: Namespace, desired: PreparedState) {
+    return {
+      desired: desired.copiesFor(namespace),
+      existing: this.#options.copies.in(namespace.name),
+      refused: this.#blocked.get(namespace.name) ?? NO_NAMES,
+    };
+  }
+
+  /** After a change that affects all namespaces, which is reported once. */
+  #enqueueAllOutOfSync(changedRegistries: readonly string[]): void {
+    const { namespaces, warn } = this.#options;
+    const enqueue: Enqueue = (key, priority) => {
+      this.#progress.expect(key);
+      this.#queue.add(key, priority);
+    };
+    this.#progress.openBatch(changedRegistries);
+    for (const name of namespaces.keys()) {
+      this.#enqueueIfOutOfSync(name, enqueue);
+      this.#enqueueAccountsOutOfSync(name, enqueue);
+    }
+    this.#progress.closeBatch();
+    warnOfIdleSources(this.#desired?.sources ?? [], namespaces.values(), warn);
+  }
+
+  readonly #enqueue: Enqueue = (key, priority) => {
+    this.#queue.add(key, priority);
+  };
+
+  /** A namespace without copies is new, and goes first: its pods are about to be created. */
+  #enqueueIfOutOfSync(name: string, enqueue = this.#enqueue): void {
+    const namespace = this.#options.namespaces.get(name);
+    if (namespace === undefined || this.#desired === undefined || !this.#isStarted) return;
+    const existing = this.#options.copies.in(name);
+    if (planReplication(namespace, this.#desired.copiesFor(namespace), existing).length > 0) {
       enqueue(name, existing.size === 0 ? "high" : "low");
       return;
     }
-    blocked.delete(name);
-    failing.delete(name);
+    this.#blocked.delete(name);
+    this.#failing.delete(name);
     // The worker that is handling it reports it.
-    if (!queue.has(name)) progress.end(namespace, "done", NO_WRITES, existing.size);
+    if (!this.#queue.has(name)) this.#progress.end(namespace, "done", NO_WRITES, existing.size);
   }
 
-  function enqueueAccountsOutOfSync(name: string, enqueue: Enqueue = queue.add): void {
+  #enqueueAccountsOutOfSync(name: string, enqueue = this.#enqueue): void {
+    const { namespaces, accounts } = this.#options;
     const namespace = namespaces.get(name);
-    if (namespace === undefined || namespace.isTerminating || desired === undefined || !isStarted) return;
-    for (const account of desired.accountsOutOfSync(namespace, accounts.in(name))) {
+    if (namespace === undefined || namespace.isTerminating || !this.#isStarted) return;
+    for (const account of this.#desired?.accountsOutOfSync(namespace, accounts.in(name)) ?? []) {
       enqueue(`${name}/${account}`, "low");
     }
   }
 
-  async function handle(key: string, priority: Priority): Promise<void> {
+  async #handle(key: string, priority: Priority): Promise<void> {
     const [namespaceName = "", account] = key.split("/");
-    const namespace = namespaces.get(namespaceName);
-    if (desired === undefined || !isStarted) return;
-    if (namespace === undefined) progress.forget(key);
-    else if (account === undefined) await handleCopies(namespace, desired, priority);
-    else await handleAccount(namespace, account, desired, priority);
+    const namespace = this.#options.namespaces.get(namespaceName);
+    if (this.#desired === undefined || !this.#isStarted) return;
+    if (namespace === undefined) this.#progress.forget(key);
+    else if (account === undefined) await this.#handleCopies(namespace, this.#desired, priority);
+    else await this.#handleAccount(namespace, account, this.#desired, priority);
   }
 
-  async function handleCopies(namespace: Namespace, state: PreparedState, priority: Priority): Promise<void> {
+  async #handleCopies(namespace: Namespace, desired: PreparedState, priority: Priority): Promise<void> {
+    const { namespaces, copies } = this.#options;
     const { name } = namespace;
-    const result = await reconcileCopies(options, namespace, state.copiesFor(namespace), priority);
+    const result = await reconcileCopies(this.#options, namespace, desired.copiesFor(namespace), priority);
     const { kind } = result;
-    if (!isStarted || kind === "not-leading") return;
-    if (!namespaces.has(name)) progress.forget(name);
-    else if (kind === "again" || queue.isHandledAgain(name)) progress.add(name, result);
-    else progress.end(namespace, kind, result, copies.in(name).size);
+    if (!this.#isStarted || kind === "not-leading") return;
+    if (!namespaces.has(name)) this.#progress.forget(name);
+    else if (kind === "again" || this.#queue.isHandledAgain(name)) this.#progress.add(name, result);
+    else this.#progress.end(namespace, kind, result, copies.in(name).size);
 
     if (kind === "failed") {
-      if (namespaces.has(name)) failing.add(name);
+      if (namespaces.has(name)) this.#failing.add(name);
       throw result.error;
     }
-    failing.delete(name);
-    if (kind === "again") queue.add(name, priority);
+    this.#failing.delete(name);
+    if (kind === "again") this.#queue.add(name, priority);
     if (kind === "blocked" && namespaces.has(name)) {
-      blocked.set(name, result.refused);
-      queue.addLater(name, BLOCKED_RECHECK_MS);
+      this.#blocked.set(name, result.refused);
+      this.#queue.addLater(name, BLOCKED_RECHECK_MS);
     } else {
-      blocked.delete(name);
+      this.#blocked.delete(name);
     }
   }
 
-  async function handleAccount(
+  async #handleAccount(
     namespace: Namespace,
     name: string,
-    state: PreparedState,
+    desired: PreparedState,
     priority: Priority,
   ): Promise<void> {
-    const pullSecrets = state.pullSecretsFor(namespace, name);
+    const { accountClient, accounts, digest, onWrite } = this.#options;
+    const pullSecrets = desired.pullSecretsFor(namespace, name);
     const account = { namespace: namespace.name, name };
     const key = `${namespace.name}/${name}`;
-    const result = await reconcileAccount(options.accountClient, account, pullSecrets, priority).catch(
+    const result = await reconcileAccount(accountClient, account, pullSecrets, priority).catch(
       (error: unknown) => {
-        progress.endAccount(key, "failed");
+        this.#progress.endAccount(key, "failed");
         throw error;
       },
     );
     if (result.kind === "conflict") {
       onWrite("attach", "conflict");
-      queue.add(key, priority);
+      this.#queue.add(key, priority);
       return;
     }
-    progress.endAccount(key, result.kind === "patched" ? "changed" : "unchanged");
+    this.#progress.endAccount(key, result.kind === "patched" ? "changed" : "unchanged");
     if (result.kind === "patched") {
       onWrite("attach", "written");
-      const attached = attachedDigest(pullSecrets, options.digest);
+      const attached = attachedDigest(pullSecrets, digest);
       const known = accounts.get(namespace.name, name);
       accounts.set(namespace.name, name, { ...known, version: result.version, attached });
     } else if (result.kind === "gone") {

@@ -36,116 +36,121 @@ export const REPORTS: Readonly<Record<ReplicationReport["kind"], string>> = {
   changed: "registries or credentials changed: copies are in place",
 };
 
-export interface Progress {
-  /** A new term starts. These namespaces opted in before, so that is not reported. */
-  start(optedIn: Iterable<string>): void;
-  /** A change affects all namespaces: the keys that are expected until `closeBatch` are reported together. */
-  openBatch(registries: readonly string[]): void;
-  /** This key of the queue is part of the batch. */
-  expect(key: string): void;
-  closeBatch(): void;
-  /** Some work in a namespace is done, and more follows at once. */
-  add(namespace: string, tally: Tally): void;
-  /** `copies` is the number of copies that exist now. */
-  end(namespace: Namespace, ending: Ending, tally: Tally, copies: number): void;
-  endAccount(key: string, ending: "changed" | "unchanged" | "failed"): void;
-  /** The namespace or the ServiceAccount no longer exists. */
-  forget(key: string): void;
-}
-
 const NOTHING: Tally = { written: 0, removed: 0 };
 
-export function createProgress(onReport: (report: ReplicationReport) => void): Progress {
+export class Progress {
+  readonly #onReport: (report: ReplicationReport) => void;
   /** Namespaces that are known to have opted in. */
-  const optedIn = new Set<string>();
+  readonly #optedIn = new Set<string>();
   /** What was done so far in namespaces that are not finished. */
-  const unfinished = new Map<string, Tally>();
-  const expected = new Set<string>();
-  const registries = new Set<string>();
-  let batch = emptyBatch("changed");
-  let isOpen = false;
+  readonly #unfinished = new Map<string, Tally>();
+  readonly #expected = new Set<string>();
+  readonly #registries = new Set<string>();
+  #batch = emptyBatch("changed");
+  #isOpen = false;
 
-  function endBatch(): void {
-    if (isOpen || expected.size > 0) return;
-    const { kind, ...counts } = batch;
-    const isWorthReporting = kind === "started" || Object.values(counts).some((count) => count > 0);
-    const names = registries.size === 0 ? {} : { registries: [...registries] };
-    batch = emptyBatch("changed");
-    registries.clear();
-    if (isWorthReporting) onReport({ kind, ...names, ...counts });
+  constructor(onReport: (report: ReplicationReport) => void) {
+    this.#onReport = onReport;
   }
 
-  function recordOptIn({ name, isOptedIn }: Namespace): "opted-in" | "opted-out" | undefined {
-    if (isOptedIn === optedIn.has(name)) return undefined;
-    if (isOptedIn) optedIn.add(name);
-    else optedIn.delete(name);
+  /** A new term starts. These namespaces opted in before, so that is not reported. */
+  start(optedIn: Iterable<string>): void {
+    this.#optedIn.clear();
+    for (const name of optedIn) this.#optedIn.add(name);
+    this.#unfinished.clear();
+    this.#expected.clear();
+    this.#registries.clear();
+    this.#batch = emptyBatch("started");
+  }
+
+  /** A change affects all namespaces: the keys that are expected until `closeBatch` are reported together. */
+  openBatch(registries: readonly string[]): void {
+    this.#isOpen = true;
+    for (const name of registries) this.#registries.add(name);
+  }
+
+  /** This key of the queue is part of the batch. */
+  expect(key: string): void {
+    this.#expected.add(key);
+  }
+
+  closeBatch(): void {
+    this.#isOpen = false;
+    this.#endBatch();
+  }
+
+  /** Some work in a namespace is done, and more follows at once. */
+  add(namespace: string, tally: Tally): void {
+    this.#unfinished.set(namespace, sum(this.#unfinished.get(namespace) ?? NOTHING, tally));
+  }
+
+  /** `copies` is the number of copies that exist now. */
+  end(namespace: Namespace, ending: Ending, tally: Tally, copies: number): void {
+    const { name } = namespace;
+    const done = sum(this.#unfinished.get(name) ?? NOTHING, tally);
+    this.#unfinished.delete(name);
+    if (this.#expected.delete(name)) {
+      const { namespaces, blocked, failed } = this.#batch;
+      this.#batch = {
+        ...this.#batch,
+        ...sum(this.#batch, done),
+        namespaces: namespaces + 1,
+        blocked: blocked + Number(ending === "blocked"),
+        failed: failed + Number(ending === "failed"),
+      };
+      if (ending === "done") this.#recordOptIn(namespace);
+      this.#endBatch();
+      return;
+    }
+    if (ending === "failed") this.#unfinished.set(name, done);
+    // A blocked namespace has an Event that says more.
+    if (ending !== "done") return;
+    const change = this.#recordOptIn(namespace);
+    if (change !== undefined) {
+      this.#onReport({
+        kind: change,
+        namespace: name,
+        copies: change === "opted-in" ? copies : done.removed,
+      });
+    } else if (done.written + done.removed > 0) {
+      this.#onReport({ kind: "corrected", namespace: name, ...done });
+    }
+  }
+
+  endAccount(key: string, ending: "changed" | "unchanged" | "failed"): void {
+    if (!this.#expected.delete(key)) return;
+    const { serviceAccounts, failed } = this.#batch;
+    this.#batch = {
+      ...this.#batch,
+      serviceAccounts: serviceAccounts + Number(ending === "changed"),
+      failed: failed + Number(ending === "failed"),
+    };
+    this.#endBatch();
+  }
+
+  /** The namespace or the ServiceAccount no longer exists. */
+  forget(key: string): void {
+    this.#optedIn.delete(key);
+    this.#unfinished.delete(key);
+    if (this.#expected.delete(key)) this.#endBatch();
+  }
+
+  #endBatch(): void {
+    if (this.#isOpen || this.#expected.size > 0) return;
+    const { kind, ...counts } = this.#batch;
+    const isWorthReporting = kind === "started" || Object.values(counts).some((count) => count > 0);
+    const names = this.#registries.size === 0 ? {} : { registries: [...this.#registries] };
+    this.#batch = emptyBatch("changed");
+    this.#registries.clear();
+    if (isWorthReporting) this.#onReport({ kind, ...names, ...counts });
+  }
+
+  #recordOptIn({ name, isOptedIn }: Namespace): "opted-in" | "opted-out" | undefined {
+    if (isOptedIn === this.#optedIn.has(name)) return undefined;
+    if (isOptedIn) this.#optedIn.add(name);
+    else this.#optedIn.delete(name);
     return isOptedIn ? "opted-in" : "opted-out";
   }
-
-  return {
-    start(names) {
-      optedIn.clear();
-      for (const name of names) optedIn.add(name);
-      unfinished.clear();
-      expected.clear();
-      registries.clear();
-      batch = emptyBatch("started");
-    },
-    openBatch(changed) {
-      isOpen = true;
-      for (const name of changed) registries.add(name);
-    },
-    expect(key) {
-      expected.add(key);
-    },
-    closeBatch() {
-      isOpen = false;
-      endBatch();
-    },
-    add(namespace, tally) {
-      unfinished.set(namespace, sum(unfinished.get(namespace) ?? NOTHING, tally));
-    },
-    end(namespace, ending, tally, copies) {
-      const { name } = namespace;
-      const done = sum(unfinished.get(name) ?? NOTHING, tally);
-      unfinished.delete(name);
-      if (expected.delete(name)) {
-        batch = {
-          ...batch,
-          ...sum(batch, done),
-          namespaces: batch.namespaces + 1,
-          blocked: batch.blocked + Number(ending === "blocked"),
-          failed: batch.failed + Number(ending === "failed"),
-        };
-        if (ending === "done") recordOptIn(namespace);
-        endBatch();
-        return;
-      }
-      if (ending === "failed") unfinished.set(name, done);
-      // A blocked namespace has an Event that says more.
-      if (ending !== "done") return;
-      const change = recordOptIn(namespace);
-      if (change !== undefined) {
-        onReport({ kind: change, namespace: name, copies: change === "opted-in" ? copies : done.removed });
-      } else if (done.written + done.removed > 0) {
-        onReport({ kind: "corrected", namespace: name, ...done });
-      }
-    },
-    endAccount(key, ending) {
-      if (!expected.delete(key)) return;
-      batch = {
-        ...batch,
-        serviceAccounts: batch.serviceAccounts + Number(ending === "changed"),
-        failed: batch.failed + Number(ending === "failed"),
-      };
-      endBatch();
-    },
-    forget(key) {
-      optedIn.delete(key);
-      unfinished.delete(key);
-      if (expected.delete(key)) endBatch();
-    },
-  };
 }
 
 type Batch = { readonly kind: "started" | "changed" } & Omit<BatchReport, "registries">;

@@ -33,80 +33,95 @@ export interface CopiesResult extends Tally {
 
 /** The actions are independent of each other: if one fails, the others still take place. */
 export async function reconcileCopies(
-  { copies, writer, warn, onWrite }: CopyReconciler,
+  reconciler: CopyReconciler,
   namespace: Namespace,
   desired: DesiredCopies,
   priority: Priority,
 ): Promise<CopiesResult> {
-  const actions = planReplication(namespace, desired, copies.in(namespace.name));
-  const refused = new Set<string>();
-  const tally = { written: 0, removed: 0, refused };
-  const results = await Promise.allSettled(actions.map((action) => act(action)));
+  const actions = planReplication(namespace, desired, reconciler.copies.in(namespace.name));
+  const execution = new Execution(reconciler, namespace.name, priority);
+  const results = await Promise.allSettled(actions.map((action) => execution.act(action)));
+  const { tally, refused } = execution;
+  const done = { ...tally, refused };
   const failure = results.find((result) => result.status === "rejected");
-  if (failure !== undefined) return { kind: "failed", error: failure.reason, ...tally };
+  if (failure !== undefined) return { kind: "failed", error: failure.reason, ...done };
   const kinds = new Set(results.map((result) => (result.status === "fulfilled" ? result.value : undefined)));
-  if (kinds.has("not-leading")) return { kind: "not-leading", ...tally };
-  if (kinds.has("gone") || kinds.has("exists")) return { kind: "again", ...tally };
-  return { kind: kinds.has("not-owned") ? "blocked" : "done", ...tally };
+  if (kinds.has("not-leading")) return { kind: "not-leading", ...done };
+  if (kinds.has("gone") || kinds.has("exists")) return { kind: "again", ...done };
+  return { kind: kinds.has("not-owned") ? "blocked" : "done", ...done };
+}
 
-  async function act(action: ReplicationAction): Promise<WriteOutcome["kind"] | undefined> {
+/** Executes the plan for one namespace. */
+class Execution {
+  readonly tally = { written: 0, removed: 0 };
+  readonly refused = new Set<string>();
+  readonly #reconciler: CopyReconciler;
+  readonly #namespace: string;
+  readonly #priority: Priority;
+
+  constructor(reconciler: CopyReconciler, namespace: string, priority: Priority) {
+    this.#reconciler = reconciler;
+    this.#namespace = namespace;
+    this.#priority = priority;
+  }
+
+  async act(action: ReplicationAction): Promise<WriteOutcome["kind"] | undefined> {
+    const { writer, onWrite } = this.#reconciler;
     switch (action.kind) {
       case "create":
-        return record(action, action.copy, await writer.create(namespace.name, action.copy, priority));
+        return this.#create(action);
       case "update":
-        return record(
+        return this.#record(
           action,
-          action.copy,
-          await writer.update(namespace.name, action.copy, action.uid, priority),
+          await writer.update(this.#namespace, action.copy, action.uid, this.#priority),
         );
       case "replace":
         // Another leader finds the Secret missing, and creates it.
-        if ((await remove(action.copy.name, action.uid)) === "not-leading") return "not-leading";
-        return record(action, action.copy, await writer.create(namespace.name, action.copy, priority));
+        if ((await this.#remove(action.copy.name, action.uid)) === "not-leading") return "not-leading";
+        return this.#create(action);
       case "remove": {
-        const kind = await remove(action.name, action.uid);
+        const kind = await this.#remove(action.name, action.uid);
         if (kind === "not-leading") return kind;
         onWrite("remove", "written");
-        tally.removed++;
+        this.tally.removed++;
         return undefined;
       }
-      case "leave": {
-        const { name, reason } = action;
-        const { uid } = copies.get(namespace.name, name) ?? {};
-        const secret = { namespace: namespace.name, name, ...(uid === undefined ? {} : { uid }) };
-        warn({ reason, message: `Secret ${name} ${LEAVE_REASONS[reason]}`, secret });
+      case "leave":
+        this.#warnOfLeft(action);
         return undefined;
-      }
     }
   }
 
-  async function remove(name: string, uid: string): Promise<"removed" | "not-leading"> {
-    const { kind } = await writer.remove(namespace.name, name, uid, priority);
-    const isGone = kind === "removed" && copies.get(namespace.name, name)?.uid === uid;
-    if (isGone) copies.remove(namespace.name, name);
+  async #create(action: Writing): Promise<WriteOutcome["kind"]> {
+    const { writer } = this.#reconciler;
+    return this.#record(action, await writer.create(this.#namespace, action.copy, this.#priority));
+  }
+
+  async #remove(name: string, uid: string): Promise<"removed" | "not-leading"> {
+    const { writer, copies } = this.#reconciler;
+    const { kind } = await writer.remove(this.#namespace, name, uid, this.#priority);
+    const isGone = kind === "removed" && copies.get(this.#namespace, name)?.uid === uid;
+    if (isGone) copies.remove(this.#namespace, name);
     return kind;
   }
 
-  function record(action: ReplicationAction, copy: Copy, outcome: WriteOutcome): WriteOutcome["kind"] {
-    onWrite(action.kind, outcome.kind);
+  #record({ kind, copy }: Writing, outcome: WriteOutcome): WriteOutcome["kind"] {
+    const { copies, onWrite } = this.#reconciler;
+    onWrite(kind, outcome.kind);
     switch (outcome.kind) {
       case "written":
-        tally.written++;
-        copies.set(namespace.name, copy.name, outcome.existing);
+        this.tally.written++;
+        copies.set(this.#namespace, copy.name, outcome.existing);
         break;
       case "exists":
-        copies.set(namespace.name, copy.name, outcome.existing);
+        copies.set(this.#namespace, copy.name, outcome.existing);
         break;
       case "gone":
-        copies.remove(namespace.name, copy.name);
+        copies.remove(this.#namespace, copy.name);
         break;
       case "not-owned":
-        refused.add(copy.name);
-        warn({
-          reason: "SecretNotOurs",
-          message: `Secret ${copy.name} was not created by Pullpass and is left alone; pods use it as it is. Within five minutes after it is deleted, Pullpass creates it from ${formatRegistries(copy)}.`,
-          secret: { namespace: namespace.name, name: copy.name, uid: outcome.uid },
-        });
+        this.refused.add(copy.name);
+        this.#warnOfRefused(copy, outcome.uid);
         break;
       case "namespace-gone":
       case "not-leading":
@@ -114,7 +129,24 @@ export async function reconcileCopies(
     }
     return outcome.kind;
   }
+
+  #warnOfLeft({ name, reason }: Extract<ReplicationAction, { kind: "leave" }>): void {
+    const { copies, warn } = this.#reconciler;
+    const { uid } = copies.get(this.#namespace, name) ?? {};
+    const secret = { namespace: this.#namespace, name, ...(uid === undefined ? {} : { uid }) };
+    warn({ reason, message: `Secret ${name} ${LEAVE_REASONS[reason]}`, secret });
+  }
+
+  #warnOfRefused(copy: Copy, uid: string): void {
+    this.#reconciler.warn({
+      reason: "SecretNotOurs",
+      message: `Secret ${copy.name} was not created by Pullpass and is left alone; pods use it as it is. Within five minutes after it is deleted, Pullpass creates it from ${formatRegistries(copy)}.`,
+      secret: { namespace: this.#namespace, name: copy.name, uid },
+    });
+  }
 }
+
+type Writing = Extract<ReplicationAction, { readonly copy: Copy }>;
 
 function formatRegistries({ registries }: Copy): string {
   return `${registries.length === 1 ? "registry" : "registries"} ${registries.join(", ")}`;

@@ -15,130 +15,138 @@ export interface WorkQueueOptions {
 
 const RETRIES = { firstMs: 250, maxMs: 5 * 60_000 };
 
-export interface WorkQueue {
-  /**
-   * A key that waits already keeps its place, unless its priority rises from low to high. A key that is being handled is
-   * handled again afterwards.
-   */
-  readonly add: (key: string, priority: Priority) => void;
-  /** Adds the key with low priority after the delay, unless it is added earlier. */
-  addLater(key: string, delayMs: number): void;
-  /** Whether the key waits or is being handled. False while it waits for a retry. */
-  has(key: string): boolean;
-  /** Whether a key that is being handled was added again meanwhile. */
-  isHandledAgain(key: string): boolean;
-  /** Starts nothing new; what was started continues. */
-  pause(): void;
-  resume(): void;
-  /** Resolves as soon as no key is being handled. */
-  idle(): Promise<void>;
-  /** Forgets all keys whose handling has not started. */
-  clear(): void;
-  /** The number of keys that wait or are being handled, without those that wait for a retry. */
-  readonly depth: number;
-}
-
 /**
  * Each key is in the queue once and is handled by one worker at a time, as in client-go's workqueue. Keys of high priority
  * have their own workers, so that they do not wait for a rotation that touches all namespaces.
  */
-export function createWorkQueue({ handle, concurrency, onFailure, random }: WorkQueueOptions): WorkQueue {
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
   // A Set keeps the order of insertion and can remove a key from the middle.
-  const waiting: Record<Priority, Set<string>> = { high: new Set(), low: new Set() };
-  const running: Record<Priority, number> = { high: 0, low: 0 };
-  const active = new Map<string, Priority | undefined>();
-  const delayed = new Map<string, NodeJS.Timeout>();
-  const failures = new Map<string, number>();
-  let idle: PromiseWithResolvers<undefined> | undefined;
-  let isPaused = true;
+  readonly #waiting: Record<Priority, Set<string>> = { high: new Set(), low: new Set() };
+  readonly #running: Record<Priority, number> = { high: 0, low: 0 };
+  /** The keys that are being handled, with the priority of those that were added again meanwhile. */
+  readonly #active = new Map<string, Priority | undefined>();
+  readonly #delayed = new Map<string, NodeJS.Timeout>();
+  readonly #failures = new Map<string, number>();
+  #idle: PromiseWithResolvers<undefined> | undefined;
+  #isPaused = true;
 
-  const add = (key: string, priority: Priority): void => {
-    cancelDelay(key);
-    if (active.has(key)) {
+  /** It is paused at first. */
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A key that waits already keeps its place, unless its priority rises from low to high. A key that is being handled is
+   * handled again afterwards.
+   */
+  add(key: string, priority: Priority): void {
+    this.#cancelDelay(key);
+    if (this.#active.has(key)) {
       // It may have read an older state: it is handled once more, with the higher of the two priorities.
-      active.set(key, active.get(key) === "high" ? "high" : priority);
+      this.#active.set(key, this.#active.get(key) === "high" ? "high" : priority);
       return;
     }
-    if (waiting.high.has(key)) return;
-    if (priority === "high") waiting.low.delete(key);
-    waiting[priority].add(key);
-    startWork();
-  };
+    if (this.#waiting.high.has(key)) return;
+    if (priority === "high") this.#waiting.low.delete(key);
+    this.#waiting[priority].add(key);
+    this.#startWork();
+  }
 
-  const addLater = (key: string, delayMs: number): void => {
-    cancelDelay(key);
+  /** Adds the key with low priority after the delay, unless it is added earlier. */
+  addLater(key: string, delayMs: number): void {
+    this.#cancelDelay(key);
     const timer = setTimeout(() => {
-      add(key, "low");
+      this.add(key, "low");
     }, delayMs);
-    delayed.set(key, timer.unref());
-  };
+    this.#delayed.set(key, timer.unref());
+  }
 
-  const cancelDelay = (key: string): void => {
-    clearTimeout(delayed.get(key));
-    delayed.delete(key);
-  };
+  /** Whether the key waits or is being handled. False while it waits for a retry. */
+  has(key: string): boolean {
+    return this.#active.has(key) || this.#waiting.high.has(key) || this.#waiting.low.has(key);
+  }
 
-  const startWork = (): void => {
+  /** Whether a key that is being handled was added again meanwhile. */
+  isHandledAgain(key: string): boolean {
+    return this.#active.get(key) !== undefined;
+  }
+
+  /** Starts nothing new; what was started continues. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#startWork();
+  }
+
+  /** Resolves as soon as no key is being handled. */
+  async idle(): Promise<void> {
+    if (this.#active.size === 0) return;
+    this.#idle ??= Promise.withResolvers<undefined>();
+    await this.#idle.promise;
+  }
+
+  /** Forgets all keys whose handling has not started. */
+  clear(): void {
+    for (const key of [...this.#delayed.keys()]) this.#cancelDelay(key);
+    this.#waiting.high.clear();
+    this.#waiting.low.clear();
+    this.#failures.clear();
+  }
+
+  /** The number of keys that wait or are being handled, without those that wait for a retry. */
+  get depth(): number {
+    return this.#waiting.high.size + this.#waiting.low.size + this.#active.size;
+  }
+
+  #cancelDelay(key: string): void {
+    clearTimeout(this.#delayed.get(key));
+    this.#delayed.delete(key);
+  }
+
+  #startWork(): void {
     for (const priority of ["high", "low"] as const) {
-      while (!isPaused && running[priority] < concurrency) {
-        const [key] = waiting[priority];
+      while (!this.#isPaused && this.#running[priority] < this.#options.concurrency) {
+        const [key] = this.#waiting[priority];
         if (key === undefined) break;
-        waiting[priority].delete(key);
-        void work(key, priority);
+        this.#waiting[priority].delete(key);
+        void this.#work(key, priority);
       }
     }
-  };
+  }
 
-  const work = async (key: string, priority: Priority): Promise<void> => {
-    running[priority]++;
-    active.set(key, undefined);
-    let retryInMs: number | undefined;
+  async #work(key: string, priority: Priority): Promise<void> {
+    this.#running[priority]++;
+    this.#active.set(key, undefined);
+    const retryInMs = await this.#handle(key, priority);
+    const again = this.#active.get(key);
+    this.#active.delete(key);
+    this.#running[priority]--;
+    if (retryInMs !== undefined) this.addLater(key, retryInMs);
+    else if (again !== undefined) this.add(key, again);
+    this.#startWork();
+    if (this.#active.size > 0) return;
+    this.#idle?.resolve(undefined);
+    this.#idle = undefined;
+  }
+
+  /** The time until the retry, or undefined if there is nothing to retry. */
+  async #handle(key: string, priority: Priority): Promise<number | undefined> {
+    const { handle, onFailure, random } = this.#options;
     try {
       await handle(key, priority);
-      failures.delete(key);
+      this.#failures.delete(key);
+      return undefined;
     } catch (error) {
-      const count = (failures.get(key) ?? 0) + 1;
-      failures.set(key, count);
+      const count = (this.#failures.get(key) ?? 0) + 1;
+      this.#failures.set(key, count);
       // Half to all of it, so that keys that failed together are not retried together.
-      retryInMs = longestWait(count, RETRIES) * (0.5 + random() / 2);
+      const retryInMs = longestWait(count, RETRIES) * (0.5 + random() / 2);
       onFailure(key, error, retryInMs);
+      return retryInMs;
     }
-    const again = active.get(key);
-    active.delete(key);
-    running[priority]--;
-    if (retryInMs !== undefined) addLater(key, retryInMs);
-    else if (again !== undefined) add(key, again);
-    startWork();
-    if (active.size > 0) return;
-    idle?.resolve(undefined);
-    idle = undefined;
-  };
-
-  return {
-    add,
-    addLater,
-    isHandledAgain: (key) => active.get(key) !== undefined,
-    has: (key) => active.has(key) || waiting.high.has(key) || waiting.low.has(key),
-    pause() {
-      isPaused = true;
-    },
-    resume() {
-      isPaused = false;
-      startWork();
-    },
-    async idle() {
-      if (active.size === 0) return;
-      idle ??= Promise.withResolvers<undefined>();
-      await idle.promise;
-    },
-    clear() {
-      for (const key of [...delayed.keys()]) cancelDelay(key);
-      waiting.high.clear();
-      waiting.low.clear();
-      failures.clear();
-    },
-    get depth() {
-      return waiting.high.size + waiting.low.size + active.size;
-    },
-  };
+  }
 }

@@ -87,7 +87,7 @@ export function connectRegistries(
     joined: () => registries.joined,
     faults: faults.current,
     sources: sources.current,
-    countCopies: replicator.countCopies,
+    countCopies: () => replicator.countCopies(),
     login: (name, image) =>
       logInTo(
         sources.current().find(({ registry }) => registry.name === name),

@@ -97,7 +97,7 @@ export function connectCluster(
   stack.defer(() => policy?.close());
   const stuckPods = createStuckPods({
     ...{ informers, optIns, logger, serviceAccount },
-    pullSecret: replicator.pullSecretState,
+    pullSecret: (namespace, name) => replicator.pullSecretState(namespace, name),
     warn: access.recordEvent,
     onStuck: (pod, diagnosis) => events.emit("stuck", pod, diagnosis),
   });

@@ -9,7 +9,7 @@ import {
   createServiceAccountClient,
   type ServiceAccountCache,
 } from "../kube/resources/service-accounts.ts";
-import { createReplicator, type Replicator } from "../replicator/controller.ts";
+import { Replicator } from "../replicator/controller.ts";
 import type { CopyWriter, ServiceAccountClient } from "../replicator/ports.ts";
 import { REPORTS } from "../replicator/progress.ts";
 import type { ClusterAccess, ClusterOptions, ClusterTelemetry, KnownObjects } from "./cluster-access.ts";
@@ -37,7 +37,7 @@ export function connectReplicator(
   const { namespaces, copies, accounts, pool } = known;
   const client = createServiceAccountClient(access.leaderApisFor);
   const cache = cacheEnforcingAccounts(known, client, logger);
-  const replicator = createReplicator({
+  const replicator = new Replicator({
     namespaces: namespaces.store.in(""),
     copies: copies.store,
     accounts: accounts.store,

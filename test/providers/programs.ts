@@ -1,19 +1,12 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterEach } from "vitest";
 import { parseAddress } from "../../src/core/address.ts";
 import type { CredentialProvider } from "../../src/core/credential-provider.ts";
-
-const directories: string[] = [];
-afterEach(() => {
-  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
-});
+import { temporaryDirectory } from "../config/temporary-directory.ts";
 
 /** A directory of programs, each a shell script. `$0.X` are files of its own. */
 export function programs(scripts: Readonly<Record<string, string>>): string {
-  const directory = mkdtempSync(path.join(tmpdir(), "pullpass-programs-"));
-  directories.push(directory);
+  const directory = temporaryDirectory();
   for (const [name, script] of Object.entries(scripts)) {
     const file = path.join(directory, name);
     writeFileSync(file, `#!/bin/sh\n${script}\n`);

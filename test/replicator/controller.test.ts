@@ -2,11 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { ServiceAccount } from "../../src/core/attachment.ts";
 import type { Namespace } from "../../src/core/kubernetes.ts";
 import { prepareCopies, type Copy, type ExistingCopy, type Source } from "../../src/core/replication.ts";
-import {
-  createReplicator,
-  type Replicator,
-  type ReplicatorOptions,
-} from "../../src/replicator/controller.ts";
+import { Replicator, type ReplicatorOptions } from "../../src/replicator/controller.ts";
 import { createStore } from "../../src/core/store.ts";
 import type { AccountMetadata, ClusterWarning, WriteOutcome } from "../../src/replicator/ports.ts";
 import type { ReplicationReport } from "../../src/replicator/progress.ts";
@@ -58,7 +54,7 @@ function replicate(names: readonly Namespace[], change: Partial<ReplicatorOption
   };
   const copies = createStore<ExistingCopy>();
   const accounts = createStore<AccountMetadata>();
-  const replicator = createReplicator({
+  const replicator = new Replicator({
     namespaces,
     copies,
     accounts,
@@ -89,7 +85,7 @@ async function settle(replicator: Replicator, writes: string[]): Promise<readonl
   return writes.splice(0);
 }
 
-describe("createReplicator", () => {
+describe("Replicator", () => {
   it("writes nothing until it is started, and then each copy once", async () => {
     const { replicator, writes } = replicate([
       namespace("one"),
@@ -348,7 +344,7 @@ describe("createReplicator", () => {
   });
 });
 
-describe("createReplicator reports", () => {
+describe("Replicator reports", () => {
   const desired = (...sources: readonly Source[]) => ({ sources, attachedServiceAccounts: [] });
   const NONE = { namespaces: 0, written: 0, removed: 0, serviceAccounts: 0, blocked: 0, failed: 0 };
 
@@ -474,7 +470,7 @@ describe("createReplicator reports", () => {
   });
 });
 
-describe("createReplicator, with ServiceAccounts", () => {
+describe("Replicator, with ServiceAccounts", () => {
   /** Accounts as the API server would store them, by `namespace/name`. */
   function accountsOf(initial: Readonly<Record<string, readonly string[]>>) {
     const stored = new Map<string, ServiceAccount>(

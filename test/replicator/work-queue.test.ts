@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Priority } from "../../src/replicator/ports.ts";
-import { createWorkQueue } from "../../src/replicator/work-queue.ts";
+import { WorkQueue } from "../../src/replicator/work-queue.ts";
 
 /** A queue in which a key is handled until the test ends it. */
 function heldQueue(concurrency = 1) {
   const started: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   const failures: { readonly key: string; readonly retryInMs: number }[] = [];
-  const queue = createWorkQueue({
+  const queue = new WorkQueue({
     concurrency,
     random: () => 1,
     onFailure: (key, _, retryInMs) => failures.push({ key, retryInMs }),
@@ -28,7 +28,7 @@ function heldQueue(concurrency = 1) {
   return { queue, started, failures, end };
 }
 
-describe("createWorkQueue", () => {
+describe("WorkQueue", () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 

@@ -8,9 +8,9 @@ RUN npm ci --ignore-scripts
 COPY deploy/image deploy/image
 COPY src src
 RUN npm run build
-# What V8 compiles at every start, compiled once: a tenth of the processor time of a start. Node keeps it by the flags of V8 and by
-# the user, so these are the flags and the user of the last stage.
-RUN NODE_COMPILE_CACHE=/app/compile-cache node --max-semi-space-size=8 --max-old-space-size-percentage=40 --heap-growing-percent=50 --expose-gc dist/main.js --version && \
+# What V8 compiles at every start, compiled once: a tenth of the processor time of a start. Node keeps it by the user, so this is the
+# user of the last stage.
+RUN NODE_COMPILE_CACHE=/app/compile-cache node dist/main.js --version && \
     for directory in compile-cache/*; do mv "$directory" "${directory%-*}-65532"; done && chmod -R a+rX compile-cache
 RUN npm prune --omit=dev --omit=optional --ignore-scripts
 # For scanners, which find no package manager in the image. npm lists what the package asks for, so it asks for no more.
@@ -36,8 +36,7 @@ COPY --from=build /app/compile-cache /app/compile-cache
 USER 65532:65532
 WORKDIR /app
 EXPOSE 8443 8080
-# V8's memory: it grows its heap to many times of what is in use before it clears it, up to the whole of the container's
-# limit. With --expose-gc Pullpass has it cleared, and made small, when there is nothing to do. `npm run bench:replicator`
-# measures it, and without these flags under BENCH_NODE_FLAGS=. Old objects may take 40 % of the container's limit: with 55
-# MiB of Node itself, 24 MiB of young objects, and 45 MiB of connections and what they send, that is nine tenths of 256 MiB.
-ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--max-old-space-size-percentage=40", "--heap-growing-percent=50", "--expose-gc", "/app/dist/main.js"]
+# V8's memory: two generations of new objects of at most 8 MiB, and old ones in 40 % of the container's limit. With 55 MiB of Node
+# itself, 24 MiB of new objects, and 45 MiB of connections and what they send, that is nine tenths of 256 MiB. `npm run
+# bench:replicator` measures it, and without these flags under BENCH_NODE_FLAGS=. src/serve/heap.ts has more.
+ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--max-old-space-size-percentage=40", "/app/dist/main.js"]

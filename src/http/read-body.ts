@@ -39,7 +39,7 @@ export function bodyReader(maxWaitingBytes: number = MAX_WAITING_BYTES): ReadBod
 /**
  * Runs one job between two looks at the connections, so that small reviews do not wait for several large ones. What they
  * leave is collected before it and the next one are more than the largest alone: V8 by itself lets it grow to 60 MiB and more.
- * `collect` does nothing unless Node runs with `--expose-gc`, as in the image.
+ * `collect` is the `gc` of `serve/heap.ts`.
  */
 export function turns(
   collect: () => void = () => globalThis.gc?.({ type: "major", execution: "sync" }),

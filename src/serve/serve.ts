@@ -21,7 +21,7 @@ import type { CertificateFiles } from "../tls/files.ts";
 import type { ClusterCertificateOptions, SelfManagedOptions, TrustedFiles } from "./cluster-certificates.ts";
 import type { ClusterOptions, ClusterTelemetry } from "./cluster-access.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
-import { returnMemoryWhenIdle } from "./idle-memory.ts";
+import { limitHeap, returnMemoryWhenIdle } from "./heap.ts";
 import { localCertificates, swapCertificates, type CertificateSource } from "./serving-certificate.ts";
 import { listenForStop, StoppedError, type StopSignal } from "./stop-signal.ts";
 
@@ -87,6 +87,7 @@ async function serveUntil(
   local: CertificateSource | undefined,
   options: ServeOptions,
 ): Promise<void> {
+  limitHeap();
   await using started = new AsyncDisposableStack();
   const log = openLog();
   const { logger } = log;

@@ -9,7 +9,7 @@ import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
 import { createPolicyWriter, findPolicy, type PolicyWriter } from "../kube/resources/admission-policies.ts";
 import { isRegistered } from "../kube/resources/evictions.ts";
-import { createPolicyKeeper, createPolicyRemover, type PolicyKeeper } from "./admission-policy.ts";
+import { PolicyKeeper, PolicyRemover } from "./admission-policy.ts";
 import {
   accessCluster,
   createKnownObjects,
@@ -122,7 +122,7 @@ export function connectCluster(
     (options.mode === "policy" || (await isRegistered(access.leaderApisFor, MANAGER)));
   const policyRemover =
     policy === undefined
-      ? createPolicyRemover({
+      ? new PolicyRemover({
           ...{ writer, isWebhookReady: isInjecting, logger },
           find: () => findPolicy(access.apisFor),
         })
@@ -208,7 +208,7 @@ function keepPolicy(
   { access, known, informers, writer }: PolicyParts,
 ): PolicyKeeper | undefined {
   if (mode === "webhook") return undefined;
-  const keeper = createPolicyKeeper({
+  const keeper = new PolicyKeeper({
     ...{ writer, watchObject: informers.watchObject, logger },
     excludedNamespaces: [...new Set([OTHER_EXCLUDED_NAMESPACE, namespace, ...excludedNamespaces])],
     warn: access.recordEvent,

@@ -27,11 +27,11 @@ import {
 } from "./cluster-certificates.ts";
 import { connectRegistries, watchSecretWith } from "./cluster-registries.ts";
 import { firstExpiry } from "./credential-sources.ts";
-import { createHealer, type Healer } from "./heal.ts";
+import { Healer } from "./heal.ts";
 import { createInformers, type Informers } from "./informers.ts";
 import { trackOptIns, type OptIns } from "./opt-ins.ts";
 import { connectReplicator } from "./replication.ts";
-import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
+import { StuckPods } from "./stuck-pods.ts";
 
 export interface ClusterRuntime {
   readonly ports: Pick<AdmissionPorts, "namespace" | "buildSecret" | "serviceAccount">;
@@ -95,13 +95,15 @@ export function connectCluster(
   const writer = createPolicyWriter(access.leaderApisFor);
   const policy = keepPolicy(options, telemetry, { access, known, informers, writer });
   stack.defer(() => policy?.close());
-  const stuckPods = createStuckPods({
+  const stuckPods = new StuckPods({
     ...{ informers, optIns, logger, serviceAccount },
     pullSecret: (namespace, name) => replicator.pullSecretState(namespace, name),
     warn: access.recordEvent,
     onStuck: (pod, diagnosis) => events.emit("stuck", pod, diagnosis),
   });
-  events.on("change", stuckPods.schedule);
+  events.on("change", () => {
+    stuckPods.schedule();
+  });
   events.on("registries", (joined) => {
     onRegistries(joined);
     policy?.setRegistries(joined.registries);
@@ -234,7 +236,7 @@ function heal(
   { access, events, known, optIns, stuckPods, isInjecting }: HealerParts,
 ): Healer | undefined {
   if (mode === undefined) return undefined;
-  const healer = createHealer({
+  const healer = new Healer({
     ...{ mode, apisFor: access.leaderApisFor, logger, onOutcome: metrics.countHeal },
     isEnabledIn: (namespace) => optIns.get(namespace)?.labels[HEAL_LABEL] === "enabled",
     diagnose: (namespace, pod) => stuckPods.diagnose(namespace, pod)?.containers ?? [],

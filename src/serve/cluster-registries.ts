@@ -10,10 +10,10 @@ import {
 } from "./credential-sources.ts";
 import { createFaultReport, type FaultReport } from "./fault-report.ts";
 import type { Informers, ObjectWatch } from "./informers.ts";
-import { joinRegistries, type RegistryList } from "./joined-registries.ts";
 import { createProvidedCredentials, type ProvidedCredentials } from "./provided-credentials.ts";
+import { RegistryList } from "./registry-list.ts";
 import { logInTo } from "./registry-login.ts";
-import { createRegistryStatusWriter, type RegistryStatusWriter } from "./registry-status.ts";
+import { RegistryStatusWriter } from "./registry-status.ts";
 
 export interface RegistryParts {
   readonly environment: Environment;
@@ -51,7 +51,7 @@ export function connectRegistries(
   { environment, access, events, informers, watchSecret, replicator }: RegistryParts,
 ): ClusterRegistries {
   const onChange = (): void => void events.emit("change");
-  const registries = joinRegistries({
+  const registries = new RegistryList({
     ...{ informers, namespace, logger },
     onJoined: (joined) => events.emit("registries", joined),
     onStatusChange: onChange,
@@ -82,19 +82,20 @@ export function connectRegistries(
     provided.setRegistries(joined, registries.unlisted.size === 0);
     sources.setConfiguration(joined);
   });
-  const status = createRegistryStatusWriter({
+  const status = new RegistryStatusWriter({
     ...{ apisFor: access.leaderApisFor, objects: registries.objects, provided, logger },
     joined: () => registries.joined,
     faults: faults.current,
     sources: sources.current,
     countCopies: () => replicator.countCopies(),
-    login: (name, image) =>
-      logInTo(
-        sources.current().find(({ registry }) => registry.name === name),
-        image,
-      ),
+    login(name, image) {
+      const source = sources.current().find(({ registry }) => registry.name === name);
+      return logInTo(source, image);
+    },
   });
-  events.on("change", status.schedule);
+  events.on("change", () => {
+    status.schedule();
+  });
   return {
     ...{ registries, faults, provided, sources, status },
     close() {

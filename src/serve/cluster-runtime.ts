@@ -9,7 +9,7 @@ import { HEAL_LABEL, MANAGER } from "../core/labels.ts";
 import { BUILD_SECRET_NAME, type Source } from "../core/replication.ts";
 import { createPolicyWriter, findPolicy, type PolicyWriter } from "../kube/resources/admission-policies.ts";
 import { isRegistered } from "../kube/resources/evictions.ts";
-import { createPolicyKeeper, createPolicyRemover, type PolicyKeeper } from "./admission-policy.ts";
+import { PolicyKeeper, PolicyRemover } from "./admission-policy.ts";
 import {
   accessCluster,
   createKnownObjects,
@@ -27,11 +27,11 @@ import {
 } from "./cluster-certificates.ts";
 import { connectRegistries, watchSecretWith } from "./cluster-registries.ts";
 import { firstExpiry } from "./credential-sources.ts";
-import { createHealer, type Healer } from "./heal.ts";
+import { Healer } from "./heal.ts";
 import { createInformers, type Informers } from "./informers.ts";
 import { trackOptIns, type OptIns } from "./opt-ins.ts";
 import { connectReplicator } from "./replication.ts";
-import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
+import { StuckPods } from "./stuck-pods.ts";
 
 export interface ClusterRuntime {
   readonly ports: Pick<AdmissionPorts, "namespace" | "buildSecret" | "serviceAccount">;
@@ -95,13 +95,15 @@ export function connectCluster(
   const writer = createPolicyWriter(access.leaderApisFor);
   const policy = keepPolicy(options, telemetry, { access, known, informers, writer });
   stack.defer(() => policy?.close());
-  const stuckPods = createStuckPods({
+  const stuckPods = new StuckPods({
     ...{ informers, optIns, logger, serviceAccount },
     pullSecret: (namespace, name) => replicator.pullSecretState(namespace, name),
     warn: access.recordEvent,
     onStuck: (pod, diagnosis) => events.emit("stuck", pod, diagnosis),
   });
-  events.on("change", stuckPods.schedule);
+  events.on("change", () => {
+    stuckPods.schedule();
+  });
   events.on("registries", (joined) => {
     onRegistries(joined);
     policy?.setRegistries(joined.registries);
@@ -122,7 +124,7 @@ export function connectCluster(
     (options.mode === "policy" || (await isRegistered(access.leaderApisFor, MANAGER)));
   const policyRemover =
     policy === undefined
-      ? createPolicyRemover({
+      ? new PolicyRemover({
           ...{ writer, isWebhookReady: isInjecting, logger },
           find: () => findPolicy(access.apisFor),
         })
@@ -208,7 +210,7 @@ function keepPolicy(
   { access, known, informers, writer }: PolicyParts,
 ): PolicyKeeper | undefined {
   if (mode === "webhook") return undefined;
-  const keeper = createPolicyKeeper({
+  const keeper = new PolicyKeeper({
     ...{ writer, watchObject: informers.watchObject, logger },
     excludedNamespaces: [...new Set([OTHER_EXCLUDED_NAMESPACE, namespace, ...excludedNamespaces])],
     warn: access.recordEvent,
@@ -234,7 +236,7 @@ function heal(
   { access, events, known, optIns, stuckPods, isInjecting }: HealerParts,
 ): Healer | undefined {
   if (mode === undefined) return undefined;
-  const healer = createHealer({
+  const healer = new Healer({
     ...{ mode, apisFor: access.leaderApisFor, logger, onOutcome: metrics.countHeal },
     isEnabledIn: (namespace) => optIns.get(namespace)?.labels[HEAL_LABEL] === "enabled",
     diagnose: (namespace, pod) => stuckPods.diagnose(namespace, pod)?.containers ?? [],

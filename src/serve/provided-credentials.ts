@@ -17,7 +17,7 @@ import {
 } from "../kube/resources/provider-answers.ts";
 import { getSecret } from "../kube/resources/copies.ts";
 import { askProvider, type Programs } from "../providers/ask.ts";
-import { createRenewal, type RenewalOptions, type WantedAnswer } from "../providers/renewal.ts";
+import { Renewal, type RenewalOptions, type WantedAnswer } from "../providers/renewal.ts";
 import {
   keyOf,
   readAnswers,
@@ -72,7 +72,7 @@ export function createProvidedCredentials(options: ProvidedCredentialsOptions): 
     onChange();
   }
 
-  const renewal = createRenewal({
+  const renewal = new Renewal({
     ask: (wanted, signal) => askProvider(wanted, programs, signal),
     stored: () => (secret === undefined || isForeign() ? undefined : answers),
     async write(next) {

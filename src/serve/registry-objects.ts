@@ -9,7 +9,7 @@ import {
   type ClusterRegistry,
   type OfferedSecret,
 } from "../kube/resources/cluster-registries.ts";
-import type { Informers } from "./informers.ts";
+import type { Informers, ObjectWatch } from "./informers.ts";
 
 export interface RegistryObjectsOptions {
   readonly informers: Pick<Informers, "create" | "stop" | "watchObject">;
@@ -21,37 +21,80 @@ export interface RegistryObjectsOptions {
   readonly onStatusChange: () => void;
 }
 
-export interface RegistryObjects {
-  /** Resolves once the API server has said which objects there are, or has refused to. */
-  readonly asked: Promise<unknown>;
-  /** The list holds every object that there is. */
-  readonly isComplete: boolean;
-  /** Fields that the CRD in the cluster lacks, so that the API server drops them; see {@link fieldsMissingFrom}. */
-  readonly missingFields: readonly string[];
-  list(): readonly ClusterRegistry[];
-  /** Takes what was written, before the watch reports it. */
-  put(object: ClusterRegistry): void;
-  /** By its name. `missing` is known: it is not there, or not offered. */
-  offeredSecret(name: string): OfferedSecret | "missing" | "unknown";
-  close(): void;
-}
-
 interface Collections {
   readonly objects: Informer<ClusterRegistry>;
   readonly secrets: Informer<OfferedSecret>;
 }
 
-const CRD_LABEL = "cluster registry definition";
+const CRD = {
+  label: "cluster registry definition",
+  path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+  name: REGISTRY_CRD_NAME,
+};
 const OBJECTS_LABEL = "cluster registries";
 const SECRETS_LABEL = "offered secrets";
 
-export function createRegistryObjects(options: RegistryObjectsOptions): RegistryObjects {
-  const { informers, namespace, onChange, onStatusChange } = options;
-  let crd: JsonObject | "missing" | "unknown" = "unknown";
-  let missingFields: readonly string[] = [];
-  let collections: Collections | undefined;
+export class RegistryObjects {
+  /** Resolves once the API server has said which objects there are, or has refused to. */
+  readonly asked: Promise<unknown>;
+  readonly #options: RegistryObjectsOptions;
+  readonly #crdWatch: ObjectWatch;
+  #crd: JsonObject | "missing" | "unknown" = "unknown";
+  #missingFields: readonly string[] = [];
+  #collections: Collections | undefined;
 
-  function open(): Collections {
+  constructor(options: RegistryObjectsOptions) {
+    this.#options = options;
+    this.#crdWatch = options.informers.watchObject(CRD, (crd) => {
+      this.#takeCrd(crd);
+    });
+    this.asked = this.#crdWatch.asked.then(() =>
+      Promise.all([this.#collections?.objects.asked, this.#collections?.secrets.asked]),
+    );
+  }
+
+  /** The list holds every object that there is. */
+  get isComplete(): boolean {
+    return this.#crd === "missing" || this.#collections?.objects.isSynced === true;
+  }
+
+  /** Fields that the CRD in the cluster lacks, so that the API server drops them; see {@link fieldsMissingFrom}. */
+  get missingFields(): readonly string[] {
+    return this.#missingFields;
+  }
+
+  list(): readonly ClusterRegistry[] {
+    return [...(this.#collections?.objects.store.in("").values() ?? [])];
+  }
+
+  /** Takes what was written, before the watch reports it. */
+  put(object: ClusterRegistry): void {
+    this.#collections?.objects.store.set("", object.name, object);
+  }
+
+  /** By its name. `missing` is known: it is not there, or not offered. */
+  offeredSecret(name: string): OfferedSecret | "missing" | "unknown" {
+    const secrets = this.#collections?.secrets;
+    const secret = secrets?.store.get(this.#options.namespace, name);
+    return secret ?? (secrets?.isSynced === true ? "missing" : "unknown");
+  }
+
+  close(): void {
+    this.#crdWatch.close();
+    this.#closeCollections();
+  }
+
+  #takeCrd(crd: JsonObject | "missing"): void {
+    this.#crd = crd;
+    const isServed = crd !== "missing" && servesObjects(crd);
+    this.#missingFields = isServed ? fieldsMissingFrom(crd) : [];
+    if (isServed) this.#collections ??= this.#openCollections();
+    else this.#closeCollections();
+    this.#options.onChange();
+  }
+
+  #openCollections(): Collections {
+    const { informers, namespace, onChange, onStatusChange } = this.#options;
     const objects = informers.create(OBJECTS_LABEL, {
       collection: { path: `/apis/${REGISTRY_API.group}/${REGISTRY_API.version}/${REGISTRY_API.plural}` },
       project: readClusterRegistry,
@@ -76,49 +119,12 @@ export function createRegistryObjects(options: RegistryObjectsOptions): Registry
     return { objects, secrets };
   }
 
-  function close(): void {
+  #closeCollections(): void {
+    const { informers } = this.#options;
     informers.stop(OBJECTS_LABEL);
     informers.stop(SECRETS_LABEL);
-    collections = undefined;
+    this.#collections = undefined;
   }
-
-  const crdWatch = informers.watchObject(
-    {
-      label: CRD_LABEL,
-      path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-      name: REGISTRY_CRD_NAME,
-    },
-    (state) => {
-      crd = state;
-      const isServed = state !== "missing" && servesObjects(state);
-      missingFields = isServed ? fieldsMissingFrom(state) : [];
-      if (isServed) collections ??= open();
-      else close();
-      onChange();
-    },
-  );
-
-  return {
-    asked: crdWatch.asked.then(() => Promise.all([collections?.objects.asked, collections?.secrets.asked])),
-    get isComplete() {
-      return crd === "missing" || collections?.objects.isSynced === true;
-    },
-    get missingFields() {
-      return missingFields;
-    },
-    list: () => [...(collections?.objects.store.in("").values() ?? [])],
-    put(object) {
-      collections?.objects.store.set("", object.name, object);
-    },
-    offeredSecret(name) {
-      const secret = collections?.secrets.store.get(namespace, name);
-      return secret ?? (collections?.secrets.isSynced === true ? "missing" : "unknown");
-    },
-    close() {
-      crdWatch.close();
-      close();
-    },
-  };
 }
 
 /** The API server serves the version of the objects that Pullpass reads. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parseAddress } from "../../src/core/address.ts";
 import { requestsFor, type CredentialProvider } from "../../src/core/credential-provider.ts";
 import type { ProviderAnswer } from "../../src/providers/answer.ts";
-import { createRenewal, type WantedAnswer } from "../../src/providers/renewal.ts";
+import { Renewal, type WantedAnswer } from "../../src/providers/renewal.ts";
 import { ProviderFailedError } from "../../src/providers/run-program.ts";
 import { keyOf, readAnswers, writeAnswers, type StoredAnswers } from "../../src/providers/stored-answers.ts";
 import { PROVIDER } from "./programs.ts";
@@ -39,7 +39,7 @@ function start(reply: (host: string) => Reply | ProviderFailedError | Promise<Re
   const outcomes: string[] = [];
   const state = { mayWrite: true };
   const create = () => {
-    const renewal = createRenewal({
+    const renewal = new Renewal({
       async ask({ request }) {
         asked.push(request.address.text);
         const answer = await reply(request.address.text);
@@ -65,12 +65,10 @@ function start(reply: (host: string) => Reply | ProviderFailedError | Promise<Re
     });
     const term = new AbortController();
     renewal.start(term.signal);
-    return {
-      ...renewal,
-      stop: () => {
-        term.abort();
-      },
+    const stop = (): void => {
+      term.abort();
     };
+    return Object.assign(renewal, { stop });
   };
   return {
     ...{ create, asked, writes, outcomes, state },

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { expect, it, vi } from "vitest";
-import { createPolicyRemover } from "../../src/serve/admission-policy.ts";
+import { PolicyRemover } from "../../src/serve/admission-policy.ts";
 
 const LOGGER = pino({ enabled: false });
 const NONE = { policy: undefined, binding: undefined };
@@ -9,7 +9,7 @@ const WRITTEN_LATER = { policy: "made-up-uid", binding: "another-uid" };
 it("a replica with a webhook removes no policy that was written after its own start", async () => {
   const find = vi.fn().mockResolvedValueOnce(NONE).mockResolvedValue(WRITTEN_LATER);
   const writer = { remove: vi.fn() };
-  const remover = createPolicyRemover({
+  const remover = new PolicyRemover({
     find,
     writer,
     isWebhookReady: () => Promise.resolve(true),

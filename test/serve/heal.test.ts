@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ContainerVerdict } from "../../src/core/diagnosis.ts";
 import type { ApisFor } from "../../src/kube/api.ts";
-import { createHealer, type HealMode } from "../../src/serve/heal.ts";
+import { Healer, type HealMode } from "../../src/serve/heal.ts";
 
 const START = Date.parse("2026-11-26T12:00:00Z");
 let leading: AbortController;
@@ -61,7 +61,7 @@ function start(mode: HealMode = "on") {
   const policy = { listNamespacedPodDisruptionBudget: () => Promise.resolve({ items: [] }) };
   const report = vi.fn();
   const outcomes: string[] = [];
-  const healer = createHealer({
+  const healer = new Healer({
     mode,
     apisFor: (() => ({ core, policy })) as unknown as ApisFor,
     isEnabledIn: (namespace) => namespace === "app",

@@ -8,7 +8,7 @@ import { KubeApiError } from "../../src/kube/errors.ts";
 import { readClusterRegistry, type ClusterRegistry } from "../../src/kube/resources/cluster-registries.ts";
 import type { SourceFault } from "../../src/serve/fault-report.ts";
 import type { LogIn } from "../../src/serve/registry-login.ts";
-import { createRegistryStatusWriter } from "../../src/serve/registry-status.ts";
+import { RegistryStatusWriter } from "../../src/serve/registry-status.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse("2026-11-26T12:00:00Z") });
@@ -76,7 +76,7 @@ function start({
   );
   const leading = new AbortController();
   const logger = { warn: vi.fn() };
-  const writer = createRegistryStatusWriter({
+  const writer = new RegistryStatusWriter({
     apisFor: (() => ({ customObjects, core })) as unknown as ApisFor,
     objects: { list, put: () => undefined, missingFields: [], offeredSecret: () => "missing" },
     joined,

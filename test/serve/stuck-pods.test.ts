@@ -10,7 +10,7 @@ import type { ClusterRegistry } from "../../src/kube/resources/cluster-registrie
 import type { PendingPod } from "../../src/kube/resources/pending-pods.ts";
 import type { ClusterWarning } from "../../src/replicator/ports.ts";
 import type { Informers } from "../../src/serve/informers.ts";
-import { createStuckPods } from "../../src/serve/stuck-pods.ts";
+import { StuckPods } from "../../src/serve/stuck-pods.ts";
 import { makeRegistry } from "../core/make-registry.ts";
 
 const START = Date.parse("2026-11-26T12:00:00Z");
@@ -54,7 +54,7 @@ function start({ optedIn = ["team-a"] }: { readonly optedIn?: readonly string[] 
   const onStuck = vi.fn();
   const logged = vi.fn();
   const leading = new AbortController();
-  const stuckPods = createStuckPods({
+  const stuckPods = new StuckPods({
     informers: informers as unknown as Pick<Informers, "create" | "stop">,
     optIns: {
       get: (name) =>

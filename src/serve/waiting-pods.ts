@@ -67,6 +67,8 @@ export class WaitingPods {
 
   clear(): void {
     this.#byName.clear();
+    this.#characters = 0;
+    this.#isFull = false;
   }
 
   #warnOnce(): void {

@@ -283,20 +283,33 @@ describe("stuck pods", () => {
     expect((process.memoryUsage().heapUsed - before) / pods).toBeLessThan(3_000);
   });
 
+  const LARGE = { image: `${IMAGE}-${"y".repeat(500)}`, message: "x".repeat(500) };
+
   it("have bounded room, and what is gone makes room again", async () => {
     const { stuckPods, put, remove, counts, leading, logged } = start();
     stuckPods.start(leading.signal);
-    const image = `${IMAGE}-${"y".repeat(500)}`;
     const pods = 20_000;
-    for (let pod = 0; pod < pods; pod++) put(`pod-${String(pod)}`, { image, message: "x".repeat(500) });
+    for (let pod = 0; pod < pods; pod++) put(`pod-${String(pod)}`, LARGE);
     await pass(10_000);
     const [kept = 0] = Object.values(counts());
     expect(kept).toBeGreaterThan(10_000);
     expect(kept).toBeLessThan(pods);
     expect(logged.mock.calls).toEqual([[{ pods: kept }, "too many stuck pods; the rest are not counted"]]);
     for (let pod = 0; pod < kept; pod++) remove(`pod-${String(pod)}`);
-    put(`pod-${String(pods - 1)}`, { image });
+    put(`pod-${String(pods - 1)}`, { image: LARGE.image });
     await pass(10_000);
     expect(Object.values(counts())).toEqual([1]);
+  });
+
+  it("have all of that room in a replica that leads again", async () => {
+    const { stuckPods, put, counts, leading, logged } = start();
+    for (const signal of [leading.signal, new AbortController().signal]) {
+      stuckPods.start(signal);
+      for (let pod = 0; pod < 10_000; pod++) put(`pod-${String(pod)}`, LARGE);
+      await pass(10_000);
+      expect(Object.values(counts())).toEqual([10_000]);
+      leading.abort();
+    }
+    expect(logged).not.toHaveBeenCalled();
   });
 });

@@ -22,33 +22,6 @@ export interface StoredNamespace extends Namespace, Versioned {
   readonly optedInAt: number | undefined;
 }
 
-export interface ClusterView {
-  /** The registries and the providers of files. */
-  readonly configuration: Configuration;
-  readonly registries: Watched<StoredRegistry>;
-  readonly namespaces: Watched<StoredNamespace>;
-  readonly pods: Watched<PendingPod>;
-  /** The registries of the file and of the cluster, and why some of the latter are not used. */
-  joined(): JoinedRegistries;
-  index(): RegistryIndex;
-  /** How often each list has changed so far. */
-  readonly versions: () => Omit<Changes, "stuckPods">;
-  /** Calls back after changes, several together. Returns what ends that. */
-  subscribe(onChange: () => void): () => void;
-  close(): void;
-}
-
-/** A list, as far as it may be read. */
-export interface Watched<T extends Versioned> {
-  /** Resolves once the list was asked for, whatever the answer. */
-  ready(): Promise<void>;
-  /** By `namespace/name`, or by name for what has no namespace. */
-  entries(): readonly (readonly [string, T])[];
-  get(namespace: string, name: string): T | undefined;
-  /** A sentence that says why it could not be read, if it could not. */
-  refusal(): string | undefined;
-}
-
 /** Changes that come within this time are reported together. */
 const QUIET_MS = 200;
 /** After a refusal, which a new right may end, and a lost connection. */
@@ -61,121 +34,174 @@ export interface ClusterViewOptions {
   readonly onUnauthorized: () => void;
 }
 
-export function createClusterView({
-  transport,
-  configuration,
-  onUnauthorized,
-}: ClusterViewOptions): ClusterView {
-  const pool = createStringPool();
-  const listeners = new Set<() => void>();
-  const versions = { registries: 0, namespaces: 0, pods: 0 };
-  let timer: NodeJS.Timeout | undefined;
-  let joined: JoinedRegistries | undefined;
-  let index: RegistryIndex | undefined;
+type Versions = Omit<Changes, "stuckPods">;
 
-  const report = (): void => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      for (const listener of listeners) listener();
-    }, QUIET_MS).unref();
-  };
-  const changed = (list: keyof typeof versions): void => {
-    versions[list]++;
-    if (list === "registries") joined = index = undefined;
-    report();
-  };
+export class ClusterView {
+  /** The registries and the providers of files. */
+  readonly configuration: Configuration;
+  readonly registries: Watched<StoredRegistry>;
+  readonly namespaces: Watched<StoredNamespace>;
+  readonly pods: Watched<PendingPod>;
+  readonly #listeners = new Set<() => void>();
+  readonly #versions = { registries: 0, namespaces: 0, pods: 0 };
+  #timer: NodeJS.Timeout | undefined;
+  #joined: JoinedRegistries | undefined;
+  #index: RegistryIndex | undefined;
 
-  function watch<T extends Versioned>(
-    list: keyof typeof versions,
-    options: Pick<InformerOptions<T>, "collection" | "project">,
-    isShown: (object: T | undefined) => boolean = () => true,
-  ): Watched<T> & { close(): void } {
-    let refusal: string | undefined;
-    let informer: Informer<T> | undefined;
-    /** Nothing is watched that nobody has looked at. */
-    const start = (): Informer<T> => {
-      if (informer !== undefined) return informer;
-      informer = createInformer<T>({
-        ...{ transport, pool, timings: BACK_OFF, ...options },
-        onFault(_, error) {
-          if (hasStatus(error, 401)) onUnauthorized();
-          const isMissing = isNotFound(error) && list === "registries";
-          refusal = isMissing
-            ? "The cluster has no ClusterRegistries: its CRD is not installed."
-            : error instanceof Error
-              ? error.message
-              : "no answer";
-          changed(list);
-        },
-        onRecovery() {
-          refusal = undefined;
-          changed(list);
-        },
-      });
-      informer.subscribe((_namespace, _name, current, previous) => {
-        if (isShown(current) || isShown(previous)) changed(list);
-      });
-      void informer.synced.then(() => {
-        changed(list);
-      });
-      informer.start();
-      return informer;
-    };
-    return {
-      ready: () => start().asked,
-      entries() {
-        const { store } = start();
-        return [...store.namespaces()].flatMap((namespace) =>
-          [...store.in(namespace)].map(
-            ([name, object]) => [namespace === "" ? name : `${namespace}/${name}`, object] as const,
-          ),
-        );
+  constructor({ transport, configuration, onUnauthorized }: ClusterViewOptions) {
+    const pool = createStringPool();
+    const shared = {
+      ...{ transport, pool, onUnauthorized },
+      onChange: (list: keyof Versions) => {
+        this.#onChange(list);
       },
-      get: (namespace, name) => start().store.get(namespace, name),
-      refusal: () => refusal,
-      close: () => informer?.close(),
     };
+    this.configuration = configuration;
+    this.registries = new Watched<StoredRegistry>("registries", {
+      ...shared,
+      collection: { path: `/apis/${REGISTRY_API_VERSION}/${REGISTRY_API.plural}` },
+      project: (object) => ({ version: readMetadata(object).version, object: withoutManagedFields(object) }),
+    });
+    this.namespaces = new Watched<StoredNamespace>("namespaces", {
+      ...shared,
+      collection: { path: "/api/v1/namespaces", metadataOnly: true },
+      project: (object) => ({ ...readNamespace(object, pool), optedInAt: optedInAt(object) }),
+    });
+    this.pods = new Watched<PendingPod>("pods", {
+      ...shared,
+      collection: PENDING_PODS,
+      project: (object) => readPendingPod(object, pool),
+      // Every pod is pending for a moment, and most wait for no image.
+      isShown: (pod) => pod?.stuck !== undefined,
+    });
   }
 
-  const registries = watch<StoredRegistry>("registries", {
-    collection: { path: `/apis/${REGISTRY_API_VERSION}/${REGISTRY_API.plural}` },
-    project: (object) => ({ version: readMetadata(object).version, object: withoutManagedFields(object) }),
-  });
-  const namespaces = watch<StoredNamespace>("namespaces", {
-    collection: { path: "/api/v1/namespaces", metadataOnly: true },
-    project: (object) => ({ ...readNamespace(object, pool), optedInAt: optedInAt(object) }),
-  });
-  const pods = watch<PendingPod>(
-    "pods",
-    { collection: PENDING_PODS, project: (object) => readPendingPod(object, pool) },
-    // Every pod is pending for a moment, and most wait for no image.
-    (pod) => pod?.stuck !== undefined,
-  );
+  /** The registries of the file and of the cluster, and why some of the latter are not used. */
+  joined(): JoinedRegistries {
+    const objects = this.registries.entries().map(([, { object }]) => asRegistryObject(object));
+    return (this.#joined ??= joinRegistryObjects(this.configuration, objects));
+  }
 
-  const view: ClusterView = {
-    configuration,
-    registries,
-    namespaces,
-    pods,
-    joined() {
-      const objects = registries.entries().map(([, { object }]) => asRegistryObject(object));
-      return (joined ??= joinRegistryObjects(configuration, objects));
-    },
-    index() {
-      return (index ??= indexConfiguration({ ...configuration, registries: view.joined().registries }, true));
-    },
-    versions: () => ({ ...versions }),
-    subscribe(onChange) {
-      listeners.add(onChange);
-      return () => listeners.delete(onChange);
-    },
-    close() {
-      clearTimeout(timer);
-      listeners.clear();
-      for (const watched of [registries, namespaces, pods]) watched.close();
-    },
-  };
-  return view;
+  index(): RegistryIndex {
+    const { configuration } = this;
+    return (this.#index ??= indexConfiguration(
+      { ...configuration, registries: this.joined().registries },
+      true,
+    ));
+  }
+
+  /** How often each list has changed so far. */
+  versions(): Versions {
+    return { ...this.#versions };
+  }
+
+  /** Calls back after changes, several together. Returns what ends that. */
+  subscribe(onChange: () => void): () => void {
+    this.#listeners.add(onChange);
+    return () => this.#listeners.delete(onChange);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#listeners.clear();
+    for (const watched of [this.registries, this.namespaces, this.pods]) watched.close();
+  }
+
+  #onChange(list: keyof Versions): void {
+    this.#versions[list]++;
+    if (list === "registries") this.#joined = this.#index = undefined;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const listener of this.#listeners) listener();
+    }, QUIET_MS).unref();
+  }
+}
+
+interface WatchedOptions<T extends Versioned> extends Pick<
+  InformerOptions<T>,
+  "transport" | "collection" | "project" | "pool"
+> {
+  /** Whether changes of the object concern anybody; by default, they do. */
+  readonly isShown?: (object: T | undefined) => boolean;
+  readonly onChange: (list: keyof Versions) => void;
+  readonly onUnauthorized: () => void;
+}
+
+/** A list, as far as it may be read. */
+class Watched<T extends Versioned> {
+  readonly #list: keyof Versions;
+  readonly #options: WatchedOptions<T>;
+  #informer: Informer<T> | undefined;
+  #refusal: string | undefined;
+
+  constructor(list: keyof Versions, options: WatchedOptions<T>) {
+    this.#list = list;
+    this.#options = options;
+  }
+
+  /** Resolves once the list was asked for, whatever the answer. */
+  ready(): Promise<void> {
+    return this.#start().asked;
+  }
+
+  /** By `namespace/name`, or by name for what has no namespace. */
+  entries(): readonly (readonly [string, T])[] {
+    const { store } = this.#start();
+    return [...store.namespaces()].flatMap((namespace) =>
+      [...store.in(namespace)].map(
+        ([name, object]) => [namespace === "" ? name : `${namespace}/${name}`, object] as const,
+      ),
+    );
+  }
+
+  get(namespace: string, name: string): T | undefined {
+    return this.#start().store.get(namespace, name);
+  }
+
+  /** A sentence that says why it could not be read, if it could not. */
+  refusal(): string | undefined {
+    return this.#refusal;
+  }
+
+  close(): void {
+    this.#informer?.close();
+  }
+
+  /** Nothing is watched that nobody has looked at. */
+  #start(): Informer<T> {
+    if (this.#informer !== undefined) return this.#informer;
+    const { isShown = () => true, onChange, onUnauthorized, ...options } = this.#options;
+    const informer = createInformer<T>({
+      ...{ timings: BACK_OFF, ...options },
+      onFault: (_, error) => {
+        if (hasStatus(error, 401)) onUnauthorized();
+        this.#setRefusal(refusalOf(this.#list, error));
+      },
+      onRecovery: () => {
+        this.#setRefusal(undefined);
+      },
+    });
+    this.#informer = informer;
+    informer.subscribe((_namespace, _name, current, previous) => {
+      if (isShown(current) || isShown(previous)) onChange(this.#list);
+    });
+    void informer.synced.then(() => {
+      onChange(this.#list);
+    });
+    informer.start();
+    return informer;
+  }
+
+  #setRefusal(refusal: string | undefined): void {
+    this.#refusal = refusal;
+    this.#options.onChange(this.#list);
+  }
+}
+
+function refusalOf(list: keyof Versions, error: unknown): string {
+  if (isNotFound(error) && list === "registries")
+    return "The cluster has no ClusterRegistries: its CRD is not installed.";
+  return error instanceof Error ? error.message : "no answer";
 }
 
 /** A quarter of an object, which nobody here reads. */

@@ -9,11 +9,17 @@ import { createRegistryEdits, type RegistryEdits } from "../kube/resources/regis
 import { mayI, whoAmI } from "../kube/resources/self-reviews.ts";
 import { createTransport, type Transport } from "../kube/transport.ts";
 import type { Changes, LoginKind, Right, Rights, SessionInfo } from "./api.ts";
-import { createClusterView, type ClusterView } from "./cluster-view.ts";
+import { ClusterView } from "./cluster-view.ts";
 import { ConsoleError } from "./errors.ts";
 import { createPodsInUse, type CountPodsInUse } from "./pods-in-use.ts";
-import { createAttemptLimit, createOneTimeKey, createSessions, type Session } from "./sessions.ts";
-import { createStuckPods, type StuckPods } from "./stuck-pods.ts";
+import {
+  createAttemptLimit,
+  createOneTimeKey,
+  createSessions,
+  type Session,
+  type Sessions,
+} from "./sessions.ts";
+import { StuckPods } from "./stuck-pods.ts";
 import { loginRestrictions, type TestLoginPolicy } from "./test-login.ts";
 import type { Restrictions } from "../registry/request.ts";
 
@@ -43,143 +49,112 @@ export interface Person {
   readonly view: ClusterView;
   readonly stuckPods: StuckPods;
   readonly podsInUse: CountPodsInUse;
-  /** Asked again after half a minute. */
   readonly rights: () => Promise<Rights>;
-}
-
-export interface Console {
-  readonly options: ConsoleOptions;
-  readonly restrictions: Restrictions | undefined;
-  /** @throws ConsoleError 401 or 429 */
-  logIn(body: { readonly key?: string; readonly token?: string }, from: string): Promise<Session<Person>>;
-  session(id: string): Session<Person> | undefined;
-  logOut(id: string): void;
-  describe(session: Session<Person>): Promise<SessionInfo>;
-  /** Calls back now and after every change, until the signal aborts. */
-  follow(session: Session<Person>, send: (changes: Changes) => void, signal: AbortSignal): void;
-  close(): void;
+  /** Aborts when the API server does not accept their token any more. */
+  readonly unauthorized: AbortSignal;
 }
 
 /** One page asks for a few things at once. */
 const RATE = { concurrency: 8 };
 const RIGHTS_KEPT_MS = 30_000;
 
-export function createConsole(options: ConsoleOptions): Console {
-  const { connection, login, namespace } = options;
-  const mayTry = createAttemptLimit();
-  const oneTimeKey = createOneTimeKey();
-  const sessions = createSessions<Person>(options.sessionMs, (person) => {
-    person.view.close();
-    person.transport.close();
-    if (login === "key" && !isClosed) options.onKey(oneTimeKey.issue());
-  });
-  let isClosed = false;
-  if (login === "key") options.onKey(oneTimeKey.issue());
+export class Console {
+  readonly options: ConsoleOptions;
+  readonly restrictions: Restrictions | undefined;
+  readonly #mayTry = createAttemptLimit();
+  readonly #oneTimeKey = createOneTimeKey();
+  readonly #sessions: Sessions<Person>;
+  #isClosed = false;
 
-  async function open(personal: KubeConnection): Promise<Person> {
-    const transport = createTransport({ connection: personal, rate: createRequestRate(RATE) });
-    const apisFor = createApis(transport);
-    let user: string;
-    try {
-      user = await whoAmI(apisFor);
-    } catch (error) {
-      transport.close();
-      if (hasStatus(error, 401))
-        throw new ConsoleError(401, "wrong-login", "the API server does not accept this token");
-      throw error;
-    }
-    const view = createClusterView({
-      transport,
-      configuration: options.configuration,
-      onUnauthorized: () => {
-        endSessionOf(person);
-      },
+  constructor(options: ConsoleOptions) {
+    this.options = options;
+    this.#sessions = createSessions<Person>(options.sessionMs, (person) => {
+      person.view.close();
+      person.transport.close();
+      if (!this.#isClosed) this.#issueKey();
     });
-    let known: { readonly at: number; readonly rights: Promise<Rights> } | undefined;
-    const person: Person = {
-      ...{ user, transport, apisFor, view },
-      edits: createRegistryEdits(apisFor, REGISTRY_API),
-      stuckPods: createStuckPods(view, apisFor, transport),
-      podsInUse: createPodsInUse(view, transport),
-      rights() {
-        if (known === undefined || Date.now() - known.at > RIGHTS_KEPT_MS)
-          known = { at: Date.now(), rights: readRights(apisFor, namespace) };
-        const { rights } = known;
-        rights.catch(() => (known = undefined));
-        return rights;
-      },
+    this.#issueKey();
+    this.restrictions = options.testLogin && loginRestrictions(options.testLogin);
+  }
+
+  /** @throws ConsoleError 401 or 429 */
+  async logIn(
+    { key, token }: { readonly key?: string; readonly token?: string },
+    from: string,
+  ): Promise<Session<Person>> {
+    if (!this.#mayTry(from)) throw new ConsoleError(429, "too-many", "too many tries; wait a few seconds");
+    const connection = this.options.login === "key" ? this.#withKey(key ?? "") : this.#withToken(token ?? "");
+    const person = await openPerson(connection, this.options).catch((error: unknown) => {
+      // A key that was right is used up, and the API server may answer later.
+      this.#issueKey();
+      throw error;
+    });
+    const session = this.#sessions.begin(person);
+    person.unauthorized.addEventListener("abort", () => {
+      this.#sessions.end(session.id);
+    });
+    return session;
+  }
+
+  session(id: string): Session<Person> | undefined {
+    return this.#sessions.find(id);
+  }
+
+  logOut(id: string): void {
+    this.#sessions.end(id);
+  }
+
+  async describe({ person, expiresAt }: Session<Person>): Promise<SessionInfo> {
+    const { clusterName, login, namespace, testLogin } = this.options;
+    return {
+      user: person.user,
+      cluster: clusterName,
+      ...{ login, expiresAt, namespace },
+      rights: await person.rights(),
+      hasTestLogin: testLogin !== undefined,
     };
-    return person;
   }
 
-  const idOf = new Map<Person, string>();
-  function endSessionOf(person: Person): void {
-    sessions.end(idOf.get(person) ?? "");
-  }
-
-  return {
-    options,
-    restrictions: options.testLogin && loginRestrictions(options.testLogin),
-    async logIn({ key, token }, from) {
-      if (!mayTry(from)) throw new ConsoleError(429, "too-many", "too many tries; wait a few seconds");
-      const personal = login === "key" ? withKey(key ?? "") : withToken(token ?? "");
-      const person = await open(personal).catch((error: unknown) => {
-        // A key that was right is used up, and the API server may answer later.
-        if (login === "key") options.onKey(oneTimeKey.issue());
-        throw error;
-      });
-      const session = sessions.begin(person);
-      idOf.set(person, session.id);
-      session.ended.addEventListener("abort", () => idOf.delete(person));
-      return session;
-    },
-    session: (id) => sessions.find(id),
-    logOut(id) {
-      sessions.end(id);
-    },
-    async describe({ person, expiresAt }) {
-      return {
-        user: person.user,
-        cluster: options.clusterName,
-        ...{ login, expiresAt, namespace },
-        rights: await person.rights(),
-        hasTestLogin: options.testLogin !== undefined,
-      };
-    },
-    follow({ person, ended }, send, signal) {
-      const { view, stuckPods } = person;
-      const isOpen = (): boolean => !signal.aborted && !ended.aborted;
-      let isReporting = false;
-      let isDue = false;
-      const report = async (): Promise<void> => {
-        isDue = true;
-        if (isReporting) return;
-        isReporting = true;
-        try {
-          // What changes meanwhile is in the next one.
-          while (isDue && isOpen()) {
-            isDue = false;
-            const count = await stuckPods.count();
-            if (isOpen()) send({ ...view.versions(), stuckPods: count });
-          }
-        } catch {
-          // The API server does not answer, or the session ended meanwhile. The watches begin again by themselves, and report it.
-        } finally {
-          isReporting = false;
+  /** Calls back now and after every change, until the signal aborts. */
+  follow({ person, ended }: Session<Person>, send: (changes: Changes) => void, signal: AbortSignal): void {
+    const { view, stuckPods } = person;
+    const isOpen = (): boolean => !signal.aborted && !ended.aborted;
+    let isReporting = false;
+    let isDue = false;
+    const report = async (): Promise<void> => {
+      isDue = true;
+      if (isReporting) return;
+      isReporting = true;
+      try {
+        // What changes meanwhile is in the next one.
+        while (isDue && isOpen()) {
+          isDue = false;
+          const count = await stuckPods.count();
+          if (isOpen()) send({ ...view.versions(), stuckPods: count });
         }
-      };
-      const stop = view.subscribe(() => void report());
-      signal.addEventListener("abort", stop);
-      void report();
-    },
-    close() {
-      isClosed = true;
-      sessions.endAll();
-    },
-  };
+      } catch {
+        // The API server does not answer, or the session ended meanwhile. The watches begin again by themselves, and report it.
+      } finally {
+        isReporting = false;
+      }
+    };
+    const stop = view.subscribe(() => void report());
+    signal.addEventListener("abort", stop);
+    void report();
+  }
 
-  function withKey(key: string): KubeConnection {
-    if (oneTimeKey.redeem(key)) return connection;
+  close(): void {
+    this.#isClosed = true;
+    this.#sessions.endAll();
+  }
+
+  #issueKey(): void {
+    const { login, onKey } = this.options;
+    if (login === "key") onKey(this.#oneTimeKey.issue());
+  }
+
+  #withKey(key: string): KubeConnection {
+    if (this.#oneTimeKey.redeem(key)) return this.options.connection;
     throw new ConsoleError(
       401,
       "wrong-login",
@@ -188,10 +163,53 @@ export function createConsole(options: ConsoleOptions): Console {
   }
 
   /** What no header can hold is no token; an API server would take none for an anonymous request. */
-  function withToken(token: string): KubeConnection {
-    if (/^[\x21-\x7e]{1,16384}$/.test(token)) return connectionWithToken(connection, token);
+  #withToken(token: string): KubeConnection {
+    if (/^[\x21-\x7e]{1,16384}$/.test(token)) return connectionWithToken(this.options.connection, token);
     throw new ConsoleError(401, "wrong-login", "this is not a token");
   }
+}
+
+/** @throws ConsoleError 401, KubeApiError, KubeUnreachableError */
+async function openPerson(connection: KubeConnection, options: ConsoleOptions): Promise<Person> {
+  const { configuration, namespace } = options;
+  const transport = createTransport({ connection, rate: createRequestRate(RATE) });
+  const apisFor = createApis(transport);
+  let user: string;
+  try {
+    user = await whoAmI(apisFor);
+  } catch (error) {
+    transport.close();
+    if (hasStatus(error, 401))
+      throw new ConsoleError(401, "wrong-login", "the API server does not accept this token");
+    throw error;
+  }
+  const unauthorized = new AbortController();
+  const view = new ClusterView({
+    ...{ transport, configuration },
+    onUnauthorized: () => {
+      unauthorized.abort();
+    },
+  });
+  return {
+    ...{ user, transport, apisFor, view },
+    edits: createRegistryEdits(apisFor, REGISTRY_API),
+    stuckPods: new StuckPods(view, apisFor, transport),
+    podsInUse: createPodsInUse(view, transport),
+    rights: createRights(apisFor, namespace),
+    unauthorized: unauthorized.signal,
+  };
+}
+
+/** They are asked for again after half a minute. */
+function createRights(apisFor: ApisFor, ownNamespace: string): () => Promise<Rights> {
+  let known: { readonly at: number; readonly rights: Promise<Rights> } | undefined;
+  return () => {
+    if (known === undefined || Date.now() - known.at > RIGHTS_KEPT_MS)
+      known = { at: Date.now(), rights: readRights(apisFor, ownNamespace) };
+    const { rights } = known;
+    rights.catch(() => (known = undefined));
+    return rights;
+  };
 }
 
 interface Attributes {

@@ -19,7 +19,7 @@ import type { PendingPod } from "../kube/resources/pending-pods.ts";
 import { readSecretMetadata } from "../kube/resources/registry-edits.ts";
 import type { Transport } from "../kube/transport.ts";
 import type { HealRow, State, StuckPodList, StuckPodRow } from "./api.ts";
-import type { ClusterView, StoredNamespace } from "./cluster-view.ts";
+import type { ClusterView } from "./cluster-view.ts";
 import { groupByCause, type Listed } from "./stuck-causes.ts";
 
 /** Pods that are looked at for a list. */
@@ -32,14 +32,6 @@ const EVENTS_KEPT_MS = 2_000;
 /** Heal evicts ten pods a minute at most, and the API server keeps Events for an hour by default. */
 const MAX_HEAL_ROWS = 20;
 
-export interface StuckPods {
-  list(): Promise<StuckPodList>;
-  /** Of those that are listed. */
-  count(): Promise<number>;
-  /** Stuck pods by namespace, as the last list had them. */
-  byNamespace(): Promise<ReadonlyMap<string, number>>;
-}
-
 interface Found {
   readonly uid: string;
   readonly row: Omit<StuckPodRow, "nextTry">;
@@ -47,56 +39,97 @@ interface Found {
   readonly registry: string;
 }
 
-export function createStuckPods(
-  view: ClusterView,
-  apisFor: ApisFor,
-  transport: Pick<Transport, "list">,
-): StuckPods {
-  const secrets = new Map<
-    string,
-    { readonly at: number; readonly state: Promise<PullSecretState | string> }
-  >();
+interface Kept<T> {
+  readonly at: number;
+  readonly answer: Promise<T>;
+}
 
-  /** Whose a Secret is, by its metadata: what is in it is never asked for. A string says why it is not known. */
-  function secretState(namespace: string, name: string): Promise<PullSecretState | string> {
-    const key = `${namespace}/${name}`;
-    const known = secrets.get(key);
-    if (known !== undefined && Date.now() - known.at < SECRETS_KEPT_MS) return known.state;
-    if (secrets.size >= MAX_SECRETS) secrets.clear();
-    const isCopy = view
-      .joined()
-      .registries.some((each) => each.source !== undefined && each.secretName === name);
-    const state = readSecretMetadata(apisFor, namespace, name).then(
-      (secret): PullSecretState =>
-        secret === undefined
-          ? { kind: "missing" }
-          : { kind: isCopy && !isManaged(secret) ? "not-owned" : "unknown" },
-      (error: unknown) => {
-        if (error instanceof KubeApiError) return error.message;
-        throw error;
-      },
-    );
-    secrets.set(key, { at: Date.now(), state });
-    return state;
+export class StuckPods {
+  readonly #view: ClusterView;
+  readonly #apisFor: ApisFor;
+  readonly #transport: Pick<Transport, "list">;
+  readonly #secrets = new Map<string, Kept<PullSecretState | string>>();
+  readonly #causes = new Map<string, { readonly uid: string; readonly stuck: StuckPod }>();
+  /** Nobody else may see what is kept: it belongs to one person. */
+  readonly #events = new Map<string, Kept<FoundEvents>>();
+
+  constructor(view: ClusterView, apisFor: ApisFor, transport: Pick<Transport, "list">) {
+    this.#view = view;
+    this.#apisFor = apisFor;
+    this.#transport = transport;
   }
 
-  const causes = new Map<string, { readonly uid: string; readonly stuck: StuckPod }>();
+  async list(): Promise<StuckPodList> {
+    const { pods, registries, namespaces } = this.#view;
+    const unread = new Set<string>();
+    const found = await this.#find(unread);
+    for (const watched of [pods, registries, namespaces]) {
+      const refusal = watched.refusal();
+      if (refusal !== undefined) unread.add(refusal);
+    }
+    const ours = found.filter((each) => this.#isOurs(each));
+    return {
+      groups: groupByCause(await this.#addNextTry(ours, unread)),
+      count: ours.length,
+      others: found.length - ours.length,
+      healed: await this.#listHealed(unread),
+      unread: [...unread],
+    };
+  }
+
+  /** Of those that are listed. */
+  async count(): Promise<number> {
+    return (await this.#find(new Set())).filter((each) => this.#isOurs(each)).length;
+  }
+
+  /** Stuck pods by namespace, as the last list had them. */
+  async byNamespace(): Promise<ReadonlyMap<string, number>> {
+    const { pods } = this.#view;
+    const counts = new Map<string, number>();
+    await pods.ready();
+    for (const [key, { stuck }] of pods.entries()) {
+      if (stuck === undefined) continue;
+      const namespace = key.slice(0, key.indexOf("/"));
+      counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  async #find(unread: Set<string>): Promise<readonly Found[]> {
+    const { pods, registries, namespaces } = this.#view;
+    await Promise.all([pods.ready(), registries.ready(), namespaces.ready()]);
+    const found: Found[] = [];
+    for (const [key, pod] of pods
+      .entries()
+      .filter(([, { stuck }]) => stuck !== undefined)
+      .slice(0, MAX_PODS)) {
+      const [namespace = "", name = ""] = key.split("/");
+      if (pod.stuck === undefined) continue;
+      const stuck = this.#withCauses(key, pod.uid, pod.stuck);
+      const diagnosis = await this.#diagnose(stuck, namespace, unread);
+      const image = tellingOf(diagnosis)?.image ?? "";
+      const row = { namespace, name, owner: ownerOf(pod), image, since: timeOf(stuck) };
+      found.push({ uid: pod.uid, row, diagnosis, registry: registryFor(this.#view, image, namespace) });
+    }
+    return found;
+  }
 
   /** Kubelets that do not repeat the cause while they wait said it before. */
-  function withCauses(key: string, uid: string, now: StuckPod): StuckPod {
-    const before = causes.get(key);
+  #withCauses(key: string, uid: string, now: StuckPod): StuckPod {
+    const before = this.#causes.get(key);
     const stuck = before?.uid === uid ? rememberCauses(now, before.stuck) : now;
-    if (causes.size >= MAX_PODS) causes.clear();
-    causes.set(key, { uid, stuck });
+    if (this.#causes.size >= MAX_PODS) this.#causes.clear();
+    this.#causes.set(key, { uid, stuck });
     return stuck;
   }
 
-  async function diagnose(pod: StuckPod, namespaceName: string, unread: Set<string>): Promise<Diagnosis> {
-    const namespace: StoredNamespace | undefined = view.namespaces.get("", namespaceName);
+  async #diagnose(pod: StuckPod, namespaceName: string, unread: Set<string>): Promise<Diagnosis> {
+    const view = this.#view;
+    const namespace = view.namespaces.get("", namespaceName);
     const names = pod.pullSecretNames.filter((name) => /^[a-z0-9][a-z0-9.-]*$/.test(name));
     const states = new Map<string, PullSecretState>();
     for (const name of names.slice(0, 8)) {
-      const state = await secretState(namespaceName, name);
+      const state = await this.#secretState(namespaceName, name);
       if (typeof state === "string") unread.add(state);
       else states.set(name, state);
     }
@@ -112,45 +145,40 @@ export function createStuckPods(
     });
   }
 
-  async function find(unread: Set<string>): Promise<readonly Found[]> {
-    await Promise.all([view.pods.ready(), view.registries.ready(), view.namespaces.ready()]);
-    const found: Found[] = [];
-    for (const [key, pod] of view.pods
-      .entries()
-      .filter(([, { stuck }]) => stuck !== undefined)
-      .slice(0, MAX_PODS)) {
-      const [namespace = "", name = ""] = key.split("/");
-      if (pod.stuck === undefined) continue;
-      const stuck = withCauses(key, pod.uid, pod.stuck);
-      const diagnosis = await diagnose(stuck, namespace, unread);
-      const image = tellingOf(diagnosis)?.image ?? "";
-      const row = { namespace, name, owner: ownerOf(pod), image, since: timeOf(stuck) };
-      found.push({ uid: pod.uid, row, diagnosis, registry: registryFor(view, image, namespace) });
-    }
-    return found;
+  /** Whose a Secret is, by its metadata: what is in it is never asked for. A string says why it is not known. */
+  #secretState(namespace: string, name: string): Promise<PullSecretState | string> {
+    const key = `${namespace}/${name}`;
+    const known = this.#secrets.get(key);
+    if (known !== undefined && Date.now() - known.at < SECRETS_KEPT_MS) return known.answer;
+    if (this.#secrets.size >= MAX_SECRETS) this.#secrets.clear();
+    const { registries } = this.#view.joined();
+    const isCopy = registries.some((each) => each.source !== undefined && each.secretName === name);
+    const answer = readSecretMetadata(this.#apisFor, namespace, name).then(
+      (secret): PullSecretState =>
+        secret === undefined
+          ? { kind: "missing" }
+          : { kind: isCopy && !isManaged(secret) ? "not-owned" : "unknown" },
+      (error: unknown) => {
+        if (error instanceof KubeApiError) return error.message;
+        throw error;
+      },
+    );
+    this.#secrets.set(key, { at: Date.now(), answer });
+    return answer;
   }
 
   /** Of a namespace that did not opt in, only what a registry covers is Pullpass's business. */
-  const isOurs = ({ row, diagnosis }: Found): boolean =>
-    view.namespaces.get("", row.namespace)?.isOptedIn !== false ||
-    diagnosis.code === "namespace-not-opted-in";
-
-  const asked = new Map<string, { readonly at: number; readonly found: Promise<FoundEvents> }>();
-
-  /** Nobody else may see what is kept: it belongs to one person. */
-  async function events(namespaces: readonly string[], selector: string, unread: Set<string>) {
-    const key = [selector, ...namespaces].join(" ");
-    const now = Date.now();
-    for (const [other, { at }] of asked) if (now - at > EVENTS_KEPT_MS) asked.delete(other);
-    const read = () => ({ at: now, found: readEvents(transport, namespaces, selector) });
-    const { events: found, refusals } = await asked.getOrInsertComputed(key, read).found;
-    for (const refusal of refusals) unread.add(refusal);
-    return found;
+  #isOurs({ row, diagnosis }: Found): boolean {
+    return (
+      this.#view.namespaces.get("", row.namespace)?.isOptedIn !== false ||
+      diagnosis.code === "namespace-not-opted-in"
+    );
   }
 
-  async function addNextTry(found: readonly Found[], unread: Set<string>): Promise<readonly Listed[]> {
+  async #addNextTry(found: readonly Found[], unread: Set<string>): Promise<readonly Listed[]> {
     const namespaces = new Set(found.map(({ row }) => row.namespace));
-    const failed = failedPullsIn(await events([...namespaces], FAILED_PULL_SELECTOR, unread));
+    const events = await this.#readEvents([...namespaces], FAILED_PULL_SELECTOR, unread);
+    const failed = failedPullsIn(events);
     const now = Date.now();
     return found.map(({ uid, row, diagnosis, registry }) => {
       const { failure = "unknown", image = "" } = tellingOf(diagnosis) ?? {};
@@ -159,54 +187,33 @@ export function createStuckPods(
     });
   }
 
-  async function listHealed(unread: Set<string>): Promise<readonly HealRow[] | null> {
-    const healed = view.namespaces
+  async #listHealed(unread: Set<string>): Promise<readonly HealRow[] | null> {
+    const healed = this.#view.namespaces
       .entries()
       .filter(([, { labels }]) => labels[HEAL_LABEL] === "enabled")
       .map(([name]) => name);
     if (healed.length === 0) return null;
-    const stuck = view.pods
+    const stuck = this.#view.pods
       .entries()
       .filter(([, pod]) => pod.stuck !== undefined)
       .map(([, { owner }]) => controllerKey(owner.namespace, `${owner.kind}/${owner.name}`));
-    const told = healEventsIn(await events(healed, HEAL_EVENTS_SELECTOR, unread), new Set(stuck));
+    const events = await this.#readEvents(healed, HEAL_EVENTS_SELECTOR, unread);
+    const told = healEventsIn(events, new Set(stuck));
     return told.slice(0, MAX_HEAL_ROWS).map(({ namespace, controller, message, at, reason }) => ({
       ...{ namespace, owner: controller, message, at },
       state: HEAL_STATES[reason],
     }));
   }
 
-  return {
-    async count() {
-      return (await find(new Set())).filter(isOurs).length;
-    },
-    async list() {
-      const unread = new Set<string>();
-      const found = await find(unread);
-      for (const watched of [view.pods, view.registries, view.namespaces]) {
-        const refusal = watched.refusal();
-        if (refusal !== undefined) unread.add(refusal);
-      }
-      const ours = found.filter(isOurs);
-      return {
-        groups: groupByCause(await addNextTry(ours, unread)),
-        count: ours.length,
-        others: found.length - ours.length,
-        healed: await listHealed(unread),
-        unread: [...unread],
-      };
-    },
-    async byNamespace() {
-      const counts = new Map<string, number>();
-      await view.pods.ready();
-      for (const [key, { stuck }] of view.pods.entries()) {
-        if (stuck === undefined) continue;
-        const namespace = key.slice(0, key.indexOf("/"));
-        counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
-      }
-      return counts;
-    },
-  };
+  async #readEvents(namespaces: readonly string[], selector: string, unread: Set<string>) {
+    const key = [selector, ...namespaces].join(" ");
+    const now = Date.now();
+    for (const [other, { at }] of this.#events) if (now - at > EVENTS_KEPT_MS) this.#events.delete(other);
+    const read = () => ({ at: now, answer: readEvents(this.#transport, namespaces, selector) });
+    const { events, refusals } = await this.#events.getOrInsertComputed(key, read).answer;
+    for (const refusal of refusals) unread.add(refusal);
+    return events;
+  }
 }
 
 const HEAL_STATES: Readonly<Record<HealEventReason, State>> = {

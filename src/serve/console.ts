@@ -1,5 +1,5 @@
 /** The composition of `pullpass console`: start and stop, top to bottom. */
-import { createConsole, type ConsoleOptions } from "../console/console.ts";
+import { Console, type ConsoleOptions } from "../console/console.ts";
 import { consoleListener, type ConsoleAppOptions } from "../http/console-app.ts";
 import { DEFAULT_LIMITS, startServer, type ListenAddress } from "../http/server.ts";
 import type { CertificateFiles } from "../tls/files.ts";
@@ -30,7 +30,7 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<void> 
   const announce = (): void => {
     for (const key of keys.splice(0)) writeOut(`${url}/#key=${key}\n`);
   };
-  const server = createConsole({
+  const server = new Console({
     ...options,
     onKey(key) {
       keys.push(key);

@@ -1,5 +1,5 @@
 /** Requests to the console's server. */
-import type { Failure } from "../api.ts";
+import type { Draft, DraftCheck, Failure } from "../api.ts";
 
 /** The server refused the request, or did not answer. */
 export class RequestFailed extends Error {
@@ -42,6 +42,11 @@ export async function ask<T>(
   };
   if (failure.code === "no-session") reportSessionEnd();
   throw new RequestFailed(failure);
+}
+
+/** What the server says of a registry that is not saved. @throws RequestFailed */
+export function checkDraft(draft: Draft, image = ""): Promise<DraftCheck> {
+  return ask("POST", "/api/registries/check", { draft, image });
 }
 
 async function send(method: string, path: string, body: object | undefined): Promise<Response> {

@@ -3,8 +3,9 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import type { Failure, RegistryRow, RegistryUsage, SessionInfo } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
+import { Check } from "./field.tsx";
 import type { Fetched } from "./live.ts";
-import { Button, Dialog, Fault, focus, plural } from "./parts.tsx";
+import { Button, Dialog, Fault, focus, plural, preventingDefault, withValue } from "./parts.tsx";
 import { go } from "./place.ts";
 
 export function DeleteRegistry(props: {
@@ -38,48 +39,18 @@ export function DeleteRegistry(props: {
   };
   return (
     <Dialog title={`Delete ${row.displayName}`} onClose={onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void remove();
-        }}
-      >
+      <form class="stack" onSubmit={preventingDefault(() => void remove())}>
         {usage === undefined ? (
           <p class="quiet">{unread === undefined ? "Looking at what goes with it…" : unread.message}</p>
         ) : (
           <p>{describe(copies, usage.pods?.count)}</p>
         )}
         {usage?.secret != null && session.rights.deleteSecrets && (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={isSecretToo}
-              onChange={(event) => {
-                setIsSecretToo(event.currentTarget.checked);
-              }}
-            />
+          <Check type="checkbox" checked={isSecretToo} onChange={setIsSecretToo}>
             Delete its credentials, too: Secret <code>{usage.secret}</code>
-          </label>
+          </Check>
         )}
-        {mustType && (
-          <>
-            <label for="delete-name">
-              Type the name <code>{row.name}</code>
-            </label>
-            <input
-              id="delete-name"
-              autofocus
-              ref={focus}
-              autocomplete="off"
-              spellcheck={false}
-              value={typed}
-              onInput={(event) => {
-                setTyped(event.currentTarget.value);
-              }}
-            />
-          </>
-        )}
+        {mustType && <TypedName name={row.name} typed={typed} onInput={setTyped} />}
         <Fault failure={failure} />
         <div class="buttons">
           <Button autofocus={!mustType} onClick={onClose}>
@@ -91,6 +62,29 @@ export function DeleteRegistry(props: {
         </div>
       </form>
     </Dialog>
+  );
+}
+
+function TypedName(props: {
+  readonly name: string;
+  readonly typed: string;
+  readonly onInput: (typed: string) => void;
+}): VNode {
+  return (
+    <>
+      <label for="delete-name">
+        Type the name <code>{props.name}</code>
+      </label>
+      <input
+        id="delete-name"
+        autofocus
+        ref={focus}
+        autocomplete="off"
+        spellcheck={false}
+        value={props.typed}
+        onInput={withValue(props.onInput)}
+      />
+    </>
   );
 }
 

@@ -6,7 +6,7 @@ import { ask, failureOf } from "./client.ts";
 import { ExplainRegistries } from "./explain-registries.tsx";
 import { Field } from "./field.tsx";
 import type { PageProps } from "./main.tsx";
-import { Code, Fault, Unread } from "./parts.tsx";
+import { Code, Fault, preventingDefault, Unread } from "./parts.tsx";
 import { go, type Place } from "./place.ts";
 import { PageHead } from "./table.tsx";
 
@@ -31,10 +31,9 @@ export function Explain({ session, changes, place }: PageProps & { readonly plac
       <PageHead title="Explain" />
       <form
         class="registry"
-        onSubmit={(event) => {
-          event.preventDefault();
+        onSubmit={preventingDefault(() => {
           go("explain", image.trim(), namespace.trim());
-        }}
+        })}
       >
         <Field
           id="image"

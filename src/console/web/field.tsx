@@ -1,7 +1,7 @@
 /** A field of a form: its label, its input, and what is wrong with it, right under it. */
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
-import { Button, focus } from "./parts.tsx";
+import { Button, focus, withValue } from "./parts.tsx";
 
 export interface FieldProps {
   readonly id: string;
@@ -22,6 +22,27 @@ export interface FieldProps {
 }
 
 export function Field(props: FieldProps): VNode {
+  const { id, label, problem = "", hint } = props;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <Control {...props} />
+      {problem !== "" && (
+        <p class="fault" id={`${id}-problem`}>
+          {problem}
+        </p>
+      )}
+      {hint !== undefined && (
+        <p class="quiet" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The input, and what is beside it. */
+function Control(props: FieldProps): VNode {
   const { id, label, value, onInput, onBlur, problem = "", hint, placeholder, children } = props;
   const { isSecret = false, isLong = false, autofocus = false, suggestions = [] } = props;
   const [isShown, setIsShown] = useState(false);
@@ -37,64 +58,66 @@ export function Field(props: FieldProps): VNode {
     spellcheck: false,
     "aria-invalid": problem !== "",
     "aria-describedby": described.length === 0 ? undefined : described.join(" "),
+    onInput: withValue(onInput),
     onBlur,
     ...(autofocus && { ref: focus }),
   };
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <div class="control">
-        {isLong ? (
-          <textarea
-            {...shared}
-            rows={5}
-            onInput={(event) => {
-              onInput(event.currentTarget.value);
-            }}
-          />
-        ) : (
-          <input
-            {...shared}
-            {...(isSecret && !isShown
-              ? { type: "password" as const }
-              : { type: "text" as const, ...(suggestions.length > 0 && { list: `${id}-suggestions` }) })}
-            onInput={(event) => {
-              onInput(event.currentTarget.value);
-            }}
-          />
-        )}
-        {suggestions.length > 0 && (
-          <datalist id={`${id}-suggestions`}>
-            {suggestions.map((each) => (
-              <option key={each} value={each} />
-            ))}
-          </datalist>
-        )}
-        {isSecret && !isLong && (
-          <Button
-            class="small"
-            aria-pressed={isShown}
-            aria-label={`Show ${label.toLowerCase()}`}
-            onClick={() => {
-              setIsShown(!isShown);
-            }}
-          >
-            {isShown ? "Hide" : "Show"}
-          </Button>
-        )}
-        {children}
-      </div>
-      {problem !== "" && (
-        <p class="fault" id={`${id}-problem`}>
-          {problem}
-        </p>
+    <div class="control">
+      {isLong ? (
+        <textarea {...shared} rows={5} />
+      ) : (
+        <input
+          {...shared}
+          {...(isSecret && !isShown
+            ? { type: "password" as const }
+            : { type: "text" as const, ...(suggestions.length > 0 && { list: `${id}-suggestions` }) })}
+        />
       )}
-      {hint !== undefined && (
-        <p class="quiet" id={`${id}-hint`}>
-          {hint}
-        </p>
+      {suggestions.length > 0 && (
+        <datalist id={`${id}-suggestions`}>
+          {suggestions.map((each) => (
+            <option key={each} value={each} />
+          ))}
+        </datalist>
       )}
+      {isSecret && !isLong && (
+        <Button
+          class="small"
+          aria-pressed={isShown}
+          aria-label={`Show ${label.toLowerCase()}`}
+          onClick={() => {
+            setIsShown(!isShown);
+          }}
+        >
+          {isShown ? "Hide" : "Show"}
+        </Button>
+      )}
+      {children}
     </div>
+  );
+}
+
+/** A checkbox or a radio button, with its words. */
+export function Check(props: {
+  readonly type: "checkbox" | "radio";
+  readonly name?: string;
+  readonly value?: string;
+  readonly checked: boolean;
+  readonly onChange: (isChecked: boolean) => void;
+  readonly children: ComponentChildren;
+}): VNode {
+  const { onChange, children, ...attributes } = props;
+  return (
+    <label class="check">
+      <input
+        {...attributes}
+        onChange={(event) => {
+          onChange(event.currentTarget.checked);
+        }}
+      />
+      {children}
+    </label>
   );
 }
 
@@ -112,18 +135,18 @@ export function Choice<T extends string>(props: {
       <legend>{legend}</legend>
       <div class="control">
         {options.map(([option, words]) => (
-          <label key={option} class="check">
-            <input
-              type="radio"
-              name={name}
-              value={option}
-              checked={option === value}
-              onChange={() => {
-                onChange(option);
-              }}
-            />
+          <Check
+            key={option}
+            type="radio"
+            name={name}
+            value={option}
+            checked={option === value}
+            onChange={() => {
+              onChange(option);
+            }}
+          >
             {words}
-          </label>
+          </Check>
         ))}
       </div>
     </fieldset>

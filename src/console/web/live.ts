@@ -1,7 +1,7 @@
-/** What keeps a page up to date: the stream of changes, and lists that are asked for again after one. */
+/** What keeps a page up to date: the stream of changes, and lists that are asked for again after one; and what a person has done. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Changes, Draft, DraftCheck, Failure } from "../api.ts";
-import { ask, failureOf, reportSessionEnd } from "./client.ts";
+import { ask, checkDraft, failureOf, reportSessionEnd } from "./client.ts";
 
 /** A stream that was refused, because many pages are open, is asked for again after this. */
 const RETRY_MS = 5_000;
@@ -84,6 +84,24 @@ export function useFetched<T>(path: string, version: unknown): Fetched<T> {
   };
 }
 
+/** What begins `act`, once at a time; whether it is being done; and why it failed the last time, which is `failed` at first. */
+export function useAction<A extends unknown[]>(act: (...args: A) => Promise<unknown>, failed?: Failure) {
+  const [isBusy, setIsBusy] = useState(false);
+  const [failure, setFailure] = useState(failed);
+  const run = async (...args: A): Promise<void> => {
+    if (isBusy) return;
+    setIsBusy(true);
+    setFailure(undefined);
+    try {
+      await act(...args);
+    } catch (error) {
+      setFailure(failureOf(error));
+    }
+    setIsBusy(false);
+  };
+  return [(...args: A) => void run(...args), isBusy, failure] as const;
+}
+
 /** The value as it was when nothing had changed for a moment. */
 export function useSettled<T>(value: T, delayMs: number): T {
   const [settled, setSettled] = useState(value);
@@ -106,7 +124,7 @@ export function useDraftCheck(draft: Draft, image: string): DraftCheck | undefin
   const latest = useRef(0);
   useEffect(() => {
     const number = ++latest.current;
-    void ask<DraftCheck>("POST", "/api/registries/check", question).then(
+    void checkDraft(question.draft, question.image).then(
       (answer) => {
         if (number === latest.current) setCheck(answer);
       },

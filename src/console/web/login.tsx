@@ -1,10 +1,11 @@
 /** How a person logs in: by the one-time key in the address, or by a token. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import type { LoginKind, SessionInfo } from "../api.ts";
+import type { Failure, LoginKind, SessionInfo } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { useModal } from "./focus.ts";
-import { focus } from "./parts.tsx";
+import { useAction } from "./live.ts";
+import { focus, preventingDefault, withValue } from "./parts.tsx";
 
 export interface LoginInfo {
   readonly login: LoginKind;
@@ -16,7 +17,7 @@ export async function readLoginInfo(): Promise<{
   readonly info: LoginInfo;
   readonly session: SessionInfo | null;
   /** Why the key was of no use. */
-  readonly fault: string;
+  readonly failed: Failure | undefined;
 }> {
   const key = keyIn(location.hash);
   if (key !== "") history.replaceState(null, "", "/");
@@ -26,9 +27,9 @@ export async function readLoginInfo(): Promise<{
       key === ""
         ? await ask<SessionInfo>("GET", "/api/session")
         : await ask<SessionInfo>("POST", "/api/login", { key });
-    return { info, session, fault: "" };
+    return { info, session, failed: undefined };
   } catch (error) {
-    return { info, session: null, fault: key === "" ? "" : failureOf(error).message };
+    return { info, session: null, failed: key === "" ? undefined : failureOf(error) };
   }
 }
 
@@ -39,15 +40,15 @@ function keyIn(text: string): string {
 interface LoginProps {
   readonly info: LoginInfo;
   /** What has failed already. */
-  readonly failed?: string;
+  readonly failed?: Failure | undefined;
   readonly onLogin: (session: SessionInfo) => void;
 }
 
-export function Login({ info, failed = "", onLogin }: LoginProps): VNode {
+export function Login(props: LoginProps): VNode {
   return (
     <main class="login">
       <h1>Pullpass</h1>
-      <LoginForm info={info} failed={failed} onLogin={onLogin} />
+      <LoginForm {...props} />
     </main>
   );
 }
@@ -69,41 +70,36 @@ export function LoginDialog({ info, onLogin }: LoginProps): VNode {
   );
 }
 
-function LoginForm({ info, failed = "", onLogin }: LoginProps): VNode {
-  const [text, setText] = useState("");
-  const [fault, setFault] = useState(failed);
-  const [isBusy, setIsBusy] = useState(false);
-  const isKey = info.login === "key";
-  const logIn = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    if (isBusy) return;
-    setIsBusy(true);
-    setFault("");
-    const word = text.trim();
-    try {
-      const body = isKey ? { key: keyIn(word) || word } : { token: word };
-      onLogin(await ask<SessionInfo>("POST", "/api/login", body));
-      setText("");
-    } catch (error) {
-      setFault(failureOf(error).message);
-    }
-    setIsBusy(false);
-  };
+function LoginHint({ login, cluster }: LoginInfo): VNode {
   return (
-    <form class="stack" onSubmit={(event) => void logIn(event)}>
-      <p class="quiet">
-        {isKey ? (
-          <>
-            The terminal of <code>pullpass console</code> shows an address, which is good once. Open it, or
-            paste it here.
-          </>
-        ) : (
-          <>
-            A token of cluster <b>{info.cluster}</b>. The console passes it on, and you have its rights and no
-            others. For an hour: <code>kubectl create token NAME --duration 1h</code>
-          </>
-        )}
-      </p>
+    <p class="quiet">
+      {login === "key" ? (
+        <>
+          The terminal of <code>pullpass console</code> shows an address, which is good once. Open it, or
+          paste it here.
+        </>
+      ) : (
+        <>
+          A token of cluster <b>{cluster}</b>. The console passes it on, and you have its rights and no
+          others. For an hour: <code>kubectl create token NAME --duration 1h</code>
+        </>
+      )}
+    </p>
+  );
+}
+
+function LoginForm({ info, failed, onLogin }: LoginProps): VNode {
+  const [text, setText] = useState("");
+  const isKey = info.login === "key";
+  const [logIn, isBusy, failure] = useAction(async () => {
+    const word = text.trim();
+    const body = isKey ? { key: keyIn(word) || word } : { token: word };
+    onLogin(await ask<SessionInfo>("POST", "/api/login", body));
+    setText("");
+  }, failed);
+  return (
+    <form class="stack" onSubmit={preventingDefault(logIn)}>
+      <LoginHint {...info} />
       {/* A password manager keeps a secret under a name. */}
       <input type="text" autocomplete="username" value={isKey ? "key" : "token"} readOnly hidden />
       <label for="login-secret">{isKey ? "Address" : "Token"}</label>
@@ -114,15 +110,13 @@ function LoginForm({ info, failed = "", onLogin }: LoginProps): VNode {
         ref={focus}
         required
         value={text}
-        aria-describedby={fault === "" ? undefined : "login-fault"}
-        aria-invalid={fault !== ""}
-        onInput={(event) => {
-          setText(event.currentTarget.value);
-        }}
+        aria-describedby={failure === undefined ? undefined : "login-fault"}
+        aria-invalid={failure !== undefined}
+        onInput={withValue(setText)}
       />
-      {fault !== "" && (
+      {failure !== undefined && (
         <p class="fault" id="login-fault" role="alert">
-          {fault}
+          {failure.message}
         </p>
       )}
       <div class="buttons">

@@ -1,7 +1,7 @@
 /** The console's pages: who is logged in, and which page is shown. */
 import { render, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Changes, SessionInfo } from "../api.ts";
+import type { Changes, Failure, SessionInfo } from "../api.ts";
 import { ask, onSessionEnd } from "./client.ts";
 import { Explain } from "./explain.tsx";
 import { Frame } from "./frame.tsx";
@@ -21,7 +21,7 @@ export interface PageProps {
 function App(): VNode | null {
   const [login, setLogin] = useState<LoginInfo | null>(null);
   const [session, setSession] = useState<SessionInfo | null>(null);
-  const [failed, setFailed] = useState("");
+  const [failed, setFailed] = useState<Failure>();
   const [hasEnded, setHasEnded] = useState(false);
   /** A stream of changes belongs to one session. */
   const [sessions, setSessions] = useState(0);
@@ -32,9 +32,9 @@ function App(): VNode | null {
     setSessions((count) => count + 1);
   };
   useEffect(() => {
-    void readLoginInfo().then(({ info, session: found, fault }) => {
+    void readLoginInfo().then(({ info, session: found, failed: why }) => {
       setLogin(info);
-      setFailed(fault);
+      setFailed(why);
       if (found !== null) begin(found);
     });
     return onSessionEnd(() => {

@@ -1,7 +1,7 @@
 /** The part of the form of a registry that is folded: what most people leave as it is. */
 import type { VNode } from "preact";
 import { nameOf, type Fields } from "./draft.ts";
-import { Field } from "./field.tsx";
+import { Check, Field } from "./field.tsx";
 import type { RegistryFormState } from "./use-registry-form.ts";
 
 /** What is folded, in a few words. */
@@ -64,16 +64,16 @@ function Uses({ form: { fields, problemOf, change } }: { readonly form: Registry
       <legend>Used for</legend>
       <div class="control">
         {(["pull", "build"] as const).map((use) => (
-          <label key={use} class="check">
-            <input
-              type="checkbox"
-              checked={fields[use]}
-              onChange={(event) => {
-                change({ [use]: event.currentTarget.checked });
-              }}
-            />
+          <Check
+            key={use}
+            type="checkbox"
+            checked={fields[use]}
+            onChange={(isChecked) => {
+              change({ [use]: isChecked });
+            }}
+          >
             {use === "pull" ? "pulls by the kubelet" : "builds in pods"}
-          </label>
+          </Check>
         ))}
       </div>
       {problem !== "" && <p class="fault">{problem}</p>}

@@ -1,9 +1,10 @@
 /** Which namespaces may have the credentials, by their labels, with those that match now. */
 import type { VNode } from "preact";
-import { useRef } from "preact/hooks";
 import type { DraftCheck } from "../api.ts";
 import type { Fields, Requirement } from "./draft.ts";
-import { Button, plural } from "./parts.tsx";
+import { Check } from "./field.tsx";
+import { Button, plural, withValue } from "./parts.tsx";
+import type { RegistryFormState } from "./use-registry-form.ts";
 
 const OPERATORS = [
   ["In", "is"],
@@ -11,6 +12,8 @@ const OPERATORS = [
   ["Exists", "is set"],
   ["DoesNotExist", "is not set"],
 ] as const;
+
+const NEW_LABEL: Requirement = { key: "", operator: "In", values: "" };
 
 export function namespacesWords({ isForAll }: Fields, check: DraftCheck | undefined): string {
   if (check === undefined) return isForAll ? "all that opted in" : "by their labels";
@@ -20,113 +23,32 @@ export function namespacesWords({ isForAll }: Fields, check: DraftCheck | undefi
     : `${matching.toString()} of ${optedIn.toString()} that opted in, by their labels`;
 }
 
-export function NamespacePicker(props: {
-  readonly fields: Fields;
-  readonly check: DraftCheck | undefined;
-  readonly onChange: (change: Partial<Fields>) => void;
-}): VNode {
-  const { fields, check, onChange } = props;
+export function NamespacePicker({ form }: { readonly form: RegistryFormState }): VNode {
+  const { fields, check, change } = form;
   const { isForAll, requirements } = fields;
-  const labels = useRef<HTMLDivElement>(null);
-  /** After what is on the page then. */
-  const focusOn = (selector: string): void => {
-    requestAnimationFrame(() => {
-      const found = labels.current?.querySelectorAll<HTMLElement>(selector);
-      found?.item(found.length - 1).focus();
-    });
-  };
-  const change = (index: number, part: Partial<Requirement>): void => {
-    onChange({ requirements: requirements.map((each, i) => (i === index ? { ...each, ...part } : each)) });
-  };
-  const add = (): void => {
-    onChange({ isForAll: false, requirements: [...requirements, { key: "", operator: "In", values: "" }] });
-  };
   return (
-    <div class="stack" ref={labels}>
-      <label class="check">
-        <input
-          type="radio"
-          name="namespaces"
-          checked={isForAll}
-          onChange={() => {
-            onChange({ isForAll: true });
-          }}
-        />
+    <div class="stack">
+      <Check
+        type="radio"
+        name="namespaces"
+        checked={isForAll}
+        onChange={() => {
+          change({ isForAll: true });
+        }}
+      >
         All that opted in
-      </label>
-      <label class="check">
-        <input
-          type="radio"
-          name="namespaces"
-          checked={!isForAll}
-          onChange={() => {
-            if (requirements.length === 0) add();
-            else onChange({ isForAll: false });
-          }}
-        />
+      </Check>
+      <Check
+        type="radio"
+        name="namespaces"
+        checked={!isForAll}
+        onChange={() => {
+          change({ isForAll: false, requirements: requirements.length === 0 ? [NEW_LABEL] : requirements });
+        }}
+      >
         Those of them with these labels
-      </label>
-      {!isForAll &&
-        requirements.map(({ key, operator, values }, index) => (
-          <div class="requirement" key={index}>
-            <input
-              data-label
-              aria-label={`Label ${(index + 1).toString()}`}
-              placeholder="team"
-              spellcheck={false}
-              value={key}
-              onInput={(event) => {
-                change(index, { key: event.currentTarget.value });
-              }}
-            />
-            <select
-              aria-label={`Comparison ${(index + 1).toString()}`}
-              value={operator}
-              onChange={(event) => {
-                change(index, { operator: event.currentTarget.value });
-              }}
-            >
-              {OPERATORS.map(([value, words]) => (
-                <option key={value} value={value}>
-                  {words}
-                </option>
-              ))}
-            </select>
-            {operator.endsWith("In") && (
-              <input
-                aria-label={`Value ${(index + 1).toString()}`}
-                placeholder="a, b"
-                spellcheck={false}
-                value={values}
-                onInput={(event) => {
-                  change(index, { values: event.currentTarget.value });
-                }}
-              />
-            )}
-            <Button
-              class="small"
-              aria-label={`Remove label ${(index + 1).toString()}`}
-              onClick={() => {
-                onChange({ requirements: requirements.filter((_, i) => i !== index) });
-                focusOn("[data-add-label]");
-              }}
-            >
-              Remove
-            </Button>
-          </div>
-        ))}
-      {!isForAll && (
-        <Button
-          class="small"
-          data-add-label
-          onClick={() => {
-            add();
-            focusOn("[data-label]");
-          }}
-        >
-          Add a label
-        </Button>
-      )}
+      </Check>
+      {!isForAll && <Labels requirements={requirements} onChange={change} />}
       {check !== undefined && (
         <p class="quiet" aria-live="polite">
           {describe(check)}
@@ -134,6 +56,99 @@ export function NamespacePicker(props: {
       )}
     </div>
   );
+}
+
+function Labels(props: {
+  readonly requirements: readonly Requirement[];
+  readonly onChange: (change: Partial<Fields>) => void;
+}): VNode {
+  const { requirements, onChange } = props;
+  return (
+    <>
+      {requirements.map((requirement, index) => (
+        <Label
+          key={index}
+          number={(index + 1).toString()}
+          requirement={requirement}
+          onChange={(part) => {
+            onChange({ requirements: requirements.with(index, { ...requirement, ...part }) });
+          }}
+          onRemove={() => {
+            onChange({ requirements: requirements.toSpliced(index, 1) });
+            focusOnLast("[data-add-label]");
+          }}
+        />
+      ))}
+      <Button
+        class="small"
+        data-add-label
+        onClick={() => {
+          onChange({ requirements: [...requirements, NEW_LABEL] });
+          focusOnLast("input[data-label]");
+        }}
+      >
+        Add a label
+      </Button>
+    </>
+  );
+}
+
+function Label(props: {
+  readonly number: string;
+  readonly requirement: Requirement;
+  readonly onChange: (part: Partial<Requirement>) => void;
+  readonly onRemove: () => void;
+}): VNode {
+  const { number, requirement, onChange, onRemove } = props;
+  const { key, operator, values } = requirement;
+  return (
+    <div class="requirement">
+      <input
+        data-label
+        aria-label={`Label ${number}`}
+        placeholder="team"
+        spellcheck={false}
+        value={key}
+        onInput={withValue((text) => {
+          onChange({ key: text });
+        })}
+      />
+      <select
+        aria-label={`Comparison ${number}`}
+        value={operator}
+        onChange={withValue((chosen) => {
+          onChange({ operator: chosen });
+        })}
+      >
+        {OPERATORS.map(([value, words]) => (
+          <option key={value} value={value}>
+            {words}
+          </option>
+        ))}
+      </select>
+      {operator.endsWith("In") && (
+        <input
+          aria-label={`Value ${number}`}
+          placeholder="a, b"
+          spellcheck={false}
+          value={values}
+          onInput={withValue((text) => {
+            onChange({ values: text });
+          })}
+        />
+      )}
+      <Button class="small" aria-label={`Remove label ${number}`} onClick={onRemove}>
+        Remove
+      </Button>
+    </div>
+  );
+}
+
+/** After what is on the page then. */
+function focusOnLast(selector: string): void {
+  requestAnimationFrame(() => {
+    [...document.querySelectorAll<HTMLElement>(selector)].at(-1)?.focus();
+  });
 }
 
 function describe({ namespaces: { matching, optedIn, examples } }: DraftCheck): string {

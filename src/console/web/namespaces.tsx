@@ -1,11 +1,12 @@
 /** Namespaces, a page of a hundred at a time: who opted in, which registries each may have, what is blocked. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import type { Failure, NamespaceDetails, NamespaceList, NamespaceRow } from "../api.ts";
-import { ask, failureOf } from "./client.ts";
-import { useFetched, useSettled } from "./live.ts";
+import type { NamespaceDetails, NamespaceList, NamespaceRow } from "../api.ts";
+import { ask } from "./client.ts";
+import { Check } from "./field.tsx";
+import { useAction, useFetched, useSettled } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Button, Fault, plural, StateMark, Unread } from "./parts.tsx";
+import { Button, Fault, Loading, plural, StateMark, Unread } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { PageHead, Row, Table } from "./table.tsx";
 
@@ -35,47 +36,55 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
           },
         }}
         before={
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={isOptedInOnly}
-              onChange={(event) => {
-                setIsOptedInOnly(event.currentTarget.checked);
-                setOffset(0);
-              }}
-            />
+          <Check
+            type="checkbox"
+            checked={isOptedInOnly}
+            onChange={(isChecked) => {
+              setIsOptedInOnly(isChecked);
+              setOffset(0);
+            }}
+          >
             opted in
-          </label>
+          </Check>
         }
       />
-      <Fault failure={failure} />
       {data === undefined ? (
-        failure === undefined && <p class="quiet">Loading…</p>
+        <Loading failure={failure} />
       ) : (
         <>
+          <Fault failure={failure} />
           <Unread sentences={data.unread} />
           <div class="summary">
             <p class="quiet">{plural(data.optedIn, "namespace")} opted in.</p>
             <Pager list={data} onMove={setOffset} />
           </div>
-          {data.rows.length === 0 ? (
-            <p class="empty">No namespace matches.</p>
-          ) : (
-            <Table columns={["Name", "Opted in", "Registries", "Stuck pods"]}>
-              {data.rows.map((row) => (
-                <NamespaceLine
-                  key={row.name}
-                  row={row}
-                  isOpen={row.name === place.name}
-                  canSwitch={session.rights.labelNamespaces}
-                  version={version}
-                />
-              ))}
-            </Table>
-          )}
+          <NamespaceTable
+            rows={data.rows}
+            open={place.name}
+            canSwitch={session.rights.labelNamespaces}
+            version={version}
+          />
         </>
       )}
     </>
+  );
+}
+
+function NamespaceTable(props: {
+  readonly rows: readonly NamespaceRow[];
+  /** The name of the one that is open. */
+  readonly open: string;
+  readonly canSwitch: boolean;
+  readonly version: string;
+}): VNode {
+  const { rows, open, ...shared } = props;
+  if (rows.length === 0) return <p class="empty">No namespace matches.</p>;
+  return (
+    <Table columns={["Name", "Opted in", "Registries", "Stuck pods"]}>
+      {rows.map((row) => (
+        <NamespaceLine {...shared} key={row.name} row={row} isOpen={row.name === open} />
+      ))}
+    </Table>
   );
 }
 
@@ -146,20 +155,10 @@ function NamespaceLine(props: {
 
 function OptIn(props: { readonly row: NamespaceRow; readonly canSwitch: boolean }): VNode {
   const { name, isOptedIn, isTerminating, problems } = props.row;
-  const [failure, setFailure] = useState<Failure>();
-  const [isBusy, setIsBusy] = useState(false);
   const words = isOptedIn ? "yes" : "no";
-  const toggle = async (): Promise<void> => {
-    if (isBusy) return;
-    setIsBusy(true);
-    setFailure(undefined);
-    try {
-      await ask("PUT", `/api/namespaces/${name}/opt-in`, { isOptedIn: !isOptedIn });
-    } catch (error) {
-      setFailure(failureOf(error));
-    }
-    setIsBusy(false);
-  };
+  const [toggle, isBusy, failure] = useAction(() =>
+    ask("PUT", `/api/namespaces/${name}/opt-in`, { isOptedIn: !isOptedIn }),
+  );
   return (
     <>
       {props.canSwitch ? (
@@ -170,7 +169,7 @@ function OptIn(props: { readonly row: NamespaceRow; readonly canSwitch: boolean 
           aria-label={`Opt ${name} in`}
           aria-disabled={isBusy}
           disabled={isTerminating}
-          onClick={() => void toggle()}
+          onClick={toggle}
         >
           <span class="knob" aria-hidden="true" />
           <span>{words}</span>
@@ -198,8 +197,7 @@ function names(registries: readonly string[]): string {
 
 function Details({ name, version }: { readonly name: string; readonly version: string }): VNode | null {
   const { data, failure } = useFetched<NamespaceDetails>(`/api/namespaces/${name}`, version);
-  if (data === undefined)
-    return failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />;
+  if (data === undefined) return <Loading failure={failure} />;
   return (
     <>
       <Unread sentences={data.unread} />

@@ -103,6 +103,11 @@ export function Fault({ failure }: { readonly failure: Failure | undefined }): V
   );
 }
 
+/** In the place of what has not come yet. */
+export function Loading({ failure }: { readonly failure: Failure | undefined }): VNode {
+  return failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />;
+}
+
 /** What kubectl would take, with a button that copies it. */
 export function Code({ text, label }: { readonly text: string; readonly label: string }): VNode {
   const [isCopied, setIsCopied] = useState(false);
@@ -160,6 +165,21 @@ export function useFlash(value: string): boolean {
 /** As a `ref`: `autofocus` works once in a document. */
 export function focus(element: HTMLElement | null): void {
   element?.focus();
+}
+
+/** As an `onSubmit`: the page is not loaded again. */
+export function preventingDefault(act: () => void) {
+  return (event: Event): void => {
+    event.preventDefault();
+    act();
+  };
+}
+
+/** As an `onInput` or `onChange`: what is in the field now. */
+export function withValue(take: (value: string) => void) {
+  return (event: { readonly currentTarget: { readonly value: string } }): void => {
+    take(event.currentTarget.value);
+  };
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

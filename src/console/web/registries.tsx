@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { RegistryList, RegistryRow, SessionInfo } from "../api.ts";
 import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Cut, Fault, StateMark, Unread, useFlash } from "./parts.tsx";
+import { Cut, Fault, Loading, StateMark, Unread, useFlash } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { RegistryDetails } from "./registry-details.tsx";
 import { RegistryForm } from "./registry-form.tsx";
@@ -32,10 +32,8 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   }, [isFirst, place.action]);
   useFocusOfOpener(place);
   if (place.action === "new" || isFirst) {
-    const intro = isFirst
-      ? `There is no registry yet. Once this one is saved, ${optedInWords(data.optedIn)}, and their new pods pull with it.`
-      : undefined;
-    return <RegistryForm {...form} key="new" row={undefined} {...(intro !== undefined && { intro })} />;
+    const intro = isFirst && { intro: introWords(data.optedIn) };
+    return <RegistryForm {...form} key="new" row={undefined} {...intro} />;
   }
   // It does not move when the list comes.
   const head = (
@@ -54,7 +52,7 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
     return (
       <>
         {head}
-        {failure === undefined ? <p class="quiet">Loading…</p> : <Fault failure={failure} />}
+        <Loading failure={failure} />
       </>
     );
   const open = data.rows.find(({ name }) => name === place.name);
@@ -93,6 +91,10 @@ function useFocusOfOpener(place: Place): void {
     const opener = action === "edit" ? `main a[href="${hrefOf("registries", name, "edit")}"]` : ofNew;
     document.querySelector<HTMLElement>(opener)?.focus();
   }, [place]);
+}
+
+function introWords(optedIn: number | null): string {
+  return `There is no registry yet. Once this one is saved, ${optedInWords(optedIn)}, and their new pods pull with it.`;
 }
 
 function optedInWords(count: number | null): string {

@@ -3,7 +3,6 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import type {
   Condition,
-  DraftCheck,
   Failure,
   RegistryObject,
   RegistryRow,
@@ -11,7 +10,7 @@ import type {
   SessionInfo,
   State,
 } from "../api.ts";
-import { ask, failureOf } from "./client.ts";
+import { checkDraft, failureOf } from "./client.ts";
 import { DeleteRegistry } from "./delete-registry.tsx";
 import { useFetched, type Fetched } from "./live.ts";
 import { Button, Code, Fault, plural, StateMark, Time, useClock } from "./parts.tsx";
@@ -160,6 +159,25 @@ function Pods({ usage: { data, failure } }: { readonly usage: Fetched<RegistryUs
   );
 }
 
+/** What kubectl takes; null while it is not shown. */
+function useYaml(name: string, { uid, spec }: RegistryObject) {
+  const [yaml, setYaml] = useState<string | null>(null);
+  const [failure, setFailure] = useState<Failure>();
+  const show = async (): Promise<void> => {
+    setFailure(undefined);
+    try {
+      setYaml((await checkDraft({ name, uid, spec })).command);
+    } catch (error) {
+      setFailure(failureOf(error));
+    }
+  };
+  const toggle = (): void => {
+    if (yaml === null) void show();
+    else setYaml(null);
+  };
+  return [yaml, toggle, failure] as const;
+}
+
 function Actions(props: {
   readonly row: RegistryRow;
   readonly session: SessionInfo;
@@ -169,18 +187,8 @@ function Actions(props: {
   const { row, session, object, usage } = props;
   const { rights } = session;
   const [isDeleting, setIsDeleting] = useState(false);
-  const [yaml, setYaml] = useState<string | null>(null);
-  const [failure, setFailure] = useState<Failure>();
+  const [yaml, toggleYaml, failure] = useYaml(row.name, object);
   const test = useStoredTest(row);
-  const showYaml = async (): Promise<void> => {
-    setFailure(undefined);
-    const draft = { name: row.name, uid: object.uid, spec: object.spec };
-    try {
-      setYaml((await ask<DraftCheck>("POST", "/api/registries/check", { draft, image: "" })).command);
-    } catch (error) {
-      setFailure(failureOf(error));
-    }
-  };
   const edit = rights.updateRegistries && (
     <a class="button" href={hrefOf("registries", row.name, "edit")}>
       Edit
@@ -188,13 +196,7 @@ function Actions(props: {
   );
   const others = (
     <>
-      <Button
-        aria-expanded={yaml !== null}
-        onClick={() => {
-          if (yaml === null) void showYaml();
-          else setYaml(null);
-        }}
-      >
+      <Button aria-expanded={yaml !== null} onClick={toggleYaml}>
         Show YAML
       </Button>
       {rights.deleteRegistries && (

@@ -7,7 +7,7 @@ import { credentialsOf, differences } from "./draft.ts";
 import { Field } from "./field.tsx";
 import { MoreFields } from "./more-fields.tsx";
 import { NamespacePicker, namespacesWords } from "./namespace-picker.tsx";
-import { Button, Code, Fault } from "./parts.tsx";
+import { Button, Code, Fault, preventingDefault, withValue } from "./parts.tsx";
 import { go } from "./place.ts";
 import { Presets } from "./presets.tsx";
 import { SaveProgress } from "./save-progress.tsx";
@@ -38,10 +38,7 @@ export function RegistryForm(props: {
       class="registry"
       noValidate
       aria-labelledby="form-title"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void form.save();
-      }}
+      onSubmit={preventingDefault(form.save)}
       onKeyDown={(event) => {
         if (event.key === "Escape" && canCancel) close();
       }}
@@ -127,9 +124,7 @@ function AddressField({ form }: { readonly form: RegistryFormState }): VNode {
         spellcheck={false}
         autocomplete="off"
         value={image}
-        onInput={(event) => {
-          setImage(event.currentTarget.value);
-        }}
+        onInput={withValue(setImage)}
       />
     </Field>
   );
@@ -142,7 +137,7 @@ function WhichNamespaces({ form }: { readonly form: RegistryFormState }): VNode 
       <summary id="requirements">
         Which namespaces <span class="quiet">{namespacesWords(form.fields, form.check)}</span>
       </summary>
-      <NamespacePicker fields={form.fields} check={form.check} onChange={form.change} />
+      <NamespacePicker form={form} />
       {problem !== "" && <p class="fault">{problem}</p>}
     </details>
   );

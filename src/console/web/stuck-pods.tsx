@@ -3,7 +3,7 @@ import type { VNode } from "preact";
 import type { HealRow, StuckGroup, StuckPodList, StuckPodRow } from "../api.ts";
 import { useFetched } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Code, Cut, Fault, plural, StateMark, Time, Unread, useClock } from "./parts.tsx";
+import { Code, Cut, Fault, Loading, plural, StateMark, Time, Unread, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
 import { PageHead, Row, Table } from "./table.tsx";
 
@@ -13,11 +13,11 @@ export function StuckPods({ session, changes }: PageProps): VNode {
   return (
     <>
       <PageHead title="Stuck pods" />
-      <Fault failure={failure} />
       {data === undefined ? (
-        failure === undefined && <p class="quiet">Loading…</p>
+        <Loading failure={failure} />
       ) : (
         <>
+          <Fault failure={failure} />
           <Unread sentences={data.unread} />
           {data.count === 0 ? (
             <p class="empty">No pod waits for an image that could not be pulled.</p>

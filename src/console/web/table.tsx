@@ -2,7 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useId } from "preact/hooks";
 import { takeFocus, useDetailsFocus, useRowFocus } from "./focus.ts";
-import { Button } from "./parts.tsx";
+import { Button, withValue } from "./parts.tsx";
 
 export interface Filter {
   readonly label: string;
@@ -31,9 +31,7 @@ export function PageHead(props: {
             placeholder={filter.placeholder}
             aria-label={filter.label}
             value={filter.value}
-            onInput={(event) => {
-              filter.onInput(event.currentTarget.value);
-            }}
+            onInput={withValue(filter.onInput)}
           />
           {children}
         </div>

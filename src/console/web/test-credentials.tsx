@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import type { Failure, RegistryRow, TestLoginAnswer } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { credentialsOf, type Fields } from "./draft.ts";
-import { Button, focus } from "./parts.tsx";
+import { useAction } from "./live.ts";
+import { Button, focus, withValue } from "./parts.tsx";
 
 export interface Test {
   readonly isBusy: boolean;
@@ -22,28 +23,15 @@ interface Answer {
 /** From where the console runs, with what was typed. */
 export function useTypedTest(fields: Fields): Test {
   const [answer, setAnswer] = useState<Answer>();
-  const [isBusy, setIsBusy] = useState(false);
   const { address, auth, username } = fields;
-  const run = async (image: string): Promise<void> => {
-    setIsBusy(true);
+  const [start, isBusy, failure] = useAction(async (image: string) => {
     setAnswer(undefined);
     const credentials = credentialsOf(fields);
     const body = { address, username: auth === "Token" ? username : "", credentials, image };
-    try {
-      const { works, sentence } = await ask<TestLoginAnswer>("POST", "/api/test-login", body);
-      setAnswer({ level: works ? "good" : "fault", sentence });
-    } catch (error) {
-      setAnswer(answerOf(failureOf(error)));
-    }
-    setIsBusy(false);
-  };
-  return {
-    isBusy,
-    answer,
-    start(image) {
-      if (!isBusy) void run(image);
-    },
-  };
+    const { works, sentence } = await ask<TestLoginAnswer>("POST", "/api/test-login", body);
+    setAnswer({ level: works ? "good" : "fault", sentence });
+  });
+  return { isBusy, answer: failure === undefined ? answer : answerOf(failure), start };
 }
 
 /** There are ten seconds between two logins to one registry, and ten for its answer. */
@@ -119,13 +107,9 @@ export function TestPanel(props: {
   readonly before?: ComponentChildren;
   readonly children?: ComponentChildren;
 }): VNode {
-  const { test, isReady, address, before, children } = props;
+  const { test, isReady, before, children } = props;
   /** Undefined while none is asked for. */
   const [image, setImage] = useState<string>();
-  const start = (): void => {
-    const named = image?.trim() ?? "";
-    if (isReady && named !== "") test.start(named);
-  };
   return (
     <div class="test">
       <div class="buttons">
@@ -151,31 +135,45 @@ export function TestPanel(props: {
         </Button>
         {children}
       </div>
-      {image !== undefined && (
-        <div class="requirement">
-          <input
-            aria-label="Image to pull"
-            placeholder={`${address}/app:v1`}
-            spellcheck={false}
-            autocomplete="off"
-            ref={focus}
-            value={image}
-            onInput={(event) => {
-              setImage(event.currentTarget.value);
-            }}
-            onKeyDown={(event) => {
-              // In a form, Enter would save.
-              if (event.key !== "Enter") return;
-              event.preventDefault();
-              start();
-            }}
-          />
-          <Button disabled={!isReady || image.trim() === ""} aria-disabled={test.isBusy} onClick={start}>
-            Test pull
-          </Button>
-        </div>
-      )}
+      {image !== undefined && <ImageToPull {...props} image={image} onInput={setImage} />}
       <TestAnswer test={test} />
+    </div>
+  );
+}
+
+function ImageToPull(props: {
+  readonly test: Test;
+  readonly isReady: boolean;
+  readonly address: string;
+  readonly image: string;
+  readonly onInput: (image: string) => void;
+}): VNode {
+  const { test, address, image, onInput } = props;
+  const named = image.trim();
+  const isReady = props.isReady && named !== "";
+  const start = (): void => {
+    if (isReady) test.start(named);
+  };
+  return (
+    <div class="requirement">
+      <input
+        aria-label="Image to pull"
+        placeholder={`${address}/app:v1`}
+        spellcheck={false}
+        autocomplete="off"
+        ref={focus}
+        value={image}
+        onInput={withValue(onInput)}
+        onKeyDown={(event) => {
+          // In a form, Enter would save.
+          if (event.key !== "Enter") return;
+          event.preventDefault();
+          start();
+        }}
+      />
+      <Button disabled={!isReady} aria-disabled={test.isBusy} onClick={start}>
+        Test pull
+      </Button>
     </div>
   );
 }

@@ -1,6 +1,7 @@
 /** The state of the form of a registry: what is typed, what is wrong with it, what others did meanwhile, and what a save has come to. */
 import { useState } from "preact/hooks";
 import type {
+  Draft,
   DraftCheck,
   Failure,
   Problem,
@@ -9,7 +10,7 @@ import type {
   RegistryRow,
   SaveAnswer,
 } from "../api.ts";
-import { ask, failureOf } from "./client.ts";
+import { ask, checkDraft, failureOf } from "./client.ts";
 import {
   credentialsOf,
   EMPTY_FIELDS,
@@ -21,7 +22,7 @@ import {
 } from "./draft.ts";
 import type { FieldProps } from "./field.tsx";
 import { fieldOf, firstField, inWordsOfForm, missingParts, type FieldId } from "./form-problems.ts";
-import { useDraftCheck } from "./live.ts";
+import { useAction, useDraftCheck } from "./live.ts";
 
 /** From pressing a button of a mouse to its release, at the most. */
 const CLICK_MS = 250;
@@ -44,7 +45,7 @@ export interface RegistryFormState {
   /** Somebody else has deleted it. */
   readonly isGone: boolean;
   readonly takeNewer: (keepsFields: boolean) => void;
-  readonly save: () => Promise<void>;
+  readonly save: () => void;
   readonly isBusy: boolean;
   readonly failure: Failure | undefined;
   readonly saved: SaveAnswer | undefined;
@@ -58,68 +59,25 @@ export function useRegistryForm(
   const [base, setBase] = useState(row?.object ?? undefined);
   const [fields, setFields] = useState<Fields>(row === undefined ? EMPTY_FIELDS : fieldsOf(row));
   const [image, setImage] = useState("");
-  /** Fields whose problems are shown; `*` for all. */
-  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
-  const [refused, setRefused] = useState<{
-    readonly fields: Fields;
-    readonly problems: readonly Problem[];
-  }>();
-  const [failure, setFailure] = useState<Failure>();
   const [saved, setSaved] = useState<SaveAnswer>();
-  const [isBusy, setIsBusy] = useState(false);
 
-  const name = nameOf(fields);
-  const draft = { name, uid: base?.uid ?? "", spec: specOf(fields, base?.spec) };
+  const draft = { name: nameOf(fields), uid: base?.uid ?? "", spec: specOf(fields, base?.spec) };
   const check = useDraftCheck(draft, image);
   const change = (part: Partial<Fields>): void => {
     setFields((before) => ({ ...before, ...part }));
   };
-  // What the server refused holds until the form is another one.
-  const problems = [...(refused?.fields === fields ? refused.problems : []), ...(check?.problems ?? [])].map(
-    (problem) => inWordsOfForm(problem, fields),
-  );
-  const problemOf = (id: FieldId): string =>
-    left.has(id) || left.has("*") ? (problems.find((problem) => fieldOf(problem) === id)?.message ?? "") : "";
-  const leave = (id: TextField | "*"): void => {
-    setLeft((before) => new Set([...before, id]));
-  };
-  /** `ours` are those that the server does not find by itself. */
-  const refuse = (ours: readonly Problem[], all: readonly Problem[]): void => {
-    setRefused({ fields, problems: ours });
-    leave("*");
-    focusOn(firstField(all.map((problem) => inWordsOfForm(problem, fields))));
-  };
-  const write = async (): Promise<void> => {
-    const now = await ask<DraftCheck>("POST", "/api/registries/check", { draft, image: "" });
-    const missing = missingParts(fields, base !== undefined, base?.spec.auth?.type);
-    if (now.problems.length + missing.length > 0) {
-      refuse(missing, [...now.problems, ...missing]);
+  const [problemOf, leave, refuse] = useProblems(fields, check);
+  const [save, isBusy, failure] = useAction(async () => {
+    const outcome = await write(draft, fields, base);
+    if ("all" in outcome) {
+      refuse(outcome);
       return;
     }
-    const request = { draft, generation: base?.generation ?? 0, credentials: credentialsOf(fields) };
-    const answer =
-      base === undefined
-        ? await ask<SaveAnswer>("POST", "/api/registries", request)
-        : await ask<SaveAnswer>("PUT", `/api/registries/${name}`, request);
     // What was typed is not kept for longer than it is needed.
     setFields(EMPTY_FIELDS);
-    setSaved(answer);
+    setSaved(outcome);
     onSaved();
-  };
-  const save = async (): Promise<void> => {
-    if (isBusy) return;
-    setIsBusy(true);
-    setFailure(undefined);
-    try {
-      await write();
-    } catch (error) {
-      const fault = failureOf(error);
-      if (fault.problems === undefined) setFailure(fault);
-      else refuse(fault.problems, fault.problems);
-    } finally {
-      setIsBusy(false);
-    }
-  };
+  });
 
   const stored = list?.rows.find((each) => each.name === row?.name && each.object !== null)?.object;
   const isOther = base !== undefined && stored?.generation !== base.generation;
@@ -147,6 +105,59 @@ export function useRegistryForm(
       setFields({ ...fieldsOf({ ...row, object: newer }), username, password, token, config });
     },
   };
+}
+
+interface Refusal {
+  /** Those that the server does not find by itself. */
+  readonly ours: readonly Problem[];
+  readonly all: readonly Problem[];
+}
+
+/** What is wrong with the fields, as far as somebody has left them. */
+function useProblems(fields: Fields, check: DraftCheck | undefined) {
+  /** Fields whose problems are shown; `*` for all. */
+  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const [refused, setRefused] = useState<{
+    readonly fields: Fields;
+    readonly problems: readonly Problem[];
+  }>();
+  // What the server refused holds until the form is another one.
+  const problems = [...(refused?.fields === fields ? refused.problems : []), ...(check?.problems ?? [])].map(
+    (problem) => inWordsOfForm(problem, fields),
+  );
+  const problemOf = (id: FieldId): string =>
+    left.has(id) || left.has("*") ? (problems.find((problem) => fieldOf(problem) === id)?.message ?? "") : "";
+  const leave = (id: TextField | "*"): void => {
+    setLeft((before) => new Set([...before, id]));
+  };
+  const refuse = ({ ours, all }: Refusal): void => {
+    setRefused({ fields, problems: ours });
+    leave("*");
+    focusOn(firstField(all.map((problem) => inWordsOfForm(problem, fields))));
+  };
+  return [problemOf, leave, refuse] as const;
+}
+
+/** @throws RequestFailed */
+async function write(
+  draft: Draft,
+  fields: Fields,
+  base: RegistryObject | undefined,
+): Promise<SaveAnswer | Refusal> {
+  try {
+    const now = await checkDraft(draft);
+    const missing = missingParts(fields, base !== undefined, base?.spec.auth?.type);
+    if (now.problems.length + missing.length > 0)
+      return { ours: missing, all: [...now.problems, ...missing] };
+    const request = { draft, generation: base?.generation ?? 0, credentials: credentialsOf(fields) };
+    return base === undefined
+      ? await ask<SaveAnswer>("POST", "/api/registries", request)
+      : await ask<SaveAnswer>("PUT", `/api/registries/${draft.name}`, request);
+  } catch (error) {
+    const { problems } = failureOf(error);
+    if (problems === undefined) throw error;
+    return { ours: problems, all: problems };
+  }
 }
 
 /** Unfolds what the field is in. */

@@ -18,7 +18,7 @@ import {
   type LeaderElectionHandlers,
 } from "../kube/leader-election.ts";
 import { leaseCollection, readLease } from "../kube/lease.ts";
-import { createRequestRate, type RateLimit } from "../kube/request-rate.ts";
+import { RequestRate, type RateLimit } from "../kube/request-rate.ts";
 import { readCopy } from "../kube/resources/copies.ts";
 import { readNamespace } from "../kube/resources/namespaces.ts";
 import {
@@ -26,7 +26,7 @@ import {
   type ServiceAccountMetadata,
 } from "../kube/resources/service-accounts.ts";
 import { createStringPool, type StringPool } from "../kube/string-pool.ts";
-import { createTransport, type Transport } from "../kube/transport.ts";
+import { Transport } from "../kube/transport.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import type { Mode } from "../core/mode.ts";
@@ -86,10 +86,10 @@ export interface ClusterAccess {
 
 export function accessCluster(options: ClusterOptions, { logger, metrics }: ClusterTelemetry): ClusterAccess {
   const { connection, requestLimit: limit, namespace, identity, pod } = options;
-  const transport = createTransport({
+  const transport = new Transport({
     connection,
     // Each namespace of both priorities has a few copies to write.
-    rate: createRequestRate({ ...(limit && { limit }), concurrency: options.concurrency * 4 }),
+    rate: new RequestRate({ ...(limit && { limit }), concurrency: options.concurrency * 4 }),
     onRequest({ method, status }) {
       metrics.countRequest(method, status);
     },

@@ -6,7 +6,7 @@ import { isObject, type JsonObject, type Namespace } from "../core/kubernetes.ts
 import type { RegistryIndex } from "../core/registry.ts";
 import type { Versioned } from "../core/store.ts";
 import { hasStatus, isNotFound } from "../kube/errors.ts";
-import { createInformer, type Informer, type InformerOptions } from "../kube/informer.ts";
+import { Informer, type InformerOptions } from "../kube/informer.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
 import { optedInAt, readNamespace } from "../kube/resources/namespaces.ts";
 import { PENDING_PODS, readPendingPod, type PendingPod } from "../kube/resources/pending-pods.ts";
@@ -95,7 +95,7 @@ export function createClusterView({
     /** Nothing is watched that nobody has looked at. */
     const start = (): Informer<T> => {
       if (informer !== undefined) return informer;
-      informer = createInformer<T>({
+      informer = new Informer<T>({
         ...{ transport, pool, timings: BACK_OFF, ...options },
         onFault(_, error) {
           if (hasStatus(error, 401)) onUnauthorized();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { createLeaderElection, LEADER_TIMING, type LeaderElection } from "../../src/kube/leader-election.ts";
 import { createApis } from "../../src/kube/api.ts";
-import { createInformer } from "../../src/kube/informer.ts";
+import { Informer } from "../../src/kube/informer.ts";
 import { leaseCollection, readLease } from "../../src/kube/lease.ts";
 import { readMetadata } from "../../src/kube/resources/metadata.ts";
 import type { Transport } from "../../src/kube/transport.ts";
@@ -66,7 +66,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
       onStopped: () => calls.push("stopped"),
       onError: () => undefined,
     });
-    const informer = createInformer({
+    const informer = new Informer({
       transport: by,
       collection: leaseCollection(namespace, "pullpass"),
       project: (object) => ({ version: readMetadata(object).version, holder: readLease(object).holder }),

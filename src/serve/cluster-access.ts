@@ -12,11 +12,7 @@ import { createApis, type ApisFor } from "../kube/api.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createEventRecorder, type EventRecorderOptions } from "../kube/event-recorder.ts";
 import type { Informer, InformerTimings } from "../kube/informer.ts";
-import {
-  createLeaderElection,
-  type LeaderElection,
-  type LeaderElectionHandlers,
-} from "../kube/leader-election.ts";
+import { LeaderElection, type LeaderElectionHandlers } from "../kube/leader-election.ts";
 import { leaseCollection, readLease } from "../kube/lease.ts";
 import { RequestRate, type RateLimit } from "../kube/request-rate.ts";
 import { readCopy } from "../kube/resources/copies.ts";
@@ -99,7 +95,7 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
     },
   });
   const apisFor = createApis(transport);
-  const election = createLeaderElection({ apisFor, namespace, name: MANAGER, identity });
+  const election = new LeaderElection({ apisFor, namespace, name: MANAGER, identity });
   const recordEvent = createEventRecorder({
     apisFor,
     ...(pod !== undefined && { pod }),
@@ -119,7 +115,7 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
     transport,
     election,
     apisFor,
-    leaderApisFor: createApis(transport, election.guard),
+    leaderApisFor: createApis(transport, () => election.guard()),
     recordEvent,
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { createLeaderElection, LEADER_TIMING, type LeaderElection } from "../../src/kube/leader-election.ts";
+import { LEADER_TIMING, LeaderElection } from "../../src/kube/leader-election.ts";
 import { createApis } from "../../src/kube/api.ts";
 import { Informer } from "../../src/kube/informer.ts";
 import { leaseCollection, readLease } from "../../src/kube/lease.ts";
@@ -23,7 +23,7 @@ interface LeaseObject {
 }
 
 /** A candidate, and which of its callbacks were called. */
-interface Candidate extends LeaderElection {
+interface Candidate extends Pick<LeaderElection, "isLeading" | "release"> {
   readonly calls: readonly string[];
   /** From now on none of its requests is answered, as on a machine that lost its network. */
   cutOff(): void;
@@ -52,7 +52,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
     const calls: string[] = [];
     let isCutOff = false;
     const never = new Promise<never>(() => undefined);
-    const election = createLeaderElection({
+    const election = new LeaderElection({
       apisFor: createApis({ send: (request) => (isCutOff ? never : by.send(request)) }),
       namespace,
       name: "pullpass",
@@ -76,7 +76,12 @@ await describeLevel("control-plane", "the election of a leader", () => {
     });
     informer.start();
     informers.push(informer);
-    const candidate = { ...election, calls, cutOff: () => void (isCutOff = true) };
+    const candidate = {
+      isLeading: () => election.isLeading(),
+      release: () => election.release(),
+      calls,
+      cutOff: () => void (isCutOff = true),
+    };
     candidates.push(candidate);
     return candidate;
   }

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { createMetrics } from "../src/telemetry/metrics.ts";
+import { Metrics } from "../src/telemetry/metrics.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 
@@ -40,7 +40,7 @@ describe("the documentation", () => {
   const examples = PAGES.flatMap((page) => examplesIn(readFileSync(path.join(ROOT, page), "utf8")));
 
   it("has every metric that the program exports, and no other", async () => {
-    const metrics = createMetrics();
+    const metrics = new Metrics();
     // The gauge of the authority is there only where the authority is ours.
     metrics.setCertificateExpiry(new Date(), new Date());
     metrics.forCluster().observe(() => ({

@@ -8,8 +8,8 @@ import {
   KubeconfigError,
   type KubeConnection,
 } from "../kube/connection.ts";
-import { createRequestRate } from "../kube/request-rate.ts";
-import { createTransport, type Transport } from "../kube/transport.ts";
+import { RequestRate } from "../kube/request-rate.ts";
+import { Transport } from "../kube/transport.ts";
 import { NoApiServerError } from "./program-io.ts";
 
 /*
@@ -59,7 +59,7 @@ export async function withTransport<T>(
   use: (transport: Transport, connection: KubeConnection) => Promise<T>,
 ): Promise<T> {
   const connection = connect(kubeconfig, environment);
-  const transport = createTransport({ connection, rate: createRequestRate(RATE) });
+  const transport = new Transport({ connection, rate: new RequestRate(RATE) });
   try {
     return await use(transport, connection);
   } finally {

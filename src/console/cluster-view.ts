@@ -6,7 +6,7 @@ import { isObject, type JsonObject, type Namespace } from "../core/kubernetes.ts
 import type { RegistryIndex } from "../core/registry.ts";
 import type { Versioned } from "../core/store.ts";
 import { hasStatus, isNotFound } from "../kube/errors.ts";
-import { createInformer, type Informer, type InformerOptions } from "../kube/informer.ts";
+import { Informer, type InformerOptions } from "../kube/informer.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
 import { optedInAt, readNamespace } from "../kube/resources/namespaces.ts";
 import { PENDING_PODS, readPendingPod, type PendingPod } from "../kube/resources/pending-pods.ts";
@@ -171,7 +171,7 @@ class Watched<T extends Versioned> {
   #start(): Informer<T> {
     if (this.#informer !== undefined) return this.#informer;
     const { isShown = () => true, onChange, onUnauthorized, ...options } = this.#options;
-    const informer = createInformer<T>({
+    const informer = new Informer<T>({
       ...{ timings: BACK_OFF, ...options },
       onFault: (_, error) => {
         if (hasStatus(error, 401)) onUnauthorized();

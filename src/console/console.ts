@@ -4,10 +4,10 @@ import { REGISTRY_API } from "../config/registry-crd.ts";
 import { createApis, type ApisFor } from "../kube/api.ts";
 import { connectionWithToken, type KubeConnection } from "../kube/connection.ts";
 import { hasStatus } from "../kube/errors.ts";
-import { createRequestRate } from "../kube/request-rate.ts";
+import { RequestRate } from "../kube/request-rate.ts";
 import { createRegistryEdits, type RegistryEdits } from "../kube/resources/registry-edits.ts";
 import { mayI, whoAmI } from "../kube/resources/self-reviews.ts";
-import { createTransport, type Transport } from "../kube/transport.ts";
+import { Transport } from "../kube/transport.ts";
 import type { Changes, LoginKind, Right, Rights, SessionInfo } from "./api.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { ConsoleError } from "./errors.ts";
@@ -172,7 +172,7 @@ export class Console {
 /** @throws ConsoleError 401, KubeApiError, KubeUnreachableError */
 async function openPerson(connection: KubeConnection, options: ConsoleOptions): Promise<Person> {
   const { configuration, namespace } = options;
-  const transport = createTransport({ connection, rate: createRequestRate(RATE) });
+  const transport = new Transport({ connection, rate: new RequestRate(RATE) });
   const apisFor = createApis(transport);
   let user: string;
   try {

@@ -1,6 +1,12 @@
 /** Carries the console: its pages, its login, its routes, and the stream of changes. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import express, { type ErrorRequestHandler, type Request, type Response } from "express";
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from "express";
 import { parseJson } from "../core/parse-json.ts";
 import { getString } from "../core/kubernetes.ts";
 import type { Console, Person } from "../console/console.ts";
@@ -42,50 +48,20 @@ const HEARTBEAT_MS = 20_000;
 const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 export function consoleListener(options: ConsoleAppOptions): RequestListener {
-  const { server, pages, isSecure, onFault } = options;
-  const isOurHost = hostCheck(options.allowedHosts);
+  const { server, pages, onFault } = options;
+  const cookies = new SessionCookies(server, options.isSecure);
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("query parser", false);
 
-  app.use((request, response, next) => {
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    const { path, query } = splitUrl(request.url);
-    const refusal = refusalOf({ method: request.method, path, query, headers: request.headers }, isOurHost);
-    if (refusal !== undefined) throw new HttpError(refusal.status, refusal.message);
-    next();
-  });
-
-  // How to log in is all that needs no session.
-  app.get("/api/login", (request, response) => {
-    refuseParameters(request, []);
-    const { login, clusterName: cluster } = server.options;
-    sendJson(response, 200, { login, cluster });
-  });
-  app.post("/api/login", async (request, response) => {
-    refuseParameters(request, []);
-    const body = await readJson(request);
-    const session = await server.logIn(
-      { key: getString(body, "key") ?? "", token: getString(body, "token") ?? "" },
-      request.socket.remoteAddress ?? "",
-    );
-    // A login ends the session that the browser had, which somebody else may have started (session fixation).
-    server.logOut(sessionId(request));
-    setCookie(request, response, session.id);
-    sendJson(response, 200, await server.describe(session));
-  });
-  app.post("/api/logout", async (request, response) => {
-    await readJson(request);
-    server.logOut(sessionId(request));
-    setCookie(request, response, "");
-    sendJson(response, 200, {});
-  });
+  app.use(guard(options.allowedHosts));
+  addLogin(app, server, cookies);
   app.get("/api/changes", (request, response) => {
     refuseParameters(request, []);
-    stream(server, requireSession(request), response);
+    stream(server, cookies.requireSession(request), response);
   });
-  for (const route of consoleRoutes(server)) mount(route);
+  for (const route of consoleRoutes(server)) addRoute(app, route, server, cookies);
   app.use("/api", () => {
     throw new ConsoleError(404, "not-found", "there is nothing at this path");
   });
@@ -103,40 +79,101 @@ export function consoleListener(options: ConsoleAppOptions): RequestListener {
     answerFailure(response, error, onFault);
   }) satisfies ErrorRequestHandler);
   return app;
+}
 
-  function mount({ method, path, parameters = [], handle }: Route): void {
-    const verb = method.toLowerCase() as Lowercase<Route["method"]>;
-    app[verb](path, async (request: Request, response: Response) => {
-      const query = refuseParameters(request, parameters);
-      const session = requireSession(request);
-      const name = typeof request.params["name"] === "string" ? request.params["name"] : "";
-      if (path.includes(":name") && !NAME.test(name))
-        throw new ConsoleError(400, "bad-request", "this is not the name of an object");
-      const body = method === "GET" ? undefined : await readJson(request);
-      try {
-        sendJson(response, 200, await handle({ session, name, query, body }));
-      } catch (error) {
-        // The API server has forgotten the token, or it has expired: so has the session.
-        if (failureOf(error).status === 401) server.logOut(session.id);
-        throw error;
-      }
-    });
+function guard(allowedHosts: readonly string[]): RequestHandler {
+  const isOurHost = hostCheck(allowedHosts);
+  return (request, response, next) => {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    const { path, query } = splitUrl(request.url);
+    const refusal = refusalOf({ method: request.method, path, query, headers: request.headers }, isOurHost);
+    if (refusal !== undefined) throw new HttpError(refusal.status, refusal.message);
+    next();
+  };
+}
+
+/** How to log in is all that needs no session. */
+function addLogin(app: Express, server: Console, cookies: SessionCookies): void {
+  app.get("/api/login", (request, response) => {
+    refuseParameters(request, []);
+    const { login, clusterName: cluster } = server.options;
+    sendJson(response, 200, { login, cluster });
+  });
+  app.post("/api/login", async (request, response) => {
+    refuseParameters(request, []);
+    const body = await readJson(request);
+    const session = await server.logIn(
+      { key: getString(body, "key") ?? "", token: getString(body, "token") ?? "" },
+      request.socket.remoteAddress ?? "",
+    );
+    // A login ends the session that the browser had, which somebody else may have started (session fixation).
+    server.logOut(cookies.read(request));
+    cookies.set(request, response, session.id);
+    sendJson(response, 200, await server.describe(session));
+  });
+  app.post("/api/logout", async (request, response) => {
+    await readJson(request);
+    server.logOut(cookies.read(request));
+    cookies.set(request, response, "");
+    sendJson(response, 200, {});
+  });
+}
+
+function addRoute(
+  app: Express,
+  { method, path, parameters = [], handle }: Route,
+  server: Console,
+  cookies: SessionCookies,
+): void {
+  const verb = method.toLowerCase() as Lowercase<Route["method"]>;
+  app[verb](path, async (request: Request, response: Response) => {
+    const query = refuseParameters(request, parameters);
+    const session = cookies.requireSession(request);
+    const name = typeof request.params["name"] === "string" ? request.params["name"] : "";
+    if (path.includes(":name") && !NAME.test(name))
+      throw new ConsoleError(400, "bad-request", "this is not the name of an object");
+    const body = method === "GET" ? undefined : await readJson(request);
+    try {
+      sendJson(response, 200, await handle({ session, name, query, body }));
+    } catch (error) {
+      // The API server has forgotten the token, or it has expired: so has the session.
+      if (failureOf(error).status === 401) server.logOut(session.id);
+      throw error;
+    }
+  });
+}
+
+/** By which a browser says what its session is. */
+class SessionCookies {
+  readonly #server: Console;
+  readonly #isSecure: boolean;
+
+  constructor(server: Console, isSecure: boolean) {
+    this.#server = server;
+    this.#isSecure = isSecure;
   }
 
-  function cookieName(request: IncomingMessage): string {
-    return sessionCookieName(isSecure, request.socket.localPort ?? 0);
+  /** The id of a session; empty if there is none. */
+  read(request: IncomingMessage): string {
+    return readCookie(request.headers.cookie, this.#nameFor(request));
   }
-  function sessionId(request: IncomingMessage): string {
-    return readCookie(request.headers.cookie, cookieName(request));
+
+  /** An empty id takes the cookie away. */
+  set(request: IncomingMessage, response: ServerResponse, id: string): void {
+    const maxAge = id === "" ? 0 : this.#server.options.sessionMs / 1000;
+    const cookie = sessionCookie(this.#nameFor(request), id, this.#isSecure, maxAge);
+    response.setHeader("set-cookie", cookie);
   }
-  function setCookie(request: IncomingMessage, response: ServerResponse, value: string): void {
-    const maxAge = value === "" ? 0 : server.options.sessionMs / 1000;
-    response.setHeader("set-cookie", sessionCookie(cookieName(request), value, isSecure, maxAge));
-  }
-  function requireSession(request: IncomingMessage): Session<Person> {
-    const session = server.session(sessionId(request));
+
+  /** @throws ConsoleError 401 */
+  requireSession(request: IncomingMessage): Session<Person> {
+    const session = this.#server.session(this.read(request));
     if (session === undefined) throw new ConsoleError(401, "no-session", "log in first");
     return session;
+  }
+
+  #nameFor(request: IncomingMessage): string {
+    return sessionCookieName(this.#isSecure, request.socket.localPort ?? 0);
   }
 }
 

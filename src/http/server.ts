@@ -92,9 +92,8 @@ export interface ServerOptions {
 /** Starts a server. @throws CannotListenError */
 export async function startServer(
   listener: http.RequestListener,
-  serverOptions: ServerOptions,
+  options: ServerOptions,
 ): Promise<RunningServer> {
-  const { certificate, limits = DEFAULT_LIMITS } = serverOptions;
   let isDraining = false;
   const onRequest: http.RequestListener = (request, response) => {
     // A request that did not wait for the answer to the last one: API servers, kubelets and Prometheus do wait, and what
@@ -107,6 +106,29 @@ export async function startServer(
     if (isDraining) response.setHeader("connection", "close");
     listener(request, response);
   };
+  const server = createServer(options, onRequest);
+  await listen(server, options.listen);
+
+  return {
+    url: urlOf(server),
+    setCertificate(next) {
+      createSecureContext(pem(next));
+      if (server instanceof https.Server) server.setSecureContext(pem(next));
+    },
+    startDraining() {
+      isDraining = true;
+    },
+    async close(timeoutMs) {
+      isDraining = true;
+      await closeWithin(server, timeoutMs);
+    },
+  };
+}
+
+function createServer(
+  { certificate, limits = DEFAULT_LIMITS }: ServerOptions,
+  onRequest: http.RequestListener,
+): Server {
   const options = {
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     headersTimeout: limits.headersTimeoutMs,
@@ -123,43 +145,32 @@ export async function startServer(
         https.createServer({ ...options, ALPNProtocols: ["http/1.1"], ...pem(certificate) }, onRequest);
   server.maxHeadersCount = MAX_HEADERS;
   limitConnections(server, limits.maxConnections);
-  await listen(server, serverOptions.listen);
+  return server;
+}
 
-  return {
-    url: urlOf(server, certificate === undefined ? "http" : "https"),
-    setCertificate(next) {
-      createSecureContext(pem(next));
-      if (server instanceof https.Server) server.setSecureContext(pem(next));
-    },
-    startDraining() {
-      isDraining = true;
-    },
-    async close(timeoutMs) {
-      isDraining = true;
-      const closed = new Promise<void>((resolve) => {
-        server.close(() => {
-          resolve();
-        });
-      });
-      // A connection whose last request is answered is idle, and clients would keep it.
-      const sweep = setInterval(() => {
-        server.closeIdleConnections();
-      }, IDLE_SWEEP_INTERVAL_MS);
-      const cutOff = setTimeout(() => {
-        server.closeAllConnections();
-      }, timeoutMs);
-      await closed;
-      clearInterval(sweep);
-      clearTimeout(cutOff);
-    },
-  };
+async function closeWithin(server: Server, timeoutMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
+  // A connection whose last request is answered is idle, and clients would keep it.
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+  }, IDLE_SWEEP_INTERVAL_MS);
+  const cutOff = setTimeout(() => {
+    server.closeAllConnections();
+  }, timeoutMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cutOff);
 }
 
 function pem(serving: ServingCertificate | "later"): { readonly cert?: string; readonly key?: string } {
   return serving === "later" ? {} : { cert: serving.certificate, key: serving.privateKey };
 }
 
-function listen(server: http.Server | https.Server, address: ListenAddress): Promise<void> {
+function listen(server: Server, address: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => {
       reject(new CannotListenError(address, error));
@@ -172,7 +183,8 @@ function listen(server: http.Server | https.Server, address: ListenAddress): Pro
   });
 }
 
-function urlOf(server: http.Server | https.Server, scheme: string): string {
+function urlOf(server: Server): string {
+  const scheme = server instanceof https.Server ? "https" : "http";
   const { address, family, port } = server.address() as AddressInfo;
   const isAny = address === "::" || address === "0.0.0.0";
   const host = isAny ? "localhost" : family === "IPv6" ? `[${address}]` : address;

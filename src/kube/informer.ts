@@ -3,7 +3,7 @@
  * informer keeps whole objects, stops at most errors, and has no watchdog.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { createBackOff, type BackOffLimits } from "../core/back-off.ts";
+import { createBackOff, type BackOff, type BackOffLimits } from "../core/back-off.ts";
 import { isObject, type JsonObject } from "../core/kubernetes.ts";
 import { KubeApiError, KubeUnreachableError } from "./errors.ts";
 import { listPages, type Collection } from "./list.ts";
@@ -56,24 +56,6 @@ export type ChangeHandler<T> = (
   previous: T | undefined,
 ) => void;
 
-export interface Informer<T extends Versioned> {
-  /** Others may put in what they have written. */
-  readonly store: Store<T>;
-  /** The store has held everything once. */
-  readonly isSynced: boolean;
-  /** Resolves when `isSynced` becomes true. */
-  readonly synced: Promise<void>;
-  /** Resolves with the first list, or once the first one was refused. */
-  readonly asked: Promise<void>;
-  /** Unix time, in milliseconds, of the last list, watch, event or bookmark; before the first, of its creation. */
-  readonly lastActivityAt: number;
-  /** Calls the handler with every change from now on, after the store has it; not with what others put into the store. */
-  subscribe(handler: ChangeHandler<T>): void;
-  start(): void;
-  /** No handler is called again. */
-  close(): void;
-}
-
 /** A watch that ends sooner, and without an event, is a failure: it would be started again and again. */
 const SHORTEST_WATCH_MS = 1_000;
 const MAX_ASKED_WAIT_SECONDS = 60;
@@ -92,164 +74,196 @@ const MAX_ASKED_WAIT_SECONDS = 60;
  * Waits become longer until something comes over a watch, and start over where a 410 follows a failed connection: the
  * API server is back, and remembers less than before. A handler that throws is treated as a refusal.
  */
-export function createInformer<T extends Versioned>(options: InformerOptions<T>): Informer<T> {
-  const { transport, collection, project, onFault, onRecovery, onRestart } = options;
-  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
-  const pool = options.pool ?? ((name) => name);
-  const store = createStore<T>();
-  const handlers: ChangeHandler<T>[] = [];
-  const synced = Promise.withResolvers<undefined>();
-  const asked = Promise.withResolvers<undefined>();
-  const backOff = createBackOff(timings);
-  const closing = new AbortController();
-  const faults = new Set<string>();
-  const state = {
-    /** From where to watch; undefined if there has to be a list first. */
-    resourceVersion: undefined as string | undefined,
-    /** By the clock of `performance`. */
-    relistAt: 0,
-    isSynced: false,
-    lastActivityAt: Date.now(),
-  };
+export class Informer<T extends Versioned> {
+  /** Others may put in what they have written. */
+  readonly store: Store<T> = createStore<T>();
+  readonly #options: InformerOptions<T>;
+  readonly #timings: InformerTimings;
+  readonly #pool: StringPool;
+  readonly #backOff: BackOff;
+  readonly #handlers: ChangeHandler<T>[] = [];
+  readonly #synced = Promise.withResolvers<undefined>();
+  readonly #asked = Promise.withResolvers<undefined>();
+  readonly #closing = new AbortController();
+  readonly #faults = new Set<string>();
+  /** From where to watch; undefined if there has to be a list first. */
+  #resourceVersion: string | undefined;
+  /** By the clock of `performance`. */
+  #relistAt = 0;
+  #isSynced = false;
+  #lastActivityAt = Date.now();
 
-  const isOpen = (): boolean => !closing.signal.aborted;
-  const reportFault = (action: "list" | "watch", error: unknown): void => {
-    const kind = `${action} ${error instanceof KubeApiError ? error.status.toString() : String(error)}`;
-    if (faults.has(kind)) return;
-    faults.add(kind);
-    onFault?.(action, error);
-  };
-  const markHealthy = (): void => {
-    backOff.reset();
-    if (faults.size === 0) return;
-    faults.clear();
-    onRecovery?.();
-  };
-  const markActive = (): void => {
-    state.lastActivityAt = Date.now();
-  };
-
-  const emit: ChangeHandler<T> = (...change) => {
-    for (const handler of handlers) handler(...change);
-  };
-  function put(namespace: string, name: string, object: JsonObject): void {
-    const previous = store.get(namespace, name);
-    const current = project(object);
-    if (store.set(namespace, name, current)) emit(namespace, name, current, previous);
+  constructor(options: InformerOptions<T>) {
+    this.#options = options;
+    this.#timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    this.#pool = options.pool ?? ((name) => name);
+    this.#backOff = createBackOff(this.#timings);
   }
-  function remove(namespace: string, name: string, version: number): void {
-    const previous = store.remove(namespace, name, version);
-    if (previous !== undefined) emit(namespace, name, undefined, previous);
+
+  /** The store has held everything once. */
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  /** Resolves when `isSynced` becomes true. */
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  /** Resolves with the first list, or once the first one was refused. */
+  get asked(): Promise<void> {
+    return this.#asked.promise;
+  }
+
+  /** Unix time, in milliseconds, of the last list, watch, event or bookmark; before the first, of its creation. */
+  get lastActivityAt(): number {
+    return this.#lastActivityAt;
+  }
+
+  /** Calls the handler with every change from now on, after the store has it; not with what others put into the store. */
+  subscribe(handler: ChangeHandler<T>): void {
+    this.#handlers.push(handler);
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  /** No handler is called again. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #run(): Promise<void> {
+    let wasAway = false;
+    while (this.#isOpen()) {
+      if (this.#resourceVersion === undefined || performance.now() >= this.#relistAt) await this.#list();
+      const from = this.#resourceVersion;
+      if (from === undefined) {
+        await this.#wait();
+        continue;
+      }
+      const { end, wasUseful } = await this.#watch(from);
+      if (!this.#isOpen()) return;
+      this.#options.onRestart?.(end.kind === "refused" || end.kind === "broken" ? "error" : end.kind);
+      if (end.kind === "refused" || end.kind === "broken") this.#reportFault("watch", end.error);
+      if (isVersionInDoubt(end)) this.#resourceVersion = undefined;
+      if (wasAway && end.kind === "expired") this.#backOff.reset();
+      wasAway = end.kind === "broken";
+      if (end.kind === "closed" && wasUseful) this.#markHealthy();
+      else if (end.kind !== "watchdog") await this.#wait(askedWaitMs(end));
+    }
   }
 
   /** Puts in each object as it comes, and at the end takes out what is gone. */
-  async function list(): Promise<void> {
+  async #list(): Promise<void> {
+    const { transport, collection } = this.#options;
+    const { relistIntervalMs, maxMs } = this.#timings;
     const seen = new Set<string>();
+    const put = (object: JsonObject): void => {
+      if (!this.#isOpen()) return;
+      const { namespace, name } = readMetadata(object);
+      seen.add(`${namespace}/${name}`);
+      this.#put(namespace, this.#pool(name), object);
+    };
     try {
-      const version = await listPages(
-        transport,
-        collection,
-        (object) => {
-          if (!isOpen()) return;
-          const { namespace, name } = readMetadata(object);
-          seen.add(`${namespace}/${name}`);
-          put(namespace, pool(name), object);
-        },
-        markActive,
-      );
-      if (!isOpen()) return;
-      for (const namespace of [...store.namespaces()]) {
-        for (const name of [...store.in(namespace).keys()]) {
-          // What was written after the list was made is newer than the list.
-          if (!seen.has(`${namespace}/${name}`)) remove(namespace, name, Number(version));
-        }
-      }
-      state.resourceVersion = version;
-      state.isSynced = true;
-      state.relistAt = performance.now() + timings.relistIntervalMs * (1 + Math.random() / 5);
-      synced.resolve(undefined);
+      const version = await listPages(transport, collection, put, this.#markActive);
+      if (!this.#isOpen()) return;
+      this.#removeUnseen(seen, Number(version));
+      this.#resourceVersion = version;
+      this.#isSynced = true;
+      this.#relistAt = performance.now() + relistIntervalMs * (1 + Math.random() / 5);
+      this.#synced.resolve(undefined);
     } catch (error) {
-      if (!isOpen()) return;
-      if (!(error instanceof KubeApiError && error.status === 410)) reportFault("list", error);
+      if (!this.#isOpen()) return;
+      if (!(error instanceof KubeApiError && error.status === 410)) this.#reportFault("list", error);
       // While a list fails, a watch may go on.
-      state.relistAt = performance.now() + timings.maxMs;
+      this.#relistAt = performance.now() + maxMs;
     }
-    asked.resolve(undefined);
+    this.#asked.resolve(undefined);
+  }
+
+  #removeUnseen(seen: ReadonlySet<string>, version: number): void {
+    for (const namespace of [...this.store.namespaces()]) {
+      for (const name of [...this.store.in(namespace).keys()]) {
+        // What was written after the list was made is newer than the list.
+        if (!seen.has(`${namespace}/${name}`)) this.#remove(namespace, name, version);
+      }
+    }
   }
 
   /** How it ended, and whether it was worth anything. */
-  async function watch(from: string): Promise<{ readonly end: WatchEnd; readonly wasUseful: boolean }> {
+  async #watch(from: string): Promise<{ readonly end: WatchEnd; readonly wasUseful: boolean }> {
+    const { transport, collection } = this.#options;
+    const { watchTimeoutMs, watchdogMs } = this.#timings;
     const startedAt = performance.now();
-    const toRelistMs = state.relistAt - startedAt;
-    const timeoutMs = Math.min(timings.watchTimeoutMs * (1 + Math.random()), toRelistMs);
+    const toRelistMs = this.#relistAt - startedAt;
+    const timeoutMs = Math.min(watchTimeoutMs * (1 + Math.random()), toRelistMs);
     let hasProgress = false as boolean;
     const end = await watchOnce({
       transport,
       collection,
       resourceVersion: from,
       timeoutSeconds: Math.max(1, Math.ceil(timeoutMs / 1000)),
-      watchdogMs: timings.watchdogMs,
-      signal: closing.signal,
-      onOpen: markActive,
-      onChange(type, object) {
+      watchdogMs,
+      signal: this.#closing.signal,
+      onOpen: this.#markActive,
+      onChange: (type, object) => {
         const { namespace, name, version } = readMetadata(object);
-        if (type === "DELETED") remove(namespace, name, version);
-        else put(namespace, pool(name), object);
+        if (type === "DELETED") this.#remove(namespace, name, version);
+        else this.#put(namespace, this.#pool(name), object);
       },
-      onProgress(version) {
-        state.resourceVersion = version ?? state.resourceVersion;
+      onProgress: (version) => {
+        this.#resourceVersion = version ?? this.#resourceVersion;
         hasProgress = true;
-        markActive();
-        markHealthy();
+        this.#markActive();
+        this.#markHealthy();
       },
     });
     return { end, wasUseful: hasProgress || performance.now() - startedAt >= SHORTEST_WATCH_MS };
   }
 
-  async function run(): Promise<void> {
-    let wasAway = false;
-    while (isOpen()) {
-      if (state.resourceVersion === undefined || performance.now() >= state.relistAt) await list();
-      const from = state.resourceVersion;
-      if (from === undefined) {
-        await wait();
-        continue;
-      }
-      const { end, wasUseful } = await watch(from);
-      if (!isOpen()) return;
-      onRestart?.(end.kind === "refused" || end.kind === "broken" ? "error" : end.kind);
-      if (end.kind === "refused" || end.kind === "broken") reportFault("watch", end.error);
-      if (isVersionInDoubt(end)) state.resourceVersion = undefined;
-      if (wasAway && end.kind === "expired") backOff.reset();
-      wasAway = end.kind === "broken";
-      if (end.kind === "closed" && wasUseful) markHealthy();
-      else if (end.kind !== "watchdog") await wait(askedWaitMs(end));
-    }
+  #put(namespace: string, name: string, object: JsonObject): void {
+    const previous = this.store.get(namespace, name);
+    const current = this.#options.project(object);
+    if (this.store.set(namespace, name, current)) this.#emit(namespace, name, current, previous);
   }
 
-  const wait = (atLeastMs = 0): Promise<void> =>
-    sleep(Math.max(atLeastMs, backOff.next()), undefined, { signal: closing.signal }).catch(() => undefined);
+  #remove(namespace: string, name: string, version: number): void {
+    const previous = this.store.remove(namespace, name, version);
+    if (previous !== undefined) this.#emit(namespace, name, undefined, previous);
+  }
 
-  return {
-    store,
-    synced: synced.promise,
-    asked: asked.promise,
-    get isSynced() {
-      return state.isSynced;
-    },
-    get lastActivityAt() {
-      return state.lastActivityAt;
-    },
-    subscribe(handler) {
-      handlers.push(handler);
-    },
-    start() {
-      void run();
-    },
-    close() {
-      closing.abort();
-    },
+  #emit(...change: Parameters<ChangeHandler<T>>): void {
+    for (const handler of this.#handlers) handler(...change);
+  }
+
+  #isOpen(): boolean {
+    return !this.#closing.signal.aborted;
+  }
+
+  readonly #markActive = (): void => {
+    this.#lastActivityAt = Date.now();
   };
+
+  #markHealthy(): void {
+    this.#backOff.reset();
+    if (this.#faults.size === 0) return;
+    this.#faults.clear();
+    this.#options.onRecovery?.();
+  }
+
+  #reportFault(action: "list" | "watch", error: unknown): void {
+    const kind = `${action} ${error instanceof KubeApiError ? error.status.toString() : String(error)}`;
+    if (this.#faults.has(kind)) return;
+    this.#faults.add(kind);
+    this.#options.onFault?.(action, error);
+  }
+
+  #wait(atLeastMs = 0): Promise<void> {
+    const { signal } = this.#closing;
+    return sleep(Math.max(atLeastMs, this.#backOff.next()), undefined, { signal }).catch(() => undefined);
+  }
 }
 
 /** Whether the next watch cannot start where this one ended, as far as anybody knows. */

@@ -2,9 +2,9 @@
  * Agrees with the other replicas who of them writes, by a Lease, as client-go's leader election does; client-node has
  * none.
  */
-import type { ApisFor, WriteGuard } from "./api.ts";
+import type { ApisFor } from "./api.ts";
 import { createInterruptibleSleep } from "./interruptible-sleep.ts";
-import { createLeaseClient, type Lease, type LeaseName } from "./lease.ts";
+import { createLeaseClient, type Lease, type LeaseClient, type LeaseName } from "./lease.ts";
 
 /** How long replicas wait for each other. */
 export interface LeaderTiming {
@@ -64,147 +64,194 @@ export interface LeaderElectionHandlers {
   readonly onError: (error: unknown) => void;
 }
 
-export interface LeaderElection {
+export class LeaderElection {
+  readonly #options: Required<LeaderElectionOptions>;
+  readonly #leases: LeaseClient;
+  readonly #leadership: Leadership;
+  readonly #closing = new AbortController();
+  readonly #pause = createInterruptibleSleep();
+  #handlers: LeaderElectionHandlers | undefined;
+  #lease: Lease | undefined;
+  /** When the holder's record was seen to change. Clocks of two machines are never compared. */
+  #seenAt = 0;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: LeaderElectionOptions) {
+    this.#options = { clocks: SYSTEM_CLOCKS, timing: LEADER_TIMING, ...options };
+    const { apisFor, clocks, timing } = this.#options;
+    this.#leases = createLeaseClient(apisFor, options, timing.requestTimeoutMs);
+    this.#leadership = new Leadership(clocks, timing.renewDeadlineMs, {
+      onStarted: (signal) => this.#handlers?.onStarted(signal),
+      onStopped: () => this.#handlers?.onStopped(),
+    });
+  }
+
   /** False from the renew deadline on, whatever else hangs at that time. */
-  readonly isLeading: () => boolean;
+  isLeading(): boolean {
+    return this.#leadership.isCurrent();
+  }
+
   /** For writes that are sent only in the term in which they were asked for: they may wait for longer than a term lasts. */
-  readonly guard: WriteGuard;
+  guard(): () => boolean {
+    return this.#leadership.guard();
+  }
+
   /** To be called once. */
-  start(handlers: LeaderElectionHandlers): void;
+  start(handlers: LeaderElectionHandlers): void {
+    this.#handlers = handlers;
+    this.#ended = this.#run();
+  }
+
   /** A watch saw who holds the Lease. That may be outdated, so it is a reason to look, and no more. */
-  observe(holder: string | undefined): void;
+  observe(holder: string | undefined): void {
+    const { identity } = this.#options;
+    if (this.#leadership.hasTerm ? holder !== identity : holder === undefined) this.#pause.interrupt();
+  }
+
   /**
    * Ends the term and the election, and gives the Lease up, so that another replica takes over at once. Who still writes
    * finishes that before. Does not fail: a Lease that cannot be given up expires.
    */
-  release(): Promise<void>;
-}
-
-export function createLeaderElection(options: LeaderElectionOptions): LeaderElection {
-  const { identity, clocks = SYSTEM_CLOCKS, timing = LEADER_TIMING } = options;
-  const leases = createLeaseClient(options.apisFor, options, timing.requestTimeoutMs);
-  const closing = new AbortController();
-  const pause = createInterruptibleSleep();
-
-  let handlers: LeaderElectionHandlers | undefined;
-  let lease: Lease | undefined;
-  /** When the holder's record was seen to change. Clocks of two machines are never compared. */
-  let seenAt = 0;
-  let term: AbortController | undefined;
-  /** When the last renewal that succeeded was sent: others saw it later than that, and so wait for longer than we. */
-  let renewedAt = 0;
-  let deadline: NodeJS.Timeout | undefined;
-  let ended: Promise<void> = Promise.resolve();
-
-  const msLeft = (since: number, durationMs: number) => since + durationMs - clocks.monotonicMs();
-  const isLeading = () => term !== undefined && msLeft(renewedAt, timing.renewDeadlineMs) > 0;
-  const msUntilFree = () =>
-    lease?.holder === undefined || lease.holder === identity ? 0 : msLeft(seenAt, lease.durationMs);
-
-  function see(current: Lease | undefined): void {
-    if (current?.record !== lease?.record) seenAt = clocks.monotonicMs();
-    lease = current;
+  async release(): Promise<void> {
+    this.#closing.abort();
+    this.#leadership.end();
+    this.#pause.interrupt();
+    await this.#ended;
+    await this.#giveUp().catch((error: unknown) => this.#handlers?.onError(error));
   }
 
-  function lead(sentAt: number): void {
-    renewedAt = sentAt;
-    if (closing.signal.aborted || msLeft(renewedAt, timing.renewDeadlineMs) <= 0) return;
-    armDeadline();
-    if (term !== undefined) return;
-    term = new AbortController();
-    handlers?.onStarted(term.signal);
+  async #run(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      const startedAt = this.#options.clocks.monotonicMs();
+      let hasFailed = false;
+      await this.#tryOnce().catch((error: unknown) => {
+        hasFailed = true;
+        this.#handlers?.onError(error);
+      });
+      await this.#pause.sleep(Math.max(MIN_PAUSE_MS, this.#msUntilNextTry(startedAt, hasFailed)));
+    }
   }
 
-  function armDeadline(): void {
-    clearTimeout(deadline);
-    deadline = setTimeout(
-      () => {
-        // A timer may be a little early by another clock.
-        if (isLeading()) armDeadline();
-        else stepDown();
-      },
-      Math.max(1, msLeft(renewedAt, timing.renewDeadlineMs)),
-    );
-  }
-
-  function stepDown(): void {
-    clearTimeout(deadline);
-    if (term === undefined) return;
-    const finished = term;
-    term = undefined;
-    finished.abort();
-    handlers?.onStopped();
+  async #tryOnce(): Promise<void> {
+    // A leader knows the Lease, since it wrote it; asking again would only take time.
+    if (!this.#leadership.hasTerm) this.#see(await this.#leases.read());
+    if (!(await this.#acquireOrRenew())) {
+      this.#see(await this.#leases.read());
+      // It still is ours where somebody else put a label on it, or where our own last request was not answered.
+      await this.#acquireOrRenew();
+    }
+    if (this.#lease?.holder !== this.#options.identity) this.#leadership.end();
   }
 
   /** Writes the Lease unless somebody else holds it; false if it was written by somebody else meanwhile. */
-  async function acquireOrRenew(): Promise<boolean> {
-    if (msUntilFree() > 0) return true;
+  async #acquireOrRenew(): Promise<boolean> {
+    const { identity, clocks, timing } = this.#options;
+    if (this.#msUntilFree() > 0) return true;
     const sentAt = clocks.monotonicMs();
     const claim = { identity, durationMs: timing.leaseDurationMs, at: clocks.now() };
-    const written = await leases.claim(lease, claim);
+    const written = await this.#leases.claim(this.#lease, claim);
     if (written === undefined) return false;
-    see(written);
-    lead(sentAt);
+    this.#see(written);
+    if (!this.#closing.signal.aborted) this.#leadership.renew(sentAt);
     return true;
   }
 
-  async function tryOnce(): Promise<void> {
-    // A leader knows the Lease, since it wrote it; asking again would only take time.
-    if (term === undefined) see(await leases.read());
-    if (!(await acquireOrRenew())) {
-      see(await leases.read());
-      // It still is ours where somebody else put a label on it, or where our own last request was not answered.
-      await acquireOrRenew();
-    }
-    if (lease?.holder !== identity) stepDown();
-  }
-
-  async function run(): Promise<void> {
-    while (!closing.signal.aborted) {
-      const startedAt = clocks.monotonicMs();
-      let hasFailed = false;
-      await tryOnce().catch((error: unknown) => {
-        hasFailed = true;
-        handlers?.onError(error);
-      });
-      await pause.sleep(Math.max(MIN_PAUSE_MS, msUntilNextTry(startedAt, hasFailed)));
+  async #giveUp(): Promise<void> {
+    const { identity, clocks } = this.#options;
+    for (let tries = 0; tries < 2 && this.#lease?.holder === identity; tries++) {
+      if ((await this.#leases.giveUp(this.#lease, clocks.now())) !== undefined) return;
+      this.#see(await this.#leases.read());
     }
   }
 
-  function msUntilNextTry(startedAt: number, hasFailed: boolean): number {
+  #see(current: Lease | undefined): void {
+    if (current?.record !== this.#lease?.record) this.#seenAt = this.#options.clocks.monotonicMs();
+    this.#lease = current;
+  }
+
+  #msUntilNextTry(startedAt: number, hasFailed: boolean): number {
+    const { renewPeriodMs, retryPeriodMs } = this.#options.timing;
     // A leader has a few seconds to get through again.
-    if (term !== undefined) return hasFailed ? 0 : msLeft(startedAt, timing.renewPeriodMs);
-    const pollInMs = msLeft(startedAt, timing.retryPeriodMs * (1 + Math.random() / 4));
-    const freeInMs = msUntilFree();
+    if (this.#leadership.hasTerm) return hasFailed ? 0 : this.#msLeft(startedAt, renewPeriodMs);
+    const pollInMs = this.#msLeft(startedAt, retryPeriodMs * (1 + Math.random() / 4));
+    const freeInMs = this.#msUntilFree();
     return freeInMs > 0 ? Math.min(pollInMs, freeInMs) : pollInMs;
   }
 
-  async function giveUp(): Promise<void> {
-    for (let tries = 0; tries < 2 && lease?.holder === identity; tries++) {
-      if ((await leases.giveUp(lease, clocks.now())) !== undefined) return;
-      see(await leases.read());
-    }
+  #msUntilFree(): number {
+    const { holder, durationMs = 0 } = this.#lease ?? {};
+    const isFree = holder === undefined || holder === this.#options.identity;
+    return isFree ? 0 : this.#msLeft(this.#seenAt, durationMs);
   }
 
-  return {
-    isLeading,
-    guard() {
-      const present = term;
-      return () => present !== undefined && present === term && isLeading();
-    },
-    start(given) {
-      handlers = given;
-      ended = run();
-    },
-    observe(holder) {
-      if (term === undefined ? holder === undefined : holder !== identity) pause.interrupt();
-    },
-    async release() {
-      closing.abort();
-      stepDown();
-      pause.interrupt();
-      await ended;
-      await giveUp().catch((error: unknown) => handlers?.onError(error));
-    },
-  };
+  #msLeft(since: number, durationMs: number): number {
+    return since + durationMs - this.#options.clocks.monotonicMs();
+  }
+}
+
+type TermHandlers = Pick<LeaderElectionHandlers, "onStarted" | "onStopped">;
+
+/** The terms of one replica: each begins with a renewal, and ends when none succeeded until the renew deadline. */
+class Leadership {
+  readonly #clocks: LeaderClocks;
+  readonly #renewDeadlineMs: number;
+  readonly #handlers: TermHandlers;
+  #term: AbortController | undefined;
+  /** When the last renewal that succeeded was sent: others saw it later than that, and so wait for longer than we. */
+  #renewedAt = 0;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(clocks: LeaderClocks, renewDeadlineMs: number, handlers: TermHandlers) {
+    this.#clocks = clocks;
+    this.#renewDeadlineMs = renewDeadlineMs;
+    this.#handlers = handlers;
+  }
+
+  /** True until the term is ended, which may be a little after its deadline. */
+  get hasTerm(): boolean {
+    return this.#term !== undefined;
+  }
+
+  isCurrent(): boolean {
+    return this.#term !== undefined && this.#msLeft() > 0;
+  }
+
+  guard(): () => boolean {
+    const present = this.#term;
+    return () => present === this.#term && this.isCurrent();
+  }
+
+  renew(sentAt: number): void {
+    this.#renewedAt = sentAt;
+    if (this.#msLeft() <= 0) return;
+    this.#armDeadline();
+    if (this.#term !== undefined) return;
+    this.#term = new AbortController();
+    this.#handlers.onStarted(this.#term.signal);
+  }
+
+  end(): void {
+    clearTimeout(this.#deadline);
+    if (this.#term === undefined) return;
+    const finished = this.#term;
+    this.#term = undefined;
+    finished.abort();
+    this.#handlers.onStopped();
+  }
+
+  #armDeadline(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(
+      () => {
+        // A timer may be a little early by another clock.
+        if (this.isCurrent()) this.#armDeadline();
+        else this.end();
+      },
+      Math.max(1, this.#msLeft()),
+    );
+  }
+
+  #msLeft(): number {
+    return this.#renewedAt + this.#renewDeadlineMs - this.#clocks.monotonicMs();
+  }
 }

@@ -15,28 +15,11 @@ export interface RateLimit {
   readonly burst: number;
 }
 
-export interface RequestRate {
-  /**
-   * Resolves when a request of that priority may go: while one of high priority waits, none of low priority goes. What it
-   * returns has to be called when the request is over.
-   *
-   * @throws RequestRateClosedError
-   */
-  acquire(priority: Priority): Promise<() => void>;
-  /** No request is granted for so long. A pause that ends later already stays. */
-  pauseFor(milliseconds: number): void;
-  /** Whoever waits, or comes later, is rejected. */
-  close(): void;
-}
-
 export class RequestRateClosedError extends Error {
   override readonly name = "RequestRateClosedError";
 }
 
-interface Waiter {
-  readonly grant: () => void;
-  readonly reject: () => void;
-}
+type Waiter = PromiseWithResolvers<() => void>;
 
 /** What sums of fractions are off by; without it every wait would be a millisecond longer, the shortest there is. */
 const CLOCK_ERROR_MS = 1e-3;
@@ -47,85 +30,102 @@ const CLOCK_ERROR_MS = 1e-3;
  */
 const HIGH_SHARE = 0.5;
 
-export function createRequestRate({ limit, concurrency }: RequestRateOptions): RequestRate {
-  const queues: Readonly<Record<Priority, Set<Waiter>>> = { high: new Set(), low: new Set() };
-  const most: Readonly<Record<Priority, number>> = {
-    high: concurrency,
-    low: Math.max(1, Math.floor(concurrency * (1 - HIGH_SHARE))),
-  };
-  const bucket = limit === undefined ? undefined : createBucket(limit);
-  let pausedUntil = performance.now();
-  let unanswered = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
+export class RequestRate {
+  readonly #queues: Readonly<Record<Priority, Set<Waiter>>> = { high: new Set(), low: new Set() };
+  readonly #most: Readonly<Record<Priority, number>>;
+  readonly #bucket: Bucket | undefined;
+  #pausedUntil = performance.now();
+  #unanswered = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
-  function grantNext(): void {
-    clearTimeout(timer);
-    const now = performance.now();
-    for (;;) {
-      const priority = queues.high.size > 0 ? "high" : "low";
-      const [first] = queues[priority];
-      if (first === undefined || unanswered >= most[priority]) return;
-      const waitMs = Math.max(pausedUntil - now, bucket?.waitMs(priority, now) ?? 0);
-      if (waitMs > CLOCK_ERROR_MS) {
-        timer = setTimeout(grantNext, Math.ceil(waitMs - CLOCK_ERROR_MS));
-        return;
-      }
-      queues[priority].delete(first);
-      bucket?.take();
-      unanswered++;
-      first.grant();
+  constructor({ limit, concurrency }: RequestRateOptions) {
+    this.#most = {
+      high: concurrency,
+      low: Math.max(1, Math.floor(concurrency * (1 - HIGH_SHARE))),
+    };
+    this.#bucket = limit && createBucket(limit);
+  }
+
+  /**
+   * Resolves when a request of that priority may go: while one of high priority waits, none of low priority goes. What it
+   * returns has to be called when the request is over.
+   *
+   * @throws RequestRateClosedError
+   */
+  acquire(priority: Priority): Promise<() => void> {
+    const waiter: Waiter = Promise.withResolvers();
+    if (this.#isClosed) {
+      reject(waiter);
+    } else {
+      this.#queues[priority].add(waiter);
+      this.#grantNext();
+    }
+    return waiter.promise;
+  }
+
+  /** No request is granted for so long. A pause that ends later already stays. */
+  pauseFor(milliseconds: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + milliseconds);
+  }
+
+  /** Whoever waits, or comes later, is rejected. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const queue of Object.values(this.#queues)) {
+      for (const waiter of queue) reject(waiter);
+      queue.clear();
     }
   }
 
-  function release(): void {
-    unanswered--;
-    grantNext();
+  #grantNext(): void {
+    clearTimeout(this.#timer);
+    const now = performance.now();
+    for (;;) {
+      const priority = this.#queues.high.size > 0 ? "high" : "low";
+      const [first] = this.#queues[priority];
+      if (first === undefined || this.#unanswered >= this.#most[priority]) return;
+      const waitMs = Math.max(this.#pausedUntil - now, this.#bucket?.waitMs(priority, now) ?? 0);
+      if (waitMs > CLOCK_ERROR_MS) {
+        this.#timer = setTimeout(
+          () => {
+            this.#grantNext();
+          },
+          Math.ceil(waitMs - CLOCK_ERROR_MS),
+        );
+        return;
+      }
+      this.#queues[priority].delete(first);
+      first.resolve(this.#grant());
+    }
   }
 
-  return {
-    acquire(priority) {
-      const { promise, resolve, reject } = Promise.withResolvers<() => void>();
-      const waiter: Waiter = {
-        reject() {
-          reject(new RequestRateClosedError("no more requests are sent"));
-        },
-        grant() {
-          let isReleased = false;
-          resolve(() => {
-            if (isReleased) return;
-            isReleased = true;
-            release();
-          });
-        },
-      };
-      if (isClosed) {
-        waiter.reject();
-      } else {
-        queues[priority].add(waiter);
-        grantNext();
-      }
-      return promise;
-    },
-    pauseFor(milliseconds) {
-      pausedUntil = Math.max(pausedUntil, performance.now() + milliseconds);
-    },
-    close() {
-      isClosed = true;
-      clearTimeout(timer);
-      for (const queue of Object.values(queues)) {
-        for (const waiter of queue) waiter.reject();
-        queue.clear();
-      }
-    },
-  };
+  /** Returns what has to be called when the request is over. */
+  #grant(): () => void {
+    this.#bucket?.take();
+    this.#unanswered++;
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      this.#unanswered--;
+      this.#grantNext();
+    };
+  }
+}
+
+function reject(waiter: Waiter): void {
+  waiter.reject(new RequestRateClosedError("no more requests are sent"));
+}
+
+interface Bucket {
+  waitMs(priority: Priority, now: number): number;
+  take(): void;
 }
 
 /** A bucket that fills with `perSecond` tokens up to `burst`, of which every request takes one. */
-function createBucket({ perSecond, burst }: RateLimit): {
-  waitMs(priority: Priority, now: number): number;
-  take(): void;
-} {
+function createBucket({ perSecond, burst }: RateLimit): Bucket {
   // One token has to be left for low priority, too.
   const reserved = { high: 0, low: Math.min(burst * HIGH_SHARE, Math.max(0, burst - 1)) };
   let tokens = burst;

@@ -10,9 +10,9 @@ import { isObject, type JsonObject } from "../core/kubernetes.ts";
 import { parseJson } from "../core/parse-json.ts";
 import type { Priority } from "../replicator/ports.ts";
 import type { KubeConnection } from "./connection.ts";
-import { createDeadlines } from "./deadline.ts";
+import { createDeadlines, type Deadlines } from "./deadline.ts";
 import { apiError, KubeApiError, KubeNotSentError, KubeUnreachableError } from "./errors.ts";
-import { createSender, type KubeRequest } from "./http-request.ts";
+import { createSender, type KubeRequest, type Sender } from "./http-request.ts";
 import { decodeList } from "./list-decoder.ts";
 import type { RequestRate } from "./request-rate.ts";
 import { decodeWatch, type WatchEvent } from "./watch-decoder.ts";
@@ -21,42 +21,6 @@ export interface KubeWatchRequest {
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   readonly accept?: string;
-}
-
-export interface Transport {
-  /**
-   * The answer's body.
-   *
-   * @throws KubeApiError for a status of 400 and above, KubeUnreachableError if there was no answer, KubeNotSentError.
-   */
-  send(request: KubeRequest): Promise<string>;
-  /** Like `send`: the answer's object. */
-  request(request: KubeRequest): Promise<JsonObject>;
-  /**
-   * Like `request`, for a list: passes its items on one by one and returns the list without them, so that only one item
-   * is in memory at a time.
-   *
-   * @throws the same, and whatever `onItem` throws. Some items were passed on by then.
-   */
-  list(request: KubeRequest, onItem: (item: JsonObject) => void): Promise<JsonObject>;
-  /**
-   * Passes on each event until the stream ends or `signal` aborts, and then resolves. `onOpen` is called when the API
-   * server has accepted the watch.
-   *
-   * @throws KubeApiError, KubeUnreachableError, and whatever `onEvent` throws
-   */
-  watch(
-    request: KubeWatchRequest,
-    onEvent: (event: WatchEvent) => void,
-    signal: AbortSignal,
-    onOpen?: () => void,
-  ): Promise<void>;
-  /**
-   * Closes all connections and aborts what is in flight on them: a dead peer is at the other end of all of them. Requests
-   * and watches fail with KubeUnreachableError and may be repeated.
-   */
-  reconnect(): void;
-  close(): void;
 }
 
 /** A request that was sent; one that is sent again counts again. */
@@ -100,15 +64,127 @@ interface Answer {
 
 type OnItem = (item: JsonObject) => void;
 
-export function createTransport(options: TransportOptions): Transport {
-  const { connection, rate, onRequest, onThrottled, timeoutMs = 30_000 } = options;
-  const sender = createSender(connection);
-  // A dead peer is at the other end of all connections, and each would take a whole deadline to be noticed.
-  const deadlines = createDeadlines(timeoutMs, sender.replaceAgent);
-  const closing = new AbortController();
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #sender: Sender;
+  readonly #deadlines: Deadlines;
+  readonly #closing = new AbortController();
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.#sender = createSender(options.connection);
+    // A dead peer is at the other end of all connections, and each would take a whole deadline to be noticed.
+    this.#deadlines = createDeadlines(options.timeoutMs ?? 30_000, this.#sender.replaceAgent);
+  }
+
+  /**
+   * The answer's body.
+   *
+   * @throws KubeApiError for a status of 400 and above, KubeUnreachableError if there was no answer, KubeNotSentError.
+   */
+  send(request: KubeRequest): Promise<string> {
+    return this.#send(request);
+  }
+
+  /** Like `send`: the answer's object. */
+  async request(request: KubeRequest): Promise<JsonObject> {
+    return parseObject(callOf(request), await this.#send(request));
+  }
+
+  /**
+   * Like `request`, for a list: passes its items on one by one and returns the list without them, so that only one item
+   * is in memory at a time.
+   *
+   * @throws the same, and whatever `onItem` throws. Some items were passed on by then.
+   */
+  async list(request: KubeRequest, onItem: OnItem): Promise<JsonObject> {
+    const consumer = guardConsumer(onItem);
+    try {
+      return parseObject(callOf(request), await this.#send(request, consumer.call));
+    } catch (error) {
+      consumer.rethrow();
+      throw error;
+    }
+  }
+
+  /**
+   * Passes on each event until the stream ends or `signal` aborts, and then resolves. `onOpen` is called when the API
+   * server has accepted the watch.
+   *
+   * @throws KubeApiError, KubeUnreachableError, and whatever `onEvent` throws
+   */
+  async watch(
+    { path, query, accept }: KubeWatchRequest,
+    onEvent: (event: WatchEvent) => void,
+    signal: AbortSignal,
+    onOpen?: () => void,
+  ): Promise<void> {
+    const call = `WATCH ${path}`;
+    const request: KubeRequest = { method: "GET", path, query, ...(accept !== undefined && { accept }) };
+    const report = this.#stopwatch({ method: "WATCH", priority: undefined, waitedSeconds: 0 });
+    let status: number | undefined;
+    const consumer = guardConsumer(onEvent);
+    try {
+      await this.#deadlines.run(async (aborted, deadline) => {
+        // On a connection of its own: a kept one may be as dead as that of the watch before.
+        using own = this.#sender.openAgent();
+        const response = await this.#sender.send(request, aborted, own);
+        status = response.statusCode;
+        report(status);
+        if (status >= 400) throw apiError(call, status, (await readAnswer(response)).text, false);
+        deadline.lift();
+        onOpen?.();
+        await decodeWatch(response.body, consumer.call);
+      }, signal);
+    } catch (error) {
+      if (status === undefined) report(undefined);
+      consumer.rethrow();
+      if (!signal.aborted) throw unreachable(call, error);
+    }
+  }
+
+  /**
+   * Closes all connections and aborts what is in flight on them: a dead peer is at the other end of all of them. Requests
+   * and watches fail with KubeUnreachableError and may be repeated.
+   */
+  reconnect(): void {
+    this.#sender.replaceAgent();
+    this.#deadlines.abortAll();
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#options.rate.close();
+    this.#deadlines.close();
+    this.#sender.close();
+  }
+
+  async #send(request: KubeRequest, onItem?: OnItem): Promise<string> {
+    const call = callOf(request);
+    const { status, text } = await this.#sendUntilAccepted(request, onItem).catch((error: unknown) => {
+      throw unreachable(call, error);
+    });
+    if (status >= 400) throw apiError(call, status, text, request.body !== undefined);
+    return text;
+  }
+
+  async #sendUntilAccepted(request: KubeRequest, onItem?: OnItem): Promise<Answer> {
+    const { rate, onThrottled } = this.#options;
+    for (let retry = 0; ; retry++) {
+      const answer = await this.#sendInTurn(request, onItem);
+      if (answer.retryAfterMs === undefined || retry === MAX_RETRIES) return answer;
+      onThrottled?.({ status: answer.status, retryAfterSeconds: answer.retryAfterMs / 1000 });
+      // Whoever has a priority waits for the end of the pause in its queue.
+      rate.pauseFor(answer.retryAfterMs);
+      if (request.priority === undefined) {
+        await sleep(answer.retryAfterMs, undefined, { signal: this.#closing.signal });
+      }
+    }
+  }
 
   /** Waits for its turn, sends, and reports. */
-  async function sendInTurn(request: KubeRequest, onItem: OnItem | undefined): Promise<Answer> {
+  async #sendInTurn(request: KubeRequest, onItem: OnItem | undefined): Promise<Answer> {
+    const { rate } = this.#options;
     const askedAt = performance.now();
     const release = request.priority === undefined ? undefined : await rate.acquire(request.priority);
     if (request.mayBeSent?.() === false) {
@@ -116,11 +192,11 @@ export function createTransport(options: TransportOptions): Transport {
       throw new KubeNotSentError(`${request.method} ${request.path}: it was not sent`);
     }
     const waitedSeconds = (performance.now() - askedAt) / 1000;
-    const report = stopwatch({ method: request.method, priority: request.priority, waitedSeconds });
+    const report = this.#stopwatch({ method: request.method, priority: request.priority, waitedSeconds });
     let status: number | undefined;
     try {
-      return await deadlines.run(async (signal, deadline) => {
-        const response = await sender.send(request, signal);
+      return await this.#deadlines.run(async (signal, deadline) => {
+        const response = await this.#sender.send(request, signal);
         status = response.statusCode;
         return await (onItem === undefined || status >= 400
           ? readAnswer(response)
@@ -132,91 +208,15 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
-  function stopwatch(
+  #stopwatch(
     info: Pick<RequestInfo, "method" | "priority" | "waitedSeconds">,
   ): (status: number | undefined) => void {
     const startedAt = performance.now();
     return (status) => {
-      onRequest?.({ ...info, status, durationSeconds: (performance.now() - startedAt) / 1000 });
+      const durationSeconds = (performance.now() - startedAt) / 1000;
+      this.#options.onRequest?.({ ...info, status, durationSeconds });
     };
   }
-
-  async function sendUntilAccepted(request: KubeRequest, onItem?: OnItem): Promise<Answer> {
-    for (let retry = 0; ; retry++) {
-      const answer = await sendInTurn(request, onItem);
-      if (answer.retryAfterMs === undefined || retry === MAX_RETRIES) return answer;
-      onThrottled?.({ status: answer.status, retryAfterSeconds: answer.retryAfterMs / 1000 });
-      // Whoever has a priority waits for the end of the pause in its queue.
-      rate.pauseFor(answer.retryAfterMs);
-      if (request.priority === undefined) {
-        await sleep(answer.retryAfterMs, undefined, { signal: closing.signal });
-      }
-    }
-  }
-
-  async function send(request: KubeRequest, onItem?: OnItem): Promise<string> {
-    const call = callOf(request);
-    const { status, text } = await sendUntilAccepted(request, onItem).catch((error: unknown) => {
-      throw unreachable(call, error);
-    });
-    if (status >= 400) throw apiError(call, status, text, request.body !== undefined);
-    return text;
-  }
-
-  return {
-    send: (request) => send(request),
-
-    async request(request) {
-      return parseObject(callOf(request), await send(request));
-    },
-
-    async list(request, onItem) {
-      const consumer = guardConsumer(onItem);
-      try {
-        return parseObject(callOf(request), await send(request, consumer.call));
-      } catch (error) {
-        consumer.rethrow();
-        throw error;
-      }
-    },
-
-    async watch({ path, query, accept }, onEvent, signal, onOpen) {
-      const call = `WATCH ${path}`;
-      const request: KubeRequest = { method: "GET", path, query, ...(accept !== undefined && { accept }) };
-      const report = stopwatch({ method: "WATCH", priority: undefined, waitedSeconds: 0 });
-      let status: number | undefined;
-      const consumer = guardConsumer(onEvent);
-      try {
-        await deadlines.run(async (aborted, deadline) => {
-          // On a connection of its own: a kept one may be as dead as that of the watch before.
-          using own = sender.openAgent();
-          const response = await sender.send(request, aborted, own);
-          status = response.statusCode;
-          report(status);
-          if (status >= 400) throw apiError(call, status, (await readAnswer(response)).text, false);
-          deadline.lift();
-          onOpen?.();
-          await decodeWatch(response.body, consumer.call);
-        }, signal);
-      } catch (error) {
-        if (status === undefined) report(undefined);
-        consumer.rethrow();
-        if (!signal.aborted) throw unreachable(call, error);
-      }
-    },
-
-    reconnect() {
-      sender.replaceAgent();
-      deadlines.abortAll();
-    },
-
-    close() {
-      closing.abort();
-      rate.close();
-      deadlines.close();
-      sender.close();
-    },
-  };
 }
 
 async function readAnswer({ statusCode: status, headers, body }: Dispatcher.ResponseData): Promise<Answer> {

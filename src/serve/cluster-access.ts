@@ -12,13 +12,9 @@ import { createApis, type ApisFor } from "../kube/api.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createEventRecorder, type EventRecorderOptions } from "../kube/event-recorder.ts";
 import type { Informer, InformerTimings } from "../kube/informer.ts";
-import {
-  createLeaderElection,
-  type LeaderElection,
-  type LeaderElectionHandlers,
-} from "../kube/leader-election.ts";
+import { LeaderElection, type LeaderElectionHandlers } from "../kube/leader-election.ts";
 import { leaseCollection, readLease } from "../kube/lease.ts";
-import { createRequestRate, type RateLimit } from "../kube/request-rate.ts";
+import { RequestRate, type RateLimit } from "../kube/request-rate.ts";
 import { readCopy } from "../kube/resources/copies.ts";
 import { readNamespace } from "../kube/resources/namespaces.ts";
 import {
@@ -26,7 +22,7 @@ import {
   type ServiceAccountMetadata,
 } from "../kube/resources/service-accounts.ts";
 import { createStringPool, type StringPool } from "../kube/string-pool.ts";
-import { createTransport, type Transport } from "../kube/transport.ts";
+import { Transport } from "../kube/transport.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import type { Mode } from "../core/mode.ts";
@@ -86,10 +82,10 @@ export interface ClusterAccess {
 
 export function accessCluster(options: ClusterOptions, { logger, metrics }: ClusterTelemetry): ClusterAccess {
   const { connection, requestLimit: limit, namespace, identity, pod } = options;
-  const transport = createTransport({
+  const transport = new Transport({
     connection,
     // Each namespace of both priorities has a few copies to write.
-    rate: createRequestRate({ ...(limit && { limit }), concurrency: options.concurrency * 4 }),
+    rate: new RequestRate({ ...(limit && { limit }), concurrency: options.concurrency * 4 }),
     onRequest({ method, status }) {
       metrics.countRequest(method, status);
     },
@@ -99,7 +95,7 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
     },
   });
   const apisFor = createApis(transport);
-  const election = createLeaderElection({ apisFor, namespace, name: MANAGER, identity });
+  const election = new LeaderElection({ apisFor, namespace, name: MANAGER, identity });
   const recordEvent = createEventRecorder({
     apisFor,
     ...(pod !== undefined && { pod }),
@@ -119,7 +115,7 @@ export function accessCluster(options: ClusterOptions, { logger, metrics }: Clus
     transport,
     election,
     apisFor,
-    leaderApisFor: createApis(transport, election.guard),
+    leaderApisFor: createApis(transport, () => election.guard()),
     recordEvent,
   };
 }

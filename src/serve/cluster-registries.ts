@@ -57,7 +57,7 @@ export function connectRegistries(
     onStatusChange: onChange,
   });
   const faults = createFaultReport(logger, access.recordEvent, {
-    isLeading: access.election.isLeading,
+    isLeading: () => access.election.isLeading(),
     isPod: pod !== undefined,
   });
   const provided = createProvidedCredentials({

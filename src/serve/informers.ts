@@ -3,12 +3,7 @@ import type { Logger } from "pino";
 import { messageOf } from "../core/error-message.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import type { Versioned } from "../core/store.ts";
-import {
-  createInformer,
-  type Informer,
-  type InformerOptions,
-  type InformerTimings,
-} from "../kube/informer.ts";
+import { Informer, type InformerOptions, type InformerTimings } from "../kube/informer.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
 import type { Transport } from "../kube/transport.ts";
 
@@ -60,7 +55,7 @@ export function createInformers({ transport, timings, onRestart, logger }: Infor
   const running = new Map<string, Pick<Informer<Versioned>, "isSynced" | "lastActivityAt" | "close">>();
 
   const create: Informers["create"] = (label, options) => {
-    const informer = createInformer({
+    const informer = new Informer({
       transport,
       ...options,
       timings,

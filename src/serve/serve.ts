@@ -16,7 +16,7 @@ import { adminApp } from "../http/admin.ts";
 import { admissionListener } from "../http/routes.ts";
 import { startServer, type ListenAddress } from "../http/server.ts";
 import { batchReviews, openLog } from "../telemetry/logger.ts";
-import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import type { CertificateFiles } from "../tls/files.ts";
 import type { ClusterCertificateOptions, SelfManagedOptions, TrustedFiles } from "./cluster-certificates.ts";
 import type { ClusterOptions, ClusterTelemetry } from "./cluster-access.ts";
@@ -95,7 +95,7 @@ async function serveUntil(
     logger.info("stopped");
     log.close();
   });
-  const metrics = createMetrics();
+  const metrics = new Metrics();
   const events = batchReviews([log.logReviews, metrics.observeReviews]);
   started.defer(() => {
     events.flush();

@@ -7,8 +7,8 @@ import { KubeApiError, unlessMissing } from "../kube/errors.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createApis } from "../kube/api.ts";
 import { metadataAccept } from "../kube/list.ts";
-import { createRequestRate } from "../kube/request-rate.ts";
-import { createTransport, type Transport } from "../kube/transport.ts";
+import { RequestRate } from "../kube/request-rate.ts";
+import { Transport } from "../kube/transport.ts";
 
 export interface WaitOptions {
   readonly connection: KubeConnection;
@@ -60,8 +60,8 @@ type Finding =
  */
 export async function waitForApiServer(options: WaitOptions): Promise<void> {
   const { connection, onWaiting, signal } = options;
-  const rate = createRequestRate({ concurrency: 8 });
-  const transport = createTransport({ connection, rate, timeoutMs: TIMEOUT_MS });
+  const rate = new RequestRate({ concurrency: 8 });
+  const transport = new Transport({ connection, rate, timeoutMs: TIMEOUT_MS });
   const close = (): void => {
     transport.close();
   };

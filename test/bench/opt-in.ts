@@ -4,8 +4,8 @@ import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { getString } from "../../src/core/kubernetes.ts";
 import { INJECT_LABEL, MANAGED_BY_LABEL, MANAGER } from "../../src/core/labels.ts";
-import { createTransport, type Transport } from "../../src/kube/transport.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { Transport } from "../../src/kube/transport.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import type { Cluster } from "../cluster/harness/cluster.ts";
 
 const CONNECTIONS = 16;
@@ -17,9 +17,9 @@ export async function createBenchClient({ server, authority, network }: Cluster)
   const cert = await file("kubelet-client.crt");
   const key = await file("kubelet-client.key");
   const access = () => Promise.resolve({ tls: { ca: authority.pem, cert, key }, headers: {} });
-  return createTransport({
+  return new Transport({
     connection: { server: new URL(server), namespace: undefined, access, renewAccess: access },
-    rate: createRequestRate({ concurrency: CONNECTIONS }),
+    rate: new RequestRate({ concurrency: CONNECTIONS }),
   });
 }
 

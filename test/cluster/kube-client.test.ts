@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { getString } from "../../src/core/kubernetes.ts";
 import { kubeconfigConnection } from "../../src/kube/connection.ts";
 import type { KubeRequest } from "../../src/kube/http-request.ts";
-import { createTransport, type RequestInfo, type Transport } from "../../src/kube/transport.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { Transport, type RequestInfo } from "../../src/kube/transport.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import { startCluster, type OwnCluster } from "./harness/cluster.ts";
 import { describeLevel } from "./harness/describe-level.ts";
 import { mountServiceAccount, type MountedServiceAccount } from "./harness/kube-clients.ts";
@@ -47,8 +47,8 @@ await describeLevel("control-plane", "requests to a real API server", () => {
   it("are let in by a kubeconfig's certificate", async () => {
     const connection = kubeconfigConnection(cluster.kubeconfig);
     expect(connection.namespace).toBe("default");
-    const rate = createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
-    const other = createTransport({ connection, rate });
+    const rate = new RequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
+    const other = new Transport({ connection, rate });
     expect(getString((await other.request(READ))["metadata"], "name")).toBe("default");
     other.close();
   });

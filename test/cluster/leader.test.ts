@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { createLeaderElection, LEADER_TIMING, type LeaderElection } from "../../src/kube/leader-election.ts";
+import { LEADER_TIMING, LeaderElection } from "../../src/kube/leader-election.ts";
 import { createApis } from "../../src/kube/api.ts";
-import { createInformer } from "../../src/kube/informer.ts";
+import { Informer } from "../../src/kube/informer.ts";
 import { leaseCollection, readLease } from "../../src/kube/lease.ts";
 import { readMetadata } from "../../src/kube/resources/metadata.ts";
 import type { Transport } from "../../src/kube/transport.ts";
@@ -23,7 +23,7 @@ interface LeaseObject {
 }
 
 /** A candidate, and which of its callbacks were called. */
-interface Candidate extends LeaderElection {
+interface Candidate extends Pick<LeaderElection, "isLeading" | "release"> {
   readonly calls: readonly string[];
   /** From now on none of its requests is answered, as on a machine that lost its network. */
   cutOff(): void;
@@ -52,7 +52,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
     const calls: string[] = [];
     let isCutOff = false;
     const never = new Promise<never>(() => undefined);
-    const election = createLeaderElection({
+    const election = new LeaderElection({
       apisFor: createApis({ send: (request) => (isCutOff ? never : by.send(request)) }),
       namespace,
       name: "pullpass",
@@ -66,7 +66,7 @@ await describeLevel("control-plane", "the election of a leader", () => {
       onStopped: () => calls.push("stopped"),
       onError: () => undefined,
     });
-    const informer = createInformer({
+    const informer = new Informer({
       transport: by,
       collection: leaseCollection(namespace, "pullpass"),
       project: (object) => ({ version: readMetadata(object).version, holder: readLease(object).holder }),
@@ -76,7 +76,12 @@ await describeLevel("control-plane", "the election of a leader", () => {
     });
     informer.start();
     informers.push(informer);
-    const candidate = { ...election, calls, cutOff: () => void (isCutOff = true) };
+    const candidate = {
+      isLeading: () => election.isLeading(),
+      release: () => election.release(),
+      calls,
+      cutOff: () => void (isCutOff = true),
+    };
     candidates.push(candidate);
     return candidate;
   }

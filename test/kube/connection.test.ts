@@ -15,8 +15,8 @@ import {
   rereadAccess,
 } from "../../src/kube/connection.ts";
 import { KubeUnreachableError } from "../../src/kube/errors.ts";
-import { createTransport } from "../../src/kube/transport.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { Transport } from "../../src/kube/transport.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import { answer, refuse, startFakeApiServer } from "./fake-api-server.ts";
 
 let directory: string;
@@ -132,9 +132,9 @@ describe("a pod's connection", () => {
       KUBERNETES_SERVICE_HOST: server.url.hostname,
       KUBERNETES_SERVICE_PORT: server.url.port,
     };
-    const client = createTransport({
+    const client = new Transport({
       connection: inClusterConnection(environment, directory),
-      rate: createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 }),
+      rate: new RequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 }),
     });
     const request = { method: "GET", path: "/api" } as const;
     await expect(client.request(request)).rejects.toMatchObject({ status: 401 });
@@ -213,9 +213,9 @@ describe("a kubeconfig's connection", () => {
     const url = `http://127.0.0.1:${(plain.address() as AddressInfo).port.toString()}`;
     const requestBy = async (cluster: object): Promise<unknown> => {
       const connection = kubeconfigConnection(await kubeconfig({ server: url, ...cluster }, { token: "t" }));
-      const client = createTransport({
+      const client = new Transport({
         connection,
-        rate: createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 }),
+        rate: new RequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 }),
       });
       try {
         return await client.request({ method: "GET", path: "/api" });

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { InformerTimings } from "../../src/kube/informer.ts";
 import type { Collection } from "../../src/kube/list.ts";
-import { createTransport, type Transport } from "../../src/kube/transport.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { Transport } from "../../src/kube/transport.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import {
   answer,
   eventLine,
@@ -44,8 +44,8 @@ async function start(
     const index = isWatch ? counts.watches++ : counts.lists++;
     scripts[Math.min(index, scripts.length - 1)]?.(response, seen);
   });
-  const rate = createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
-  client = createTransport({ connection: server.connection, rate });
+  const rate = new RequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
+  client = new Transport({ connection: server.connection, rate });
   recording = recordInformer(client, {
     collection: { path: "/api/v1/secrets", ...collection },
     timings,

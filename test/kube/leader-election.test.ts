@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ApisFor } from "../../src/kube/api.ts";
 import { KubeUnreachableError } from "../../src/kube/errors.ts";
 import {
-  createLeaderElection,
+  LeaderElection,
   type LeaderElectionHandlers,
   type LeaderElectionOptions,
 } from "../../src/kube/leader-election.ts";
@@ -30,7 +30,7 @@ function start(
   identity: string,
   { onError = () => undefined, ...options }: Partial<LeaderElectionOptions & LeaderElectionHandlers> = {},
 ) {
-  const election = createLeaderElection({
+  const election = new LeaderElection({
     apisFor: store.apisFor,
     namespace: "pullpass",
     name: "pullpass",

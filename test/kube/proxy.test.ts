@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { kubeconfigConnection } from "../../src/kube/connection.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
-import { createTransport } from "../../src/kube/transport.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
+import { Transport } from "../../src/kube/transport.ts";
 import { answer, startFakeApiServer } from "./fake-api-server.ts";
 
 it("requests and watches go through the kubeconfig's proxy, also after a reconnect", async () => {
@@ -45,9 +45,9 @@ it("requests and watches go through the kubeconfig's proxy, also after a reconne
       "current-context": "x",
     }),
   );
-  const transport = createTransport({
+  const transport = new Transport({
     connection: kubeconfigConnection(file),
-    rate: createRequestRate({ concurrency: 1 }),
+    rate: new RequestRate({ concurrency: 1 }),
   });
   const request = { method: "GET", path: "/api" } as const;
   try {

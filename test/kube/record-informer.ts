@@ -1,12 +1,7 @@
 /** An informer that writes down what it reports. */
 import { getString, type JsonObject } from "../../src/core/kubernetes.ts";
 import type { Versioned } from "../../src/core/store.ts";
-import {
-  createInformer,
-  type Informer,
-  type InformerOptions,
-  type RestartReason,
-} from "../../src/kube/informer.ts";
+import { Informer, type InformerOptions, type RestartReason } from "../../src/kube/informer.ts";
 import { readMetadata } from "../../src/kube/resources/metadata.ts";
 import type { Transport } from "../../src/kube/transport.ts";
 
@@ -37,7 +32,7 @@ export function recordInformer(
   const restarts: RestartReason[] = [];
   const faults: string[] = [];
   let isListing = false;
-  const informer = createInformer<Kept>({
+  const informer = new Informer<Kept>({
     transport: {
       async list(request, onItem) {
         isListing = true;

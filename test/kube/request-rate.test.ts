@@ -1,10 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import {
-  createRequestRate,
-  RequestRateClosedError,
-  type RequestRate,
-  type RequestRateOptions,
-} from "../../src/kube/request-rate.ts";
+import { RequestRate, RequestRateClosedError, type RequestRateOptions } from "../../src/kube/request-rate.ts";
 import type { Priority } from "../../src/replicator/ports.ts";
 
 beforeEach(() => {
@@ -21,7 +16,7 @@ function rateOf(options: Partial<RequestRateOptions>): {
   readonly finish: Map<string, () => void>;
   readonly enter: (priority: Priority, name: string) => void;
 } {
-  const rate = createRequestRate({ limit: { perSecond: 10, burst: 1 }, concurrency: 1_000, ...options });
+  const rate = new RequestRate({ limit: { perSecond: 10, burst: 1 }, concurrency: 1_000, ...options });
   const gone: string[] = [];
   const finish = new Map<string, () => void>();
   return {
@@ -150,7 +145,7 @@ describe("a request rate", () => {
   });
 
   it("without a limit lets as many go as may be unanswered, and nothing during a pause", async () => {
-    const rate = createRequestRate({ concurrency: 2 });
+    const rate = new RequestRate({ concurrency: 2 });
     const gone: string[] = [];
     const enter = async (name: string): Promise<void> => {
       const release = await rate.acquire("high");

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { KubeApiError, KubeNotSentError, KubeUnreachableError } from "../../src/kube/errors.ts";
 import type { KubeRequest } from "../../src/kube/http-request.ts";
-import { createTransport, type Transport, type TransportOptions } from "../../src/kube/transport.ts";
+import { Transport, type TransportOptions } from "../../src/kube/transport.ts";
 import type { KubeAccess } from "../../src/kube/connection.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import { answer, refuse, startFakeApiServer, type FakeApiServer, type Script } from "./fake-api-server.ts";
 
 let server: FakeApiServer;
@@ -15,16 +15,16 @@ afterEach(async () => {
 
 async function start(script: Script, options: Partial<TransportOptions> = {}): Promise<void> {
   server = await startFakeApiServer(script);
-  client = createTransport({
+  client = new Transport({
     connection: server.connection,
-    rate: createRequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 10 }),
+    rate: new RequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 10 }),
     ...options,
   });
 }
 
 /** undici takes a connection for free a moment after the answer has ended; a request that comes before that opens another. */
 const isKept = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const rateOfOne = () => createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
+const rateOfOne = () => new RequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
 
 const PODS: KubeRequest = { method: "GET", path: "/api/v1/pods" };
 const CREATE: KubeRequest = { method: "POST", path: "/api/v1/secrets", body: { data: { a: "made up" } } };
@@ -74,7 +74,7 @@ describe("a request", () => {
       answer(response, {});
     });
     const connection = { ...server.connection, server: new URL("/k8s/clusters/a/", server.url) };
-    client = createTransport({
+    client = new Transport({
       connection,
       rate: rateOfOne(),
     });
@@ -90,7 +90,7 @@ describe("a request", () => {
       answer(response, {});
     });
     const access = () => Promise.resolve({ tls: tlsOf(server.ca), headers: {} });
-    client = createTransport({ connection: { ...server.connection, access }, rate: rateOfOne() });
+    client = new Transport({ connection: { ...server.connection, access }, rate: rateOfOne() });
     await expect(client.request(PODS)).rejects.toThrow(/GET \/api\/v1\/pods: .*certificate/i);
     expect(server.seen).toEqual([]);
   });
@@ -178,7 +178,7 @@ describe("a request", () => {
     const port = server.url.port;
     await server.stop();
     const connection = { ...server.connection, server: new URL(`https://localhost:${port}`) };
-    client = createTransport({ connection, rate: rateOfOne() });
+    client = new Transport({ connection, rate: rateOfOne() });
     await expect(client.request(PODS)).rejects.toThrow(/ECONNREFUSED/);
     server = await startFakeApiServer(() => undefined);
   });
@@ -267,7 +267,7 @@ describe("a request that may not be sent any more", () => {
         if (index > 0) answer(response, {});
         else answerFirst = () => response.end("{}");
       },
-      { rate: createRequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 2 }) },
+      { rate: new RequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 2 }) },
     );
     // One of low priority goes, and the others wait for its answer.
     const first = client.request({ ...CREATE, priority: "low", mayBeSent: () => mayBeSent });
@@ -361,7 +361,7 @@ describe("a token that has expired", () => {
   it("is read again, and the request sent once more, also that of a watch", async () => {
     await start(takes("new"));
     const rate = rateOfOne();
-    client = createTransport({ connection: server.connection, rate, ...withTokens("new") });
+    client = new Transport({ connection: server.connection, rate, ...withTokens("new") });
     expect(await client.request(CREATE)).toEqual({});
     expect(server.seen.map(({ body }) => body)).toEqual([server.seen[1]?.body, JSON.stringify(CREATE.body)]);
     await client
@@ -373,7 +373,7 @@ describe("a token that has expired", () => {
   it("is an error if the new one is not taken either", async () => {
     await start(takes("another"));
     const rate = rateOfOne();
-    client = createTransport({ connection: server.connection, rate, ...withTokens("new") });
+    client = new Transport({ connection: server.connection, rate, ...withTokens("new") });
     await expect(client.request(PODS)).rejects.toMatchObject({ status: 401, reason: "Unauthorized" });
     expect(server.seen).toHaveLength(2);
   });

@@ -1,9 +1,9 @@
 import { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { KubeUnreachableError } from "../../src/kube/errors.ts";
-import { createTransport, type Transport } from "../../src/kube/transport.ts";
+import { Transport } from "../../src/kube/transport.ts";
 import type { WatchEvent } from "../../src/kube/watch-decoder.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import { eventLine, refuse, startFakeApiServer, type FakeApiServer, type Script } from "./fake-api-server.ts";
 
 let server: FakeApiServer;
@@ -18,8 +18,8 @@ const onRequest = vi.fn();
 async function start(script: Script, timeoutMs = 5_000): Promise<void> {
   onRequest.mockReset();
   server = await startFakeApiServer(script);
-  const rate = createRequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
-  client = createTransport({ connection: server.connection, rate, timeoutMs, onRequest });
+  const rate = new RequestRate({ limit: { perSecond: 1, burst: 1 }, concurrency: 1 });
+  client = new Transport({ connection: server.connection, rate, timeoutMs, onRequest });
 }
 
 async function watch(

@@ -3,9 +3,9 @@ import { createCertificateWriter } from "../../src/kube/resources/certificates.t
 import { createCopyWriter } from "../../src/kube/resources/copies.ts";
 import { createServiceAccountClient } from "../../src/kube/resources/service-accounts.ts";
 import { createStringPool } from "../../src/kube/string-pool.ts";
-import { createTransport, type Transport } from "../../src/kube/transport.ts";
+import { Transport } from "../../src/kube/transport.ts";
 import { createApis } from "../../src/kube/api.ts";
-import { createRequestRate } from "../../src/kube/request-rate.ts";
+import { RequestRate } from "../../src/kube/request-rate.ts";
 import { answer, startFakeApiServer, type FakeApiServer } from "./fake-api-server.ts";
 
 let server: FakeApiServer;
@@ -23,8 +23,8 @@ describe("a client that writes only while its replica leads", () => {
       else answerFirst = () => response.end("{}");
     });
     // One request at a time, and the first one is not answered.
-    const rate = createRequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 1 });
-    client = createTransport({ connection: server.connection, rate });
+    const rate = new RequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 1 });
+    client = new Transport({ connection: server.connection, rate });
     let term = 1;
     const leading = createApis(client, () => {
       const present = term;
@@ -60,8 +60,8 @@ describe("a client that writes only while its replica leads", () => {
     server = await startFakeApiServer((_, response) => {
       answer(response, {});
     });
-    const rate = createRequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 1 });
-    client = createTransport({ connection: server.connection, rate });
+    const rate = new RequestRate({ limit: { perSecond: 1_000, burst: 1_000 }, concurrency: 1 });
+    client = new Transport({ connection: server.connection, rate });
     const names = { namespace: "pullpass", secret: "pullpass-tls", webhook: "pullpass" };
     const certificates = createCertificateWriter(
       createApis(client, () => () => false),

@@ -69,7 +69,6 @@ export function findGlobs(registries: readonly Registry[]): readonly HostGlob[] 
   return [...new Map(addresses)].map(([authority, address]) => ({ authority, glob: globOf(address) }));
 }
 
-/** Lists have an entry for each registry, in the order of the configuration: its position there is what expressions pass on. */
 type Lists = "registryNames" | "secretNames" | "ranks" | "selectorKeys" | "sharing";
 type Tables = Readonly<
   Record<Lists | "selectors" | "addresses" | "globs" | "positions" | "shared", readonly PolicyVariable[]>
@@ -91,6 +90,41 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
       "What registries ask of the labels of the namespace.",
       [...selectors].map(([key, selector]) => `${text(key)}: ${selectorLiteral(selector)}`),
     ),
+    ...writeLists(registries, rankOf, shared),
+    addresses: cut(
+      "addresses",
+      "{}",
+      "The most specific first, with the positions of their registries.",
+      ranked.map(({ address, positions }) => `${text(`${address.text}/`)}: [${positions.join(", ")}]`),
+    ),
+    globs: cut(
+      "globs",
+      "[]",
+      "How a host is compared with those that have a *.",
+      globs.map(({ authority, glob }) => writeMap({ authority, ...glob })),
+    ),
+    positions: cut(
+      "positions",
+      "{}",
+      "The positions of registries by their names.",
+      registries.map(({ name }, position) => `${text(name)}: ${position.toString()}`),
+    ),
+    shared: cut(
+      "shared",
+      "[]",
+      "The positions of registries that have a pull secret in common.",
+      [...shared.values()].map((positions) => `[${positions.join(", ")}]`),
+    ),
+  };
+}
+
+/** Lists have an entry for each registry, in the order of the configuration: its position there is what expressions pass on. */
+function writeLists(
+  registries: readonly Registry[],
+  rankOf: ReadonlyMap<string, number>,
+  shared: ReadonlyMap<string, unknown>,
+): Pick<Tables, Lists> {
+  return {
     registryNames: cut(
       "registryNames",
       "[]",
@@ -120,30 +154,6 @@ export function writeTables(registries: readonly Registry[], globs: readonly Hos
       "[]",
       "Whether another registry has the same pull secret.",
       registries.map(({ secretName }) => String(shared.has(secretName))),
-    ),
-    addresses: cut(
-      "addresses",
-      "{}",
-      "The most specific first, with the positions of their registries.",
-      ranked.map(({ address, positions }) => `${text(`${address.text}/`)}: [${positions.join(", ")}]`),
-    ),
-    globs: cut(
-      "globs",
-      "[]",
-      "How a host is compared with those that have a *.",
-      globs.map(({ authority, glob }) => writeMap({ authority, ...glob })),
-    ),
-    positions: cut(
-      "positions",
-      "{}",
-      "The positions of registries by their names.",
-      registries.map(({ name }, position) => `${text(name)}: ${position.toString()}`),
-    ),
-    shared: cut(
-      "shared",
-      "[]",
-      "The positions of registries that have a pull secret in common.",
-      [...shared.values()].map((positions) => `[${positions.join(", ")}]`),
     ),
   };
 }

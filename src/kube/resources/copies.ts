@@ -96,15 +96,6 @@ const NOT_LEADING = { kind: "not-leading" } as const;
 export function createCopyWriter(apisFor: ApisFor, pool: StringPool): CopyWriter {
   const written = (secret: V1Secret): WriteOutcome => ({ kind: "written", existing: readCopy(secret, pool) });
 
-  /** What is there although it was not known. */
-  async function readExisting(namespace: string, name: string, priority: Priority): Promise<WriteOutcome> {
-    const secret = await getSecret(apisFor, namespace, name, priority);
-    if (secret === undefined) return { kind: "gone" };
-    return isManaged(secret)
-      ? { kind: "exists", existing: readCopy(secret, pool) }
-      : { kind: "not-owned", uid: readMetadata(secret).uid };
-  }
-
   return {
     /** By POST, because an apply does not fail where there is a Secret already, and would take over another owner's. */
     async create(namespace, copy, priority) {
@@ -115,7 +106,7 @@ export function createCopyWriter(apisFor: ApisFor, pool: StringPool): CopyWriter
       } catch (error) {
         if (error instanceof KubeNotSentError) return NOT_LEADING;
         if (isConflict(error) && error.reason === "AlreadyExists")
-          return readExisting(namespace, copy.name, priority);
+          return existingOutcome(await getSecret(apisFor, namespace, copy.name, priority), pool);
         if (isNotFound(error)) return { kind: "namespace-gone" };
         if (hasStatus(error, 403) && hasCause(error, "reason", "NamespaceTerminating"))
           return { kind: "namespace-gone" };
@@ -156,6 +147,14 @@ export function createCopyWriter(apisFor: ApisFor, pool: StringPool): CopyWriter
       return { kind: "removed" };
     },
   };
+}
+
+/** What is there although it was not known. */
+function existingOutcome(secret: V1Secret | undefined, pool: StringPool): WriteOutcome {
+  if (secret === undefined) return { kind: "gone" };
+  return isManaged(secret)
+    ? { kind: "exists", existing: readCopy(secret, pool) }
+    : { kind: "not-owned", uid: readMetadata(secret).uid };
 }
 
 function secretOf({ name, data, registries }: Copy, uid?: string): V1Secret {

@@ -1,14 +1,14 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { inClusterConnection, kubeconfigConnection } from "../../../src/kube/connection.ts";
-import { createTransport, type Transport, type TransportOptions } from "../../../src/kube/transport.ts";
-import { createRequestRate } from "../../../src/kube/request-rate.ts";
+import { Transport, type TransportOptions } from "../../../src/kube/transport.ts";
+import { RequestRate } from "../../../src/kube/request-rate.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** Pullpass's own client for whom the kubeconfig is made, with a rate that no test reaches. */
 export function createTestKubeClient({ kubeconfig }: Pick<Cluster, "kubeconfig">): Transport {
-  const rate = createRequestRate({ concurrency: 50 });
-  return createTransport({ connection: kubeconfigConnection(kubeconfig), rate });
+  const rate = new RequestRate({ concurrency: 50 });
+  return new Transport({ connection: kubeconfigConnection(kubeconfig), rate });
 }
 
 /** The directory that kubelet would give a pod, made by hand, with the token of an account that may do everything. */
@@ -51,7 +51,7 @@ export async function mountServiceAccount(cluster: Cluster): Promise<MountedServ
     client(address = hostname, options = {}) {
       const environment = { KUBERNETES_SERVICE_HOST: address, KUBERNETES_SERVICE_PORT: port };
       const connection = inClusterConnection(environment, directory);
-      return createTransport({ connection, rate: createRequestRate({ concurrency: 20 }), ...options });
+      return new Transport({ connection, rate: new RequestRate({ concurrency: 20 }), ...options });
     },
   };
 }

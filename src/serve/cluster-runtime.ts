@@ -16,7 +16,7 @@ import { connectRegistries, watchSecretWith, type ClusterRegistries } from "./cl
 import { firstExpiry } from "./credential-sources.ts";
 import type { FaultReport } from "./fault-report.ts";
 import { createHealer, type Healer } from "./heal.ts";
-import { connectInjection } from "./injection.ts";
+import { connectInjector } from "./injector.ts";
 import type { RegistryList } from "./joined-registries.ts";
 import { Leadership } from "./leadership.ts";
 import { connectReplicator, type Replication } from "./replication.ts";
@@ -58,12 +58,12 @@ export function connectCluster(
   const cluster = stack.adopt(connectRegistries(options, telemetry, parts), close);
   const { registries, provided, status, faults } = cluster;
   events.on("registries", onRegistries);
-  const injection = stack.adopt(connectInjection(watched, registries, watchSecret, tls), close);
-  const { certificates, unreadyReasons } = injection;
+  const injector = stack.adopt(connectInjector(watched, registries, watchSecret, tls), close);
+  const { certificates, unreadyReasons } = injector;
   const stuckPods = connectStuckPods(watched, replication, registries);
   known.namespaces.subscribe(onChange);
   known.copies.subscribe(onChange);
-  const healer = connectHealer(watched, stuckPods, injection.isInjecting);
+  const healer = connectHealer(watched, stuckPods, injector.isInjecting);
   observe(watched, cluster, replicator, stuckPods);
   const leadership = new Leadership(watched, cluster, replicator, (signal) => {
     certificates?.lead?.(signal);
@@ -73,7 +73,7 @@ export function connectCluster(
     stuckPods.start(signal);
     healer?.start(signal);
     faults.warn();
-    void injection.policy.start(signal);
+    void injector.policy.start(signal);
   });
   stack.defer(() => leadership.handOver());
   known.start();

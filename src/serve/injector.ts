@@ -18,7 +18,7 @@ import {
 import type { RegistryList } from "./joined-registries.ts";
 import type { WatchSecret } from "./watched-sources.ts";
 
-export interface Injection {
+export interface Injector {
   readonly certificates: ClusterCertificates | undefined;
   readonly policy: PolicyKeeper | PolicyRemover;
   readonly unreadyReasons: () => readonly string[];
@@ -27,12 +27,12 @@ export interface Injection {
   close(): void;
 }
 
-export function connectInjection(
+export function connectInjector(
   watched: WatchedCluster,
   registries: RegistryList,
   watchSecret: WatchSecret,
   tls: ClusterCertificateOptions | undefined,
-): Injection {
+): Injector {
   const { options, logger, access, informers, known } = watched;
   const writer = createPolicyWriter(access.leaderApisFor);
   const keeper = keepPolicy(watched, writer);

@@ -40,8 +40,7 @@ export class Leadership {
 
   /** Finishes the last writes and lets another replica lead. */
   handOver(): Promise<void> {
-    this.#handedOver ??= this.#release();
-    return this.#handedOver;
+    return (this.#handedOver ??= this.#release());
   }
 
   /** Whoever may write has to know everything: what is not known yet would be created a second time. */

@@ -180,7 +180,7 @@ function startReviewServer(
   { logger, metrics, reviews }: ServeTelemetry,
 ): Promise<RunningServer> {
   const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
-  const handle = measured(reviewHandler(state), clocks, reviews.observe);
+  const handle = measured(reviewHandler(state.ports), clocks, reviews.observe);
   const listener = admissionListener({ handle, onRejected: rejections(logger, metrics) });
   return startServer(listener, { listen, certificate: "later" });
 }

@@ -1,7 +1,6 @@
 /** What reviews and probes are answered from, while `serve` starts and afterwards. */
 import type { AdmissionPorts } from "../admission/ports.ts";
 import { indexConfiguration, type Configuration } from "../config/configuration.ts";
-import type { BuildSecretState, NamespaceInfo, ServiceAccountInfo } from "../core/kubernetes.ts";
 import type { RegistryIndex } from "../core/registry.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 
@@ -20,7 +19,13 @@ export const STANDALONE: ClusterRuntime = {
   stop: () => Promise.resolve(),
 };
 
-export class ServingState implements AdmissionPorts {
+export class ServingState {
+  readonly ports: AdmissionPorts = {
+    registries: () => this.#registries,
+    namespace: (name) => this.#cluster.ports.namespace(name),
+    buildSecret: (namespace) => this.#cluster.ports.buildSecret(namespace),
+    serviceAccount: (namespace, name) => this.#cluster.ports.serviceAccount(namespace, name),
+  };
   readonly #isReplicated: boolean;
   readonly #stopped: AbortSignal;
   #registries: RegistryIndex;
@@ -51,21 +56,5 @@ export class ServingState implements AdmissionPorts {
   unreadyReasons(): readonly string[] {
     if (this.#stopped.aborted) return ["shutting down"];
     return this.#waitingFor === undefined ? this.#cluster.unreadyReasons() : [this.#waitingFor];
-  }
-
-  registries(): RegistryIndex {
-    return this.#registries;
-  }
-
-  namespace(name: string): NamespaceInfo {
-    return this.#cluster.ports.namespace(name);
-  }
-
-  buildSecret(namespace: string): BuildSecretState | undefined {
-    return this.#cluster.ports.buildSecret(namespace);
-  }
-
-  serviceAccount(namespace: string, name: string): ServiceAccountInfo | undefined {
-    return this.#cluster.ports.serviceAccount(namespace, name);
   }
 }

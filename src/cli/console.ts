@@ -69,42 +69,43 @@ export function consoleCommand(command: Command, io: ProgramIo): Command {
       append,
       [],
     )
-    .action(async (flags: ConsoleFlags) => {
-      const { serveConsole } = await import("../serve/console.ts");
-      const { connect, ownNamespace } = await import("./connect.ts");
-      const { networks } = await import("../console/test-login.ts");
-      const isPod =
-        flags.kubeconfig === undefined && (io.environment["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
-      const login = flags.login ?? (isPod ? "token" : "key");
-      const tls = certificateOf(flags);
-      requireSafety(login, isPod, flags, tls !== undefined);
-      try {
-        networks(flags.testLoginAllow);
-      } catch (error) {
-        if (error instanceof RangeError) throw new UsageError(`--test-login-allow: ${error.message}`);
-        throw error;
-      }
-      const connection: KubeConnection = isPod
-        ? (await import("../kube/connection.ts")).anonymousInClusterConnection(io.environment)
-        : connect(flags.kubeconfig, io.environment, flags.context);
-      await serveConsole({
-        ...{ connection, login, tls, listen: flags.listen, sessionMs: flags.sessionLifetime },
-        clusterName: flags.clusterName ?? connection.clusterName ?? connection.server.hostname,
-        namespace: ownNamespace(flags, io.environment, connection).name,
-        configuration: readConfiguration(flags.config ?? []),
-        allowedHosts: flags.allowedHost,
-        testLogin: flags.testLogin
-          ? { isPrivateAllowed: login === "key", allowed: flags.testLoginAllow }
-          : undefined,
-        pages: await readPages(io.pages),
-        writeOut: (text) => {
-          io.writeOut(text);
-        },
-        writeError: (text) => {
-          io.writeError(text);
-        },
-      });
-    });
+    .action((flags: ConsoleFlags) => runConsole(flags, io));
+}
+
+async function runConsole(flags: ConsoleFlags, io: ProgramIo): Promise<void> {
+  const { serveConsole } = await import("../serve/console.ts");
+  const { connect, ownNamespace } = await import("./connect.ts");
+  const { networks } = await import("../console/test-login.ts");
+  const isPod = flags.kubeconfig === undefined && (io.environment["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
+  const login = flags.login ?? (isPod ? "token" : "key");
+  const tls = certificateOf(flags);
+  requireSafety(login, isPod, flags, tls !== undefined);
+  try {
+    networks(flags.testLoginAllow);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`--test-login-allow: ${error.message}`);
+    throw error;
+  }
+  const connection: KubeConnection = isPod
+    ? (await import("../kube/connection.ts")).anonymousInClusterConnection(io.environment)
+    : connect(flags.kubeconfig, io.environment, flags.context);
+  await serveConsole({
+    ...{ connection, login, tls, listen: flags.listen, sessionMs: flags.sessionLifetime },
+    clusterName: flags.clusterName ?? connection.clusterName ?? connection.server.hostname,
+    namespace: ownNamespace(flags, io.environment, connection).name,
+    configuration: readConfiguration(flags.config ?? []),
+    allowedHosts: flags.allowedHost,
+    testLogin: flags.testLogin
+      ? { isPrivateAllowed: login === "key", allowed: flags.testLoginAllow }
+      : undefined,
+    pages: await readPages(io.pages),
+    writeOut: (text) => {
+      io.writeOut(text);
+    },
+    writeError: (text) => {
+      io.writeError(text);
+    },
+  });
 }
 
 /** Shorter ones end before a form is filled in, and a token is seldom good for longer. */

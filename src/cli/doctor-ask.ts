@@ -8,7 +8,7 @@ import type { Labels } from "../core/labels.ts";
 import { visitImages } from "../core/pod.ts";
 import { isPermittedIn, selectRegistries } from "../core/registry.ts";
 import { credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
-import { createApis } from "../kube/api.ts";
+import { createApis, type ApisFor } from "../kube/api.ts";
 import { hasStatus } from "../kube/errors.ts";
 import { getSecret } from "../kube/resources/copies.ts";
 import type { Transport } from "../kube/transport.ts";
@@ -24,9 +24,6 @@ export interface PodQuestion {
   readonly pullSecretNames: readonly string[];
 }
 
-/** The answers about the images that the pod waits for, or about all if it waits for none, by image. */
-export type AskRegistry = (question: PodQuestion) => Promise<ReadonlyMap<string, readonly RegistryAnswer[]>>;
-
 export interface AskOptions {
   readonly transport: Transport;
   readonly known: KnownRegistries;
@@ -37,88 +34,98 @@ export interface AskOptions {
  * Asks with each pull secret that the pod has, or would get, as kubelet would use it. Where none of a registry can be read, with
  * the credentials of the registry itself. Each question is asked once, however many pods there are.
  */
-export function createAskRegistry({ transport, known, readCredentials }: AskOptions): AskRegistry {
-  const { index, registries } = known;
-  const apisFor = createApis(transport);
-  const asked = new Map<string, Promise<LoginReport>>();
-  const byName = new Map(registries.map((registry) => [registry.name, registry]));
+export class RegistryQuestions {
+  readonly #options: AskOptions;
+  readonly #apisFor: ApisFor;
+  readonly #asked = new Map<string, Promise<LoginReport>>();
+  readonly #byName: ReadonlyMap<string, ConfiguredRegistry>;
 
-  const ask = (
-    credentials: string,
-    { address: _, ...credential }: AddressedCredential,
-    image: ImageReference,
-  ): Promise<RegistryAnswer> => {
-    const { username, password } = credential;
-    const question = { authority: image.domain, credential: { username, password }, images: [image] };
-    return asked
-      .getOrInsertComputed(JSON.stringify(question), () => checkLogin(question))
-      .then((report) => ({ credentials, ...describe(report, image) }));
-  };
+  constructor(options: AskOptions) {
+    this.#options = options;
+    this.#apisFor = createApis(options.transport);
+    this.#byName = new Map(options.known.registries.map((registry) => [registry.name, registry]));
+  }
 
-  async function withPullSecret(
+  /** The answers about the images that the pod waits for, or about all if it waits for none, by image. */
+  async ask(question: PodQuestion): Promise<ReadonlyMap<string, readonly RegistryAnswer[]>> {
+    const { pod } = question;
+    const waiting = diagnose(pod, withoutContext(this.#options.known)).containers.map(({ image }) => image);
+    const images = new Set(waiting);
+    if (waiting.length === 0)
+      visitImages(pod, (image) => {
+        if (typeof image === "string") images.add(image);
+      });
+    const answers = [...images].map(async (image) => [image, await this.#askAbout(image, question)] as const);
+    return new Map(await Promise.all(answers));
+  }
+
+  async #askAbout(
+    image: string,
+    { namespace, labels, pullSecretNames }: PodQuestion,
+  ): Promise<readonly RegistryAnswer[]> {
+    const lookup = this.#options.known.index.lookUp(image);
+    if (lookup.kind === "invalid" || lookup.reference.domain === "") return [];
+    const { reference } = lookup;
+    const needed = selectRegistries(lookup.covering, (registry) => isPermittedIn(registry, labels));
+    const names = new Set([...pullSecretNames, ...needed.map(({ secretName }) => secretName)]);
+    const bySecret = new Map<string, readonly RegistryAnswer[]>();
+    for (const name of names) bySecret.set(name, await this.#askWithSecret(namespace, name, reference));
+    const fromRegistries = await Promise.all(
+      needed
+        .filter(({ secretName }) => bySecret.get(secretName)?.length === 0)
+        .map(({ name }) => this.#askWithRegistry(name, reference)),
+    );
+    const answers = [...bySecret.values(), ...fromRegistries].flat();
+    return answers.length > 0 ? answers : [NOTHING_TO_ASK_WITH];
+  }
+
+  async #askWithSecret(
     namespace: string,
     name: string,
     image: ImageReference,
   ): Promise<readonly RegistryAnswer[]> {
     try {
-      const secret = await getSecret(apisFor, namespace, name, "low");
+      const secret = await getSecret(this.#apisFor, namespace, name, "low");
       // Kubelet ignores Secrets of other types.
       if (!secret?.type?.startsWith("kubernetes.io/dockerc")) return [];
       const found = credentialsInSecret(secret, parseAddress(repositoryName(image)));
-      return await Promise.all(found.map((credential) => ask(`pull secret ${name}`, credential, image)));
+      const credentials = `pull secret ${name}`;
+      return await Promise.all(found.map((credential) => this.#askOnce(credentials, credential, image)));
     } catch (error) {
       if (error instanceof UnusableSecretError || hasStatus(error, 403)) return [];
       throw error;
     }
   }
 
-  async function withRegistry(name: string, image: ImageReference): Promise<readonly RegistryAnswer[]> {
-    const registry = byName.get(name);
+  async #askWithRegistry(name: string, image: ImageReference): Promise<readonly RegistryAnswer[]> {
+    const registry = this.#byName.get(name);
     if (registry?.source === undefined) return [];
     const credentials = `registry ${name}`;
-    const answers = (await readCredentials(registry)).flatMap((read) => {
+    const answers = (await this.#options.readCredentials(registry)).flatMap((read) => {
       if ("fault" in read) {
         const message = `not asked: ${read.fault}`;
         return Promise.resolve<RegistryAnswer>({ credentials, outcome: "unknown", message });
       }
       return planLogins(registry, read.credentials, [image]).flatMap((step) =>
-        step.kind === "ask" && step.images.length > 0 ? ask(credentials, step.credential, image) : [],
+        step.kind === "ask" && step.images.length > 0
+          ? this.#askOnce(credentials, step.credential, image)
+          : [],
       );
     });
     return Promise.all(answers);
   }
 
-  async function askAbout(
-    image: string,
-    { namespace, labels, pullSecretNames }: PodQuestion,
-  ): Promise<readonly RegistryAnswer[]> {
-    const lookup = index.lookUp(image);
-    if (lookup.kind === "invalid" || lookup.reference.domain === "") return [];
-    const { reference } = lookup;
-    const needed = selectRegistries(lookup.covering, (registry) => isPermittedIn(registry, labels));
-    const names = new Set([...pullSecretNames, ...needed.map(({ secretName }) => secretName)]);
-    const bySecret = new Map<string, readonly RegistryAnswer[]>();
-    for (const name of names) bySecret.set(name, await withPullSecret(namespace, name, reference));
-    const fromRegistries = await Promise.all(
-      needed
-        .filter(({ secretName }) => bySecret.get(secretName)?.length === 0)
-        .map(({ name }) => withRegistry(name, reference)),
+  async #askOnce(
+    credentials: string,
+    { username, password }: AddressedCredential,
+    image: ImageReference,
+  ): Promise<RegistryAnswer> {
+    const question = { authority: image.domain, credential: { username, password }, images: [image] };
+    const report = await this.#asked.getOrInsertComputed(JSON.stringify(question), () =>
+      checkLogin(question),
     );
-    const answers = [...bySecret.values(), ...fromRegistries].flat();
-    return answers.length > 0 ? answers : [NOTHING_TO_ASK_WITH];
+    return { credentials, ...describe(report, image) };
   }
-
-  return async (question) => {
-    const { pod } = question;
-    const waiting = diagnose(pod, withoutContext(known)).containers.map(({ image }) => image);
-    const images = new Set(waiting);
-    if (waiting.length === 0)
-      visitImages(pod, (image) => {
-        if (typeof image === "string") images.add(image);
-      });
-    const answers = [...images].map(async (image) => [image, await askAbout(image, question)] as const);
-    return new Map(await Promise.all(answers));
-  };
 }
 
 const NOTHING_TO_ASK_WITH: RegistryAnswer = {

@@ -13,7 +13,7 @@ import { isManaged } from "../kube/resources/copies.ts";
 import { readEvents } from "../kube/resources/events.ts";
 import { asJson } from "../kube/resources/evictions.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
-import type { AskRegistry } from "./doctor-ask.ts";
+import type { RegistryQuestions } from "./doctor-ask.ts";
 import { once, pathOf, type Cluster } from "./doctor-cluster.ts";
 import type { DoctorFacts, PodFacts } from "./doctor-facts.ts";
 
@@ -80,7 +80,7 @@ interface PodSurroundings extends Pick<DoctorFacts, "known" | "namespaces" | "sc
 export function podDetails(
   cluster: Cluster,
   { known, namespaces, scope, failedPulls }: PodSurroundings,
-  ask: AskRegistry | undefined,
+  questions: RegistryQuestions | undefined,
 ): (pod: PodWithStatus) => Promise<PodFacts> {
   const namesOfCopies = new Set(
     known.registries.flatMap(({ source, secretName }) => (source === undefined ? [] : secretName)),
@@ -115,7 +115,7 @@ export function podDetails(
       ...found,
       pullSecrets: new Map(pullSecrets),
       serviceAccount: await readAccount(namespace, account),
-      answers: ask === undefined ? new Map() : await ask({ pod, namespace, labels, pullSecretNames: names }),
+      answers: (await questions?.ask({ pod, namespace, labels, pullSecretNames: names })) ?? new Map(),
     };
   };
 }

@@ -10,7 +10,7 @@ import { asJson } from "../kube/resources/evictions.ts";
 import { readMetadata, type ApiObject } from "../kube/resources/metadata.ts";
 import { optedInAt, readNamespace } from "../kube/resources/namespaces.ts";
 import type { Transport } from "../kube/transport.ts";
-import type { AskRegistry } from "./doctor-ask.ts";
+import type { RegistryQuestions } from "./doctor-ask.ts";
 import { openCluster, pathOf, type Cluster } from "./doctor-cluster.ts";
 import {
   expectedCopies,
@@ -28,20 +28,20 @@ export interface DoctorRequest {
   readonly webhookName: string;
   readonly configuration: Configuration;
   /** Undefined: registries are not asked. */
-  readonly createAsk:
-    ((known: KnownRegistries, serviceNamespace: string | undefined) => AskRegistry) | undefined;
+  readonly createQuestions:
+    ((known: KnownRegistries, serviceNamespace: string | undefined) => RegistryQuestions) | undefined;
 }
 
 /** @throws KubeApiError for every refusal but a lack of rights, and KubeUnreachableError */
 export async function readFacts(transport: Transport, request: DoctorRequest): Promise<DoctorFacts> {
-  const { scope, webhookName, configuration, createAsk } = request;
+  const { scope, webhookName, configuration, createQuestions } = request;
   const cluster = openCluster(transport);
   const isOnePod = scope.pod !== undefined;
   const objects = await readRegistryObjects(cluster);
   const known = knownRegistries(configuration, objects);
   const namespaces = await readNamespaces(cluster, scope.namespace);
   // Of one pod, only where Pullpass runs matters, for its registries' credentials.
-  const isWebhookNeeded = !isOnePod || createAsk !== undefined;
+  const isWebhookNeeded = !isOnePod || createQuestions !== undefined;
   const webhook = isWebhookNeeded ? await readWebhook(cluster, webhookName, isOnePod) : undefined;
   const policy = isOnePod ? undefined : await readPolicy(cluster);
   const copies = await readCopies(cluster, scope.namespace);
@@ -52,7 +52,7 @@ export async function readFacts(transport: Transport, request: DoctorRequest): P
   const serviceNamespace = typeof webhook === "object" ? webhook.facts.service?.namespace : undefined;
   const failedPulls = await readFailedPulls(cluster, stuck ?? []);
   const surroundings = { known, namespaces, scope, failedPulls };
-  const readPod = podDetails(cluster, surroundings, createAsk?.(known, serviceNamespace));
+  const readPod = podDetails(cluster, surroundings, createQuestions?.(known, serviceNamespace));
   const pods = stuck && (await Promise.all(stuck.map(readPod)));
   // Where there is a policy, the webhook is asked about builders alone.
   const tried = typeof policy === "object" ? policy : webhook;

@@ -44,24 +44,24 @@ export function doctorCommand(command: Command, io: ProgramIo): Command {
         const { config = [], kubeconfig, pullpassNamespace, webhookName, askRegistry } = flags;
         // Loaded only here: the other commands need no cluster.
         const { ownNamespace, withTransport } = await import("./connect.ts");
-        const { createAskRegistry } = await import("./doctor-ask.ts");
+        const { RegistryQuestions } = await import("./doctor-ask.ts");
         const { readFacts } = await import("./doctor-read.ts");
         const { reportOn } = await import("./doctor-report.ts");
         const { formatReport } = await import("./doctor-text.ts");
         const facts = await withTransport(kubeconfig, io.environment, (transport, connection) => {
           const contextNamespace = pod === undefined ? undefined : (connection.namespace ?? "default");
           const own = ownNamespace({ namespace: pullpassNamespace, kubeconfig }, io.environment, connection);
-          const createAsk: DoctorRequest["createAsk"] = (known, serviceNamespace) => {
+          const createQuestions: DoctorRequest["createQuestions"] = (known, serviceNamespace) => {
             const secrets = { ...flags, namespace: pullpassNamespace ?? serviceNamespace ?? own.name };
             const readCredentials = (registry: ConfiguredRegistry) =>
               readAllCredentials([registry], secrets, io);
-            return createAskRegistry({ transport, known, readCredentials });
+            return new RegistryQuestions({ transport, known, readCredentials });
           };
           const scope = { pod, namespace: flags.namespace ?? contextNamespace };
           const request = { scope, webhookName, configuration: readConfiguration(config) };
           return readFacts(transport, {
             ...request,
-            createAsk: askRegistry === true ? createAsk : undefined,
+            createQuestions: askRegistry === true ? createQuestions : undefined,
           });
         });
         const report = reportOn(facts);

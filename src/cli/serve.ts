@@ -38,8 +38,24 @@ interface ServeFlags {
 
 /** Adds the flags and what they do, but for `--config`, which all commands have. */
 export function serveCommand(command: Command, environment: Environment): Command {
+  addServerOptions(command.description("run the webhook and the replicator"));
+  addClusterOptions(command);
+  addInjectionOptions(command);
   return command
-    .description("run the webhook and the replicator")
+    .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
+    .addOption(
+      // Tests of renewals cannot wait for months.
+      new Option("--renewal-timing <json>", "members of RenewalTiming, in milliseconds")
+        .argParser((json): RenewalTiming => ({ ...RENEWAL_TIMING, ...(JSON.parse(json) as object) }))
+        .default(RENEWAL_TIMING)
+        .hideHelp(),
+    )
+    .option("--resync-period <minutes>", "interval between full relists", positive, 30)
+    .action((flags: ServeFlags) => runServe(flags, environment));
+}
+
+function addServerOptions(command: Command): void {
+  command
     .addOption(addressOption("--listen", "where reviews are answered, over HTTPS", ":8443"))
     .addOption(
       addressOption("--admin-listen", "where /healthz, /readyz and /metrics are, over HTTP", ":8080"),
@@ -57,7 +73,11 @@ export function serveCommand(command: Command, environment: Environment): Comman
       "the MutatingWebhookConfiguration that has to trust the certificate before this replica is ready; " +
         `default: ${MANAGER} for Pullpass's own certificates, none for files`,
     )
-    .option("--service-name <name>", "the Service that they are for", "pullpass")
+    .option("--service-name <name>", "the Service that they are for", "pullpass");
+}
+
+function addClusterOptions(command: Command): void {
+  command
     .option(
       "--standalone",
       "ask no Kubernetes API: every namespace counts as opted in, nothing is replicated",
@@ -88,7 +108,11 @@ export function serveCommand(command: Command, environment: Environment): Comman
       "with --kube-api-qps: how many at once after a quiet time",
       positive,
       100,
-    )
+    );
+}
+
+function addInjectionOptions(command: Command): void {
+  command
     .addOption(
       new Option(
         "--mode <mode>",
@@ -112,31 +136,23 @@ export function serveCommand(command: Command, environment: Environment): Comman
       )
         .choices(["on", "dry-run"])
         .preset("on"),
-    )
-    .option("--concurrency <number>", "namespaces that are worked on at once", positive, 8)
-    .addOption(
-      // Tests of renewals cannot wait for months.
-      new Option("--renewal-timing <json>", "members of RenewalTiming, in milliseconds")
-        .argParser((json): RenewalTiming => ({ ...RENEWAL_TIMING, ...(JSON.parse(json) as object) }))
-        .default(RENEWAL_TIMING)
-        .hideHelp(),
-    )
-    .option("--resync-period <minutes>", "interval between full relists", positive, 30)
-    .action(async (flags: ServeFlags) => {
-      const tls = certificateFlags(flags);
-      const cluster = flags.standalone === true ? undefined : await clusterFlags(flags, environment);
-      // Loaded only here: the other commands need no server.
-      const { serve } = await import("../serve/serve.ts");
-      await serve({
-        configPaths: flags.config,
-        listen: flags.listen,
-        adminListen: flags.adminListen,
-        tls,
-        shutdownDelayMs: flags.shutdownDelay * 1000,
-        cluster,
-        environment,
-      });
-    });
+    );
+}
+
+async function runServe(flags: ServeFlags, environment: Environment): Promise<void> {
+  const tls = certificateFlags(flags);
+  const cluster = flags.standalone === true ? undefined : await clusterFlags(flags, environment);
+  // Loaded only here: the other commands need no server.
+  const { serve } = await import("../serve/serve.ts");
+  await serve({
+    configPaths: flags.config,
+    listen: flags.listen,
+    adminListen: flags.adminListen,
+    tls,
+    shutdownDelayMs: flags.shutdownDelay * 1000,
+    cluster,
+    environment,
+  });
 }
 
 async function clusterFlags(flags: ServeFlags, environment: Environment): Promise<ServedCluster> {

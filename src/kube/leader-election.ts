@@ -67,7 +67,7 @@ export interface LeaderElectionHandlers {
 export class LeaderElection {
   readonly #options: Required<LeaderElectionOptions>;
   readonly #leases: LeaseClient;
-  readonly #leadership: Leadership;
+  readonly #terms: Terms;
   readonly #closing = new AbortController();
   readonly #pause = createInterruptibleSleep();
   #handlers: LeaderElectionHandlers | undefined;
@@ -80,7 +80,7 @@ export class LeaderElection {
     this.#options = { clocks: SYSTEM_CLOCKS, timing: LEADER_TIMING, ...options };
     const { apisFor, clocks, timing } = this.#options;
     this.#leases = createLeaseClient(apisFor, options, timing.requestTimeoutMs);
-    this.#leadership = new Leadership(clocks, timing.renewDeadlineMs, {
+    this.#terms = new Terms(clocks, timing.renewDeadlineMs, {
       onStarted: (signal) => this.#handlers?.onStarted(signal),
       onStopped: () => this.#handlers?.onStopped(),
     });
@@ -88,12 +88,12 @@ export class LeaderElection {
 
   /** False from the renew deadline on, whatever else hangs at that time. */
   isLeading(): boolean {
-    return this.#leadership.isCurrent();
+    return this.#terms.isCurrent();
   }
 
   /** For writes that are sent only in the term in which they were asked for: they may wait for longer than a term lasts. */
   guard(): () => boolean {
-    return this.#leadership.guard();
+    return this.#terms.guard();
   }
 
   /** To be called once. */
@@ -105,7 +105,7 @@ export class LeaderElection {
   /** A watch saw who holds the Lease. That may be outdated, so it is a reason to look, and no more. */
   observe(holder: string | undefined): void {
     const { identity } = this.#options;
-    if (this.#leadership.hasTerm ? holder !== identity : holder === undefined) this.#pause.interrupt();
+    if (this.#terms.hasTerm ? holder !== identity : holder === undefined) this.#pause.interrupt();
   }
 
   /**
@@ -114,7 +114,7 @@ export class LeaderElection {
    */
   async release(): Promise<void> {
     this.#closing.abort();
-    this.#leadership.end();
+    this.#terms.end();
     this.#pause.interrupt();
     await this.#ended;
     await this.#giveUp().catch((error: unknown) => this.#handlers?.onError(error));
@@ -134,13 +134,13 @@ export class LeaderElection {
 
   async #tryOnce(): Promise<void> {
     // A leader knows the Lease, since it wrote it; asking again would only take time.
-    if (!this.#leadership.hasTerm) this.#see(await this.#leases.read());
+    if (!this.#terms.hasTerm) this.#see(await this.#leases.read());
     if (!(await this.#acquireOrRenew())) {
       this.#see(await this.#leases.read());
       // It still is ours where somebody else put a label on it, or where our own last request was not answered.
       await this.#acquireOrRenew();
     }
-    if (this.#lease?.holder !== this.#options.identity) this.#leadership.end();
+    if (this.#lease?.holder !== this.#options.identity) this.#terms.end();
   }
 
   /** Writes the Lease unless somebody else holds it; false if it was written by somebody else meanwhile. */
@@ -152,7 +152,7 @@ export class LeaderElection {
     const written = await this.#leases.claim(this.#lease, claim);
     if (written === undefined) return false;
     this.#see(written);
-    if (!this.#closing.signal.aborted) this.#leadership.renew(sentAt);
+    if (!this.#closing.signal.aborted) this.#terms.renew(sentAt);
     return true;
   }
 
@@ -172,7 +172,7 @@ export class LeaderElection {
   #msUntilNextTry(startedAt: number, hasFailed: boolean): number {
     const { renewPeriodMs, retryPeriodMs } = this.#options.timing;
     // A leader has a few seconds to get through again.
-    if (this.#leadership.hasTerm) return hasFailed ? 0 : this.#msLeft(startedAt, renewPeriodMs);
+    if (this.#terms.hasTerm) return hasFailed ? 0 : this.#msLeft(startedAt, renewPeriodMs);
     const pollInMs = this.#msLeft(startedAt, retryPeriodMs * (1 + Math.random() / 4));
     const freeInMs = this.#msUntilFree();
     return freeInMs > 0 ? Math.min(pollInMs, freeInMs) : pollInMs;
@@ -192,7 +192,7 @@ export class LeaderElection {
 type TermHandlers = Pick<LeaderElectionHandlers, "onStarted" | "onStopped">;
 
 /** The terms of one replica: each begins with a renewal, and ends when none succeeded until the renew deadline. */
-class Leadership {
+class Terms {
   readonly #clocks: LeaderClocks;
   readonly #renewDeadlineMs: number;
   readonly #handlers: TermHandlers;

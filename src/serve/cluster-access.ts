@@ -1,5 +1,5 @@
-/** How `serve` reaches a cluster, what it watches of it, and how it comes to lead. */
-import type { EventEmitter } from "node:events";
+/** How `serve` reaches a cluster, and what it watches of it. */
+import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Configuration } from "../config/configuration.ts";
 import type { Diagnosis } from "../core/diagnosis.ts";
@@ -12,8 +12,7 @@ import { createApis, type ApisFor } from "../kube/api.ts";
 import type { KubeConnection } from "../kube/connection.ts";
 import { createEventRecorder, type EventRecorderOptions } from "../kube/event-recorder.ts";
 import type { Informer, InformerTimings } from "../kube/informer.ts";
-import { LeaderElection, type LeaderElectionHandlers } from "../kube/leader-election.ts";
-import { leaseCollection, readLease } from "../kube/lease.ts";
+import { LeaderElection } from "../kube/leader-election.ts";
 import { RequestRate, type RateLimit } from "../kube/request-rate.ts";
 import { readCopy } from "../kube/resources/copies.ts";
 import { readNamespace } from "../kube/resources/namespaces.ts";
@@ -26,10 +25,11 @@ import { Transport } from "../kube/transport.ts";
 import type { Warn } from "../replicator/ports.ts";
 import type { ClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import type { Mode } from "../core/mode.ts";
-import { describeSecret } from "./credential-sources.ts";
 import type { HealMode } from "./heal.ts";
-import type { Informers } from "./informers.ts";
+import { Informers } from "./informers.ts";
+import { trackOptIns, type OptIns } from "./opt-ins.ts";
 import type { StuckPodName } from "./stuck-pods.ts";
+import { describeSecret } from "./watched-sources.ts";
 
 export interface ClusterOptions {
   readonly connection: KubeConnection;
@@ -164,41 +164,35 @@ export function createKnownObjects(informers: Informers): KnownObjects {
   };
 }
 
-/** The same fault counts as another one after so long. */
-const NEW_FAULT_MS = 60_000;
+export interface WatchedCluster extends ClusterTelemetry {
+  readonly options: ClusterOptions;
+  readonly access: ClusterAccess;
+  readonly events: ClusterEvents;
+  readonly informers: Informers;
+  readonly known: KnownObjects;
+  readonly optIns: OptIns;
+}
 
-/** Takes part in the election, hears by a watch when the Lease changes hands, and says how it goes. */
-export function lead(
-  { transport, election, namespace }: ClusterAccess,
-  informers: Informers,
-  logger: Logger,
-  { onStarted, onStopped }: Pick<LeaderElectionHandlers, "onStarted" | "onStopped">,
-): void {
-  let last: { readonly message: string; readonly time: number } | undefined;
-  const { path } = leaseCollection(namespace, MANAGER);
-  informers.watchObject({ label: "lease", path, name: MANAGER }, (state) => {
-    election.observe(state === "missing" ? undefined : readLease(state).holder);
+export function watchCluster(
+  options: ClusterOptions,
+  { logger, metrics }: ClusterTelemetry,
+  stack: AsyncDisposableStack,
+): WatchedCluster {
+  const events: ClusterEvents = new EventEmitter();
+  const access = accessCluster(options, { logger, metrics });
+  stack.defer(() => {
+    access.transport.close();
   });
-  election.start({
-    onStarted(signal) {
-      if (last !== undefined) transport.reconnect();
-      last = undefined;
-      logger.info("leading: this replica writes");
-      onStarted(signal);
-    },
-    onStopped() {
-      logger.info("no longer leading");
-      onStopped();
-    },
-    onError(error) {
-      const message = messageOf(error);
-      const isKnown = last?.message === message && Date.now() - last.time < NEW_FAULT_MS;
-      last = { message, time: Date.now() };
-      // It is tried again every few seconds.
-      if (isKnown) return;
-      logger.warn({ error: message }, "failed to acquire or renew the lease; retrying");
-      // All connections may be as dead as that one, and nobody would say so for a minute.
-      transport.reconnect();
-    },
+  const informers = new Informers({
+    transport: access.transport,
+    timings: options.informerTimings,
+    onRestart: metrics.countWatchRestart,
+    logger,
   });
+  stack.defer(() => {
+    informers.close();
+  });
+  const known = createKnownObjects(informers);
+  const optIns = trackOptIns(known.namespaces);
+  return { options, logger, metrics, access, events, informers, known, optIns };
 }

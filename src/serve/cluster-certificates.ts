@@ -1,5 +1,6 @@
 /** Certificates whose trust the cluster decides, by the webhook's caBundle: Pullpass's own, and those from files. */
 import type { Logger } from "pino";
+import type { FileWatch } from "../config/files.ts";
 import { messageOf } from "../core/error-message.ts";
 import type { WebhookRegistration } from "../core/stored-certificates.ts";
 import type { ApisFor } from "../kube/api.ts";
@@ -11,11 +12,11 @@ import {
 } from "../kube/resources/certificates.ts";
 import { distrustReasons, type LoadedCertificate } from "../tls/certificates.ts";
 import type { RenewalAction, RenewalTiming } from "../tls/plan-renewal.ts";
-import { startRenewal, type CertificatesInCluster } from "../tls/renewal.ts";
-import { createServingCertificate } from "../tls/serving-certificate.ts";
-import { describeSecret, type CredentialSourcesOptions } from "./credential-sources.ts";
+import { startRenewal, type CertificatesInCluster, type Renewal } from "../tls/renewal.ts";
+import { createServingCertificate, type ServingCertificate } from "../tls/serving-certificate.ts";
 import type { Informers } from "./informers.ts";
-import type { CertificateSource } from "./serving-certificate.ts";
+import type { CertificateListener, CertificateSource } from "./serving-certificate.ts";
+import { describeSecret, type SecretName, type WatchSecret } from "./watched-sources.ts";
 
 export interface SelfManagedOptions {
   /** The Secret, in the namespace where Pullpass runs. */
@@ -36,7 +37,7 @@ export interface TrustedFiles {
 export interface CertificateContext {
   /** Clients that write only while this replica leads. */
   readonly apisFor: ApisFor;
-  readonly watchSecret: CredentialSourcesOptions["watchSecret"];
+  readonly watchSecret: WatchSecret;
   readonly watchObject: Informers["watchObject"];
   /** Where Pullpass runs. */
   readonly namespace: string;
@@ -51,7 +52,7 @@ export function clusterCertificates(
   context: CertificateContext,
 ): ClusterCertificates | undefined {
   if (options === undefined) return undefined;
-  return "source" in options ? trustedFiles(options, context) : selfManagedCertificates(options, context);
+  return "source" in options ? trustedFiles(options, context) : new SelfManagedCertificates(options, context);
 }
 
 /** A certificate source that knows whether API servers trust what this replica serves. */
@@ -64,8 +65,6 @@ export interface ClusterCertificates extends CertificateSource {
   lead?(signal: AbortSignal): void;
 }
 
-export type SelfManagedCertificates = ClusterCertificates & Required<Pick<ClusterCertificates, "lead">>;
-
 const DONE: Readonly<Record<Exclude<RenewalAction["kind"], "wait">, string>> = {
   publish: "published the authorities in the webhook's caBundle",
   "make-authority": "made a certificate authority",
@@ -74,92 +73,113 @@ const DONE: Readonly<Record<Exclude<RenewalAction["kind"], "wait">, string>> = {
   "forget-previous": "the old certificate authority is no longer trusted",
 };
 
-export function selfManagedCertificates(
-  { secretName, webhookName, serviceName, timing }: SelfManagedOptions,
-  { apisFor, watchSecret, watchObject, namespace, logger }: CertificateContext,
-): SelfManagedCertificates {
-  const secretId = { namespace, name: secretName };
-  let state: CertificatesInCluster = { secret: undefined, registration: undefined };
-  let latest: LoadedCertificate | undefined;
-  let onSwap: ((certificate: LoadedCertificate) => void) | undefined;
-  const first = Promise.withResolvers<LoadedCertificate>();
-  const trusted = Promise.withResolvers<undefined>();
-  let lastError: string | undefined;
+export class SelfManagedCertificates implements ClusterCertificates {
+  readonly #secret: SecretName;
+  readonly #webhook: string;
+  readonly #logger: Logger;
+  readonly #served: ServingCertificate;
+  readonly #renewal: Renewal;
+  readonly #first = Promise.withResolvers<LoadedCertificate>();
+  readonly #trusted = Promise.withResolvers<undefined>();
+  readonly first = this.#first.promise;
+  readonly trusted = this.#trusted.promise;
+  #state: CertificatesInCluster = { secret: undefined, registration: undefined };
+  #latest: LoadedCertificate | undefined;
+  #onSwap: CertificateListener["onSwap"] | undefined;
+  #lastError: string | undefined;
 
-  const served = createServingCertificate({
-    secret: describeSecret(secretId),
-    webhook: webhookName,
-    now: Date.now,
-    onServe(certificate) {
-      latest = certificate;
-      first.resolve(certificate);
-      onSwap?.(certificate);
-    },
-  });
-  const renewal = startRenewal({
-    writer: createCertificateWriter(apisFor, { namespace, secret: secretName, webhook: webhookName }),
-    // The API server uses the first one; people and other clients in the cluster may use the others.
-    names: ["svc", "svc.cluster.local", ""].map((suffix) =>
-      [serviceName, namespace, suffix].filter((part) => part !== "").join("."),
-    ),
-    timing,
-    onWritten: take,
-    onAction(kind) {
-      lastError = undefined;
-      if (kind !== "wait")
-        logger.info({ secret: describeSecret(secretId), webhook: webhookName }, DONE[kind]);
-    },
-    onError(error) {
-      const message = messageOf(error);
-      if (message === lastError) return;
-      lastError = message;
-      logger.error({ error: message }, "failed to renew or publish the certificates; retrying");
-    },
-  });
-
-  /** A watch may report a state that is older than what this replica has just written. */
-  function take(next: Partial<CertificatesInCluster>): void {
-    const secret = newer(state.secret, next.secret);
-    const registration = newer(state.registration, next.registration);
-    const hadForeign = isForeign(state.secret);
-    state = { secret, registration };
-    if (secret !== undefined) served.onSecret(secret);
-    if (registration !== undefined) served.onRegistration(registration);
-    renewal.onState(state);
-    const reasons = served.unreadyReasons();
-    if (reasons.length === 0) trusted.resolve(undefined);
-    if (isForeign(secret) && !hadForeign) logger.error({ reasons }, "there is no certificate to serve");
+  constructor(options: SelfManagedOptions, context: CertificateContext) {
+    const { secretName, webhookName: webhook, serviceName, timing } = options;
+    const { apisFor, namespace, logger } = context;
+    this.#secret = { namespace, name: secretName };
+    this.#webhook = webhook;
+    this.#logger = logger;
+    this.#served = createServingCertificate({
+      ...{ secret: describeSecret(this.#secret), webhook, now: Date.now },
+      onServe: (certificate) => {
+        this.#latest = certificate;
+        this.#first.resolve(certificate);
+        this.#onSwap?.(certificate);
+      },
+    });
+    this.#renewal = startRenewal({
+      writer: createCertificateWriter(apisFor, { namespace, secret: secretName, webhook }),
+      // The API server uses the first one; people and other clients in the cluster may use the others.
+      names: ["svc", "svc.cluster.local", ""].map((suffix) =>
+        [serviceName, namespace, suffix].filter((part) => part !== "").join("."),
+      ),
+      timing,
+      onWritten: (state) => {
+        this.#take(state);
+      },
+      onAction: (kind) => {
+        this.#reportAction(kind);
+      },
+      onError: (error) => {
+        this.#reportError(error);
+      },
+    });
+    this.#watchCluster(context);
   }
 
-  watchSecret(secretId, (object) => {
-    take({ secret: object === "missing" ? object : readStoredCertificates(object) });
-  });
-  watchObject(
-    { label: "webhook configuration", path: WEBHOOK_CONFIGURATIONS_PATH, name: webhookName },
-    (object) => {
-      take({ registration: object === "missing" ? object : readRegistration(object) });
-    },
-  );
+  unreadyReasons(): readonly string[] {
+    return this.#served.unreadyReasons();
+  }
 
-  return {
-    first: first.promise,
-    trusted: trusted.promise,
-    unreadyReasons: () => served.unreadyReasons(),
-    lead(signal) {
-      renewal.lead(signal);
-    },
-    watch(listener) {
-      onSwap = listener.onSwap;
-      void first.promise.then((certificate) => {
-        if (latest !== undefined && latest !== certificate) onSwap?.(latest);
-      });
-      return {
-        close() {
-          onSwap = undefined;
-        },
-      };
-    },
-  };
+  lead(signal: AbortSignal): void {
+    this.#renewal.lead(signal);
+  }
+
+  watch({ onSwap }: CertificateListener): FileWatch {
+    this.#onSwap = onSwap;
+    void this.first.then((certificate) => {
+      if (this.#latest !== undefined && this.#latest !== certificate) this.#onSwap?.(this.#latest);
+    });
+    return {
+      close: () => {
+        this.#onSwap = undefined;
+      },
+    };
+  }
+
+  #watchCluster({ watchSecret, watchObject }: CertificateContext): void {
+    watchSecret(this.#secret, (object) => {
+      this.#take({ secret: object === "missing" ? object : readStoredCertificates(object) });
+    });
+    watchObject(
+      { label: "webhook configuration", path: WEBHOOK_CONFIGURATIONS_PATH, name: this.#webhook },
+      (object) => {
+        this.#take({ registration: object === "missing" ? object : readRegistration(object) });
+      },
+    );
+  }
+
+  /** A watch may report a state that is older than what this replica has just written. */
+  #take(next: Partial<CertificatesInCluster>): void {
+    const secret = newer(this.#state.secret, next.secret);
+    const registration = newer(this.#state.registration, next.registration);
+    const hadForeign = isForeign(this.#state.secret);
+    this.#state = { secret, registration };
+    if (secret !== undefined) this.#served.onSecret(secret);
+    if (registration !== undefined) this.#served.onRegistration(registration);
+    this.#renewal.onState(this.#state);
+    const reasons = this.#served.unreadyReasons();
+    if (reasons.length === 0) this.#trusted.resolve(undefined);
+    if (isForeign(secret) && !hadForeign) this.#logger.error({ reasons }, "there is no certificate to serve");
+  }
+
+  #reportAction(kind: RenewalAction["kind"]): void {
+    this.#lastError = undefined;
+    if (kind === "wait") return;
+    this.#logger.info({ secret: describeSecret(this.#secret), webhook: this.#webhook }, DONE[kind]);
+  }
+
+  #reportError(error: unknown): void {
+    const message = messageOf(error);
+    if (message === this.#lastError) return;
+    this.#lastError = message;
+    this.#logger.error({ error: message }, "failed to renew or publish the certificates; retrying");
+  }
 }
 
 function newer<T extends { readonly version: number }>(

@@ -2,18 +2,14 @@
 import type { Environment } from "../config/credentials.ts";
 import type { Replicator } from "../replicator/controller.ts";
 import type { ClusterAccess, ClusterEvents, ClusterOptions, ClusterTelemetry } from "./cluster-access.ts";
-import {
-  createCredentialSources,
-  describeSecret,
-  type CredentialSources,
-  type SecretName,
-} from "./credential-sources.ts";
+import { CredentialSources } from "./credential-sources.ts";
 import { createFaultReport, type FaultReport } from "./fault-report.ts";
-import type { Informers, ObjectWatch } from "./informers.ts";
-import { createProvidedCredentials, type ProvidedCredentials } from "./provided-credentials.ts";
+import type { Informers } from "./informers.ts";
+import { ProvidedCredentials } from "./provided-credentials.ts";
 import { RegistryList } from "./registry-list.ts";
 import { logInTo } from "./registry-login.ts";
 import { RegistryStatusWriter } from "./registry-status.ts";
+import { describeSecret, type WatchSecret } from "./watched-sources.ts";
 
 export interface RegistryParts {
   readonly environment: Environment;
@@ -33,15 +29,11 @@ export interface ClusterRegistries {
   close(): void;
 }
 
-export type WatchSecret = (
-  secret: SecretName,
-  onChange: Parameters<Informers["watchObject"]>[1],
-) => ObjectWatch;
-
-export function watchSecretWith({ watchObject }: Informers): WatchSecret {
+export function watchSecretWith(informers: Informers): WatchSecret {
   return (secret, onChange) => {
     const path = `/api/v1/namespaces/${secret.namespace}/secrets`;
-    return watchObject({ label: `secret ${describeSecret(secret)}`, path, name: secret.name }, onChange);
+    const label = `secret ${describeSecret(secret)}`;
+    return informers.watchObject({ label, path, name: secret.name }, onChange);
   };
 }
 
@@ -60,13 +52,13 @@ export function connectRegistries(
     isLeading: () => access.election.isLeading(),
     isPod: pod !== undefined,
   });
-  const provided = createProvidedCredentials({
+  const provided = new ProvidedCredentials({
     ...{ apisFor: access.leaderApisFor, namespace, watchSecret, logger },
     programs: { directory: programDirectory ?? "", environment },
     onAnswer: metrics.countRefresh,
     onChange: () => events.emit("renewal"),
   });
-  const sources = createCredentialSources({
+  const sources = new CredentialSources({
     ...{ environment, ownNamespace: namespace, watchSecret, offers: registries.objects, provided },
     onChange(next, nextFaults) {
       faults.report(nextFaults, next);
@@ -86,7 +78,7 @@ export function connectRegistries(
     ...{ apisFor: access.leaderApisFor, objects: registries.objects, provided, logger },
     joined: () => registries.joined,
     faults: faults.current,
-    sources: sources.current,
+    sources: () => sources.current(),
     countCopies: () => replicator.countCopies(),
     login(name, image) {
       const source = sources.current().find(({ registry }) => registry.name === name);

@@ -6,26 +6,16 @@ import {
   UnusableCredentialsError,
   type Environment,
 } from "../config/credentials.ts";
-import { watchFiles, type FileWatch } from "../config/files.ts";
 import type { AddressedCredential } from "../core/credential.ts";
-import type { JsonObject } from "../core/kubernetes.ts";
 import { CREDENTIALS_LABEL } from "../core/labels.ts";
 import { formatTime } from "../core/registry-status.ts";
-import type { ObjectWatch } from "./informers.ts";
 import type { RegistryObjects } from "./registry-objects.ts";
 import type { Source } from "../core/replication.ts";
 import { credentialsInOffer, credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
 import { ANSWERS_SECRET_NAME } from "../core/credential-provider.ts";
 import { expiryOf } from "../core/pull-secret.ts";
 import type { SourceFault } from "./fault-report.ts";
-
-export interface SecretName {
-  readonly namespace: string;
-  readonly name: string;
-}
-
-/** What is known of a Secret that is a source; `missing` is known, too. */
-type SecretState = JsonObject | "missing" | "unknown";
+import { describeSecret, WatchedSources, type SecretName, type WatchSecret } from "./watched-sources.ts";
 
 /** What is known of the credentials that a provider handed out for a registry. Times are Unix times in milliseconds. */
 export interface ProvidedState {
@@ -44,10 +34,7 @@ export interface CredentialSourcesOptions {
   readonly environment: Environment;
   /** Where Secrets are that the configuration names without a namespace. */
   readonly ownNamespace: string;
-  readonly watchSecret: (
-    secret: SecretName,
-    onChange: (state: JsonObject | "missing") => void,
-  ) => ObjectWatch;
+  readonly watchSecret: WatchSecret;
   /** The Secrets that ClusterRegistries may refer to. */
   readonly offers?: Pick<RegistryObjects, "offeredSecret" | "missingFields">;
   /** What credential providers handed out. */
@@ -56,46 +43,46 @@ export interface CredentialSourcesOptions {
   readonly onChange: (sources: readonly Source[], faults: readonly SourceFault[]) => void;
 }
 
-export interface CredentialSources {
-  /** Watches what the registries name, and stops watching what they no longer name. */
-  setConfiguration(configuration: Pick<Configuration, "registries">): void;
-  /** Looks at all sources again: something that is not watched here may be different. */
-  refresh(): void;
-  /** All registries with their credentials, as they were given to `onChange` last. */
-  readonly current: () => readonly Source[];
-  /** Resolves once every Secret that the configuration names now was asked for. */
-  settled(): Promise<void>;
-  close(): void;
-}
+const DEFAULTS = {
+  offers: { offeredSecret: () => "unknown", missingFields: [] },
+  provided: { stateOf: () => NOTHING_PROVIDED },
+} satisfies Pick<CredentialSourcesOptions, "offers" | "provided">;
 
-interface WatchedSecret {
-  readonly watch: ObjectWatch;
-  state: SecretState;
-  isAsked: boolean;
-}
+export class CredentialSources {
+  readonly #options: Required<CredentialSourcesOptions>;
+  readonly #watched: WatchedSources;
+  #registries: readonly ConfiguredRegistry[] = [];
+  #sources: readonly Source[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
-export function createCredentialSources({
-  environment,
-  ownNamespace,
-  watchSecret,
-  offers = { offeredSecret: () => "unknown", missingFields: [] },
-  provided = { stateOf: () => NOTHING_PROVIDED },
-  onChange,
-}: CredentialSourcesOptions): CredentialSources {
-  const secrets = new Map<string, WatchedSecret>();
-  let registries: readonly ConfiguredRegistry[] = [];
-  let sources: readonly Source[] = [];
-  let files: readonly string[] = [];
-  let fileWatch: FileWatch | undefined;
-  let timer: NodeJS.Timeout | undefined;
-
-  const publish = (): void => {
-    const now = Date.now();
-    const looked = registries.map((registry) => {
-      const secret = secretOf(registry);
-      return { registry, secret, ...endedAt(look(registry, secret), now) };
+  constructor(options: CredentialSourcesOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#watched = new WatchedSources(options.watchSecret, () => {
+      this.refresh();
     });
-    sources = looked.map(({ registry, secret, credentials }) => ({ registry, secret, credentials }));
+  }
+
+  /** Watches what the registries name, and stops watching what they no longer name. */
+  setConfiguration(configuration: Pick<Configuration, "registries">): void {
+    const { ownNamespace } = this.#options;
+    // A connection's Secret is Polyaxon's, in its own namespace, and made for builders.
+    this.#registries = configuration.registries.filter(({ list }) => list !== "connections");
+    // Offered Secrets are watched together.
+    const named = this.#registries.filter(({ source }) => source?.kind === "secret");
+    this.#watched.setSecrets(named.flatMap((registry) => secretOf(registry, ownNamespace) ?? []));
+    this.#watched.setFiles(credentialFiles(this.#registries));
+    this.refresh();
+  }
+
+  /** Looks at all sources again: something that is not watched here may be different. */
+  refresh(): void {
+    const { ownNamespace, provided, onChange } = this.#options;
+    const now = Date.now();
+    const looked = this.#registries.map((registry) => {
+      const secret = secretOf(registry, ownNamespace);
+      return { registry, secret, ...endedAt(this.#look(registry, secret), now) };
+    });
+    this.#sources = looked.map(({ registry, secret, credentials }) => ({ registry, secret, credentials }));
     const faults = looked.flatMap(({ registry: { name }, secret, fault }) =>
       fault === undefined ? [] : { registry: name, secret, ...fault },
     );
@@ -103,24 +90,48 @@ export function createCredentialSources({
       firstExpiry(credentials),
       provided.stateOf(registry).graceEndsAt,
     ]);
-    const next = Math.min(...ends.filter((time) => time > now));
-    clearTimeout(timer);
-    if (next < Infinity) timer = setTimeout(publish, Math.min(next - now + 1, MAX_TIMER_MS)).unref();
-    onChange(sources, faults);
-  };
+    this.#refreshAt(Math.min(...ends.filter((time) => time > now)), now);
+    onChange(this.#sources, faults);
+  }
 
-  const look = (registry: ConfiguredRegistry, secret: SecretName | undefined): Looked => {
+  /** All registries with their credentials, as they were given to `onChange` last. */
+  current(): readonly Source[] {
+    return this.#sources;
+  }
+
+  /** Resolves once every Secret that the configuration names now was asked for. */
+  async settled(): Promise<void> {
+    await this.#watched.asked();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#watched.close();
+  }
+
+  #refreshAt(time: number, now: number): void {
+    clearTimeout(this.#timer);
+    if (time === Infinity) return;
+    this.#timer = setTimeout(
+      () => {
+        this.refresh();
+      },
+      Math.min(time - now + 1, MAX_TIMER_MS),
+    ).unref();
+  }
+
+  #look(registry: ConfiguredRegistry, secret: SecretName | undefined): Looked {
     const { source } = registry;
     if (source === undefined) return { credentials: "managed-by-admin" };
     if (source.kind === "provider") {
-      const { credentials, fault } = provided.stateOf(registry);
+      const { credentials, fault } = this.#options.provided.stateOf(registry);
       return {
         credentials: credentials.length === 0 ? "unreadable" : credentials,
         fault: fault === undefined ? undefined : { reason: "ProviderFailed", message: fault },
       };
     }
     try {
-      return { credentials: read(registry, secret) };
+      return { credentials: this.#read(registry, secret) };
     } catch (error) {
       if (!(error instanceof UnusableCredentialsError)) throw error;
       const { message } = error;
@@ -128,24 +139,16 @@ export function createCredentialSources({
       const reason = error instanceof MissingSecretError ? "SecretNotFound" : "KeyMissing";
       return { credentials: "unreadable", fault: { reason, message } };
     }
-  };
+  }
 
-  const secretOf = ({ source }: ConfiguredRegistry): SecretName | undefined => {
-    if (source?.kind === "offered-secret") return { namespace: ownNamespace, name: source.name };
-    if (source?.kind !== "secret") return undefined;
-    return { namespace: source.namespace ?? ownNamespace, name: source.name };
-  };
-
-  const read = (
-    registry: ConfiguredRegistry,
-    secret: SecretName | undefined,
-  ): readonly AddressedCredential[] => {
+  #read(registry: ConfiguredRegistry, secret: SecretName | undefined): readonly AddressedCredential[] {
+    const { environment, offers } = this.#options;
     const { source, address } = registry;
     if (secret === undefined) return readCredentials(registry, environment);
     const name = describeSecret(secret);
     try {
       if (source?.kind !== "offered-secret") {
-        const { state = "unknown", isAsked = false } = secrets.get(name) ?? {};
+        const { state, isAsked } = this.#watched.stateOf(name);
         return credentialsInSecret(secretIn(state, name, isAsked), address);
       }
       if (offers.missingFields.length > 0) {
@@ -159,62 +162,13 @@ export function createCredentialSources({
       if (!(error instanceof UnusableSecretError)) throw error;
       throw new UnusableCredentialsError(`Secret ${name}: ${error.message}`, { cause: error });
     }
-  };
+  }
+}
 
-  const watch = (secret: SecretName): WatchedSecret => {
-    const watched: WatchedSecret = {
-      state: "unknown",
-      isAsked: false,
-      watch: watchSecret(secret, (state) => {
-        watched.state = state;
-        watched.isAsked = true;
-        publish();
-      }),
-    };
-    void watched.watch.asked.then(() => {
-      if (watched.isAsked) return;
-      watched.isAsked = true;
-      publish();
-    });
-    return watched;
-  };
-
-  return {
-    setConfiguration(configuration) {
-      // A connection's Secret is Polyaxon's, in its own namespace, and made for builders.
-      registries = configuration.registries.filter(({ list }) => list !== "connections");
-      const needed = new Map(
-        registries.flatMap((registry) => {
-          // Offered Secrets are watched together.
-          const secret = registry.source?.kind === "secret" ? secretOf(registry) : undefined;
-          return secret === undefined ? [] : [[describeSecret(secret), secret] as const];
-        }),
-      );
-      for (const [name, watched] of secrets) {
-        if (needed.has(name)) continue;
-        watched.watch.close();
-        secrets.delete(name);
-      }
-      for (const [name, secret] of needed) if (!secrets.has(name)) secrets.set(name, watch(secret));
-      const nextFiles = credentialFiles(registries);
-      if (fileWatch === undefined || nextFiles.join("\n") !== files.join("\n")) {
-        files = nextFiles;
-        fileWatch?.close();
-        fileWatch = watchFiles(files, publish);
-      }
-      publish();
-    },
-    refresh: publish,
-    current: () => sources,
-    async settled() {
-      await Promise.all([...secrets.values()].map(({ watch: { asked } }) => asked));
-    },
-    close() {
-      clearTimeout(timer);
-      fileWatch?.close();
-      for (const { watch: secretWatch } of secrets.values()) secretWatch.close();
-    },
-  };
+function secretOf({ source }: ConfiguredRegistry, ownNamespace: string): SecretName | undefined {
+  if (source?.kind === "offered-secret") return { namespace: ownNamespace, name: source.name };
+  if (source?.kind !== "secret") return undefined;
+  return { namespace: source.namespace ?? ownNamespace, name: source.name };
 }
 
 /** Longer timers fire at once. */
@@ -262,8 +216,4 @@ function secretIn<T extends object>(
   if (state !== "unknown") return state;
   const Fault = isAsked ? UnusableCredentialsError : UnknownSecretError;
   throw new Fault(`Secret ${name} cannot be read`);
-}
-
-export function describeSecret({ namespace, name }: SecretName): string {
-  return `${namespace}/${name}`;
 }

@@ -29,32 +29,28 @@ export interface ObjectWatch {
   close(): void;
 }
 
-export interface Informers {
-  /** One that still has to be started. */
-  create<T extends Versioned>(
-    label: string,
-    options: Pick<InformerOptions<T>, "collection" | "project" | "pool">,
-  ): Informer<T>;
-  /** Calls `onChange` once the object is known, and with every change. */
-  readonly watchObject: (
-    object: WatchedObject,
-    onChange: (state: JsonObject | "missing") => void,
-  ) => ObjectWatch;
-  /** Closes the informer with that label and forgets it. */
-  stop(label: string): void;
-  /** Seconds since each informer last heard something; one that never did counts from its creation. */
-  agesSeconds(): ReadonlyMap<string, number>;
-  close(): void;
-}
-
 /** The watchdog starts a watch again after 90 s of silence; where that helps, it counts as being heard. */
 const SILENCE_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 60_000;
 
-export function createInformers({ transport, timings, onRestart, logger }: InformersOptions): Informers {
-  const running = new Map<string, Pick<Informer<Versioned>, "isSynced" | "lastActivityAt" | "close">>();
+export class Informers {
+  readonly #options: InformersOptions;
+  readonly #running = new Map<string, Pick<Informer<Versioned>, "isSynced" | "lastActivityAt" | "close">>();
+  readonly #silenceCheck: NodeJS.Timeout;
 
-  const create: Informers["create"] = (label, options) => {
+  constructor(options: InformersOptions) {
+    this.#options = options;
+    this.#silenceCheck = setInterval(() => {
+      this.#reportSilence();
+    }, SILENCE_CHECK_MS).unref();
+  }
+
+  /** One that still has to be started. */
+  create<T extends Versioned>(
+    label: string,
+    options: Pick<InformerOptions<T>, "collection" | "project" | "pool">,
+  ): Informer<T> {
+    const { transport, timings, onRestart, logger } = this.#options;
     const informer = new Informer({
       transport,
       ...options,
@@ -69,54 +65,59 @@ export function createInformers({ transport, timings, onRestart, logger }: Infor
         onRestart(label, reason);
       },
     });
-    running.set(label, informer);
+    this.#running.set(label, informer);
     return informer;
-  };
+  }
 
-  const agesSeconds = (): ReadonlyMap<string, number> => {
+  /** Calls `onChange` once the object is known, and with every change. */
+  watchObject(
+    { label, path, name }: WatchedObject,
+    onChange: (state: JsonObject | "missing") => void,
+  ): ObjectWatch {
+    const informer = this.create(label, {
+      collection: { path, query: { fieldSelector: `metadata.name=${name}` } },
+      project: (object) => ({ version: readMetadata(object).version, object }),
+    });
+    informer.subscribe((_namespace, _name, current) => {
+      onChange(current?.object ?? "missing");
+    });
+    void informer.synced.then(() => {
+      if (informer.store.size === 0) onChange("missing");
+    });
+    informer.start();
+    return {
+      asked: informer.asked,
+      close: () => {
+        this.stop(label);
+      },
+    };
+  }
+
+  /** Closes the informer with that label and forgets it. */
+  stop(label: string): void {
+    this.#running.get(label)?.close();
+    this.#running.delete(label);
+  }
+
+  /** Seconds since each informer last heard something; one that never did counts from its creation. */
+  agesSeconds(): ReadonlyMap<string, number> {
     const now = Date.now();
-    return new Map([...running].map(([label, { lastActivityAt }]) => [label, (now - lastActivityAt) / 1000]));
-  };
-  const silenceCheck = setInterval(() => {
-    for (const [watch, age] of agesSeconds()) {
+    const running = [...this.#running];
+    return new Map(running.map(([label, { lastActivityAt }]) => [label, (now - lastActivityAt) / 1000]));
+  }
+
+  close(): void {
+    clearInterval(this.#silenceCheck);
+    for (const informer of this.#running.values()) informer.close();
+  }
+
+  #reportSilence(): void {
+    const { logger } = this.#options;
+    for (const [watch, age] of this.agesSeconds()) {
       // Of one that never was synced the fault is in the log; a right may be missing that an older chart did not give.
-      if (age * 1000 < SILENCE_MS || running.get(watch)?.isSynced !== true) continue;
+      if (age * 1000 < SILENCE_MS || this.#running.get(watch)?.isSynced !== true) continue;
       const silentSeconds = Math.round(age);
       logger.error({ watch, silentSeconds }, "no news from the API server; what is known may be outdated");
     }
-  }, SILENCE_CHECK_MS).unref();
-
-  const stop = (label: string): void => {
-    running.get(label)?.close();
-    running.delete(label);
-  };
-
-  return {
-    create,
-    stop,
-    watchObject({ label, path, name }, onChange) {
-      const informer = create(label, {
-        collection: { path, query: { fieldSelector: `metadata.name=${name}` } },
-        project: (object) => ({ version: readMetadata(object).version, object }),
-      });
-      informer.subscribe((_namespace, _name, current) => {
-        onChange(current?.object ?? "missing");
-      });
-      void informer.synced.then(() => {
-        if (informer.store.size === 0) onChange("missing");
-      });
-      informer.start();
-      return {
-        asked: informer.asked,
-        close() {
-          stop(label);
-        },
-      };
-    },
-    agesSeconds,
-    close() {
-      clearInterval(silenceCheck);
-      for (const informer of running.values()) informer.close();
-    },
-  };
+  }
 }

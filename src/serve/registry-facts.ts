@@ -14,11 +14,12 @@ import type { Source } from "../core/replication.ts";
 import type { ApisFor } from "../kube/api.ts";
 import type { ClusterRegistry } from "../kube/resources/cluster-registries.ts";
 import { getSecret } from "../kube/resources/copies.ts";
-import { describeSecret, firstExpiry, type SecretName } from "./credential-sources.ts";
+import { firstExpiry } from "./credential-sources.ts";
 import type { SourceFault } from "./fault-report.ts";
 import type { ProvidedCredentials } from "./provided-credentials.ts";
 import { createLoginRequests, type LogIn, type LoginRequests } from "./registry-login.ts";
 import type { RegistryObjects } from "./registry-objects.ts";
+import { describeSecret, type SecretName } from "./watched-sources.ts";
 
 export interface RegistryFactsOptions {
   readonly apisFor: ApisFor;

@@ -5,17 +5,17 @@ import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import { measured, reviewHandler } from "../admission/handler.ts";
-import type { AdmissionPorts } from "../admission/ports.ts";
-import { indexConfiguration, type Configuration } from "../config/configuration.ts";
+import type { Configuration } from "../config/configuration.ts";
 import type { Environment } from "../config/credentials.ts";
 import { InvalidConfigurationError } from "../config/diagnostics.ts";
+import type { FileWatch } from "../config/files.ts";
 import { providersWithoutPrograms } from "../config/providers.ts";
 import { readConfiguration, watchConfiguration, type CheckUse } from "../config/read.ts";
 import { MANAGER } from "../core/labels.ts";
 import { adminApp } from "../http/admin.ts";
 import { admissionListener } from "../http/routes.ts";
-import { startServer, type ListenAddress } from "../http/server.ts";
-import { batchReviews, openLog } from "../telemetry/logger.ts";
+import { startServer, type ListenAddress, type RunningServer } from "../http/server.ts";
+import { batchReviews, openLog, type ReviewBatch } from "../telemetry/logger.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import type { CertificateFiles } from "../tls/files.ts";
 import type { ClusterCertificateOptions, SelfManagedOptions, TrustedFiles } from "./cluster-certificates.ts";
@@ -23,6 +23,7 @@ import type { ClusterOptions, ClusterTelemetry } from "./cluster-access.ts";
 import type { ClusterRuntime } from "./cluster-runtime.ts";
 import { limitHeap, returnMemoryWhenIdle } from "./heap.ts";
 import { localCertificates, swapCertificates, type CertificateSource } from "./serving-certificate.ts";
+import { ServingState, STANDALONE } from "./serving-state.ts";
 import { listenForStop, StoppedError, type StopSignal } from "./stop-signal.ts";
 
 /** Where the serving certificate comes from. Self-managed ones are kept in the cluster. */
@@ -89,108 +90,37 @@ async function serveUntil(
 ): Promise<void> {
   limitHeap();
   await using started = new AsyncDisposableStack();
-  const log = openLog();
-  const { logger } = log;
-  started.defer(() => {
-    logger.info("stopped");
-    log.close();
-  });
-  const metrics = new Metrics();
-  const events = batchReviews([log.logReviews, metrics.observeReviews]);
-  started.defer(() => {
-    events.flush();
-  });
-
+  const telemetry = openTelemetry(started);
+  const { logger, metrics } = telemetry;
   void stop.received.then((signal) => {
     logger.info({ signal }, "shutting down");
   });
-
-  let cluster = STANDALONE;
-  /** What the start waits for. */
-  let waitingFor: string | undefined = "starting";
-  const unreadyReasons = (): readonly string[] => {
-    if (stop.aborted.aborted) return ["shutting down"];
-    return waitingFor === undefined ? cluster.unreadyReasons() : [waitingFor];
-  };
   const isReplicated = options.cluster !== undefined;
   if (!isReplicated) warnOfLimitedRegistries(configuration, logger);
-  let registries = indexConfiguration(configuration, isReplicated);
-  const ports: AdmissionPorts = {
-    registries: () => registries,
-    namespace: (name) => cluster.ports.namespace(name),
-    buildSecret: (namespace) => cluster.ports.buildSecret(namespace),
-    serviceAccount: (namespace, name) => cluster.ports.serviceAccount(namespace, name),
-  };
-  const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
-  const handle = measured(reviewHandler(ports), clocks, events.observe);
+  const state = new ServingState(configuration, isReplicated, stop.aborted);
 
   // Both ports are ours before anybody in the cluster hears of this replica.
-  const probes = adminApp(unreadyReasons, {
-    contentType: metrics.contentType,
-    render() {
-      events.flush();
-      return metrics.render();
-    },
-  });
-  const adminServer = await stop.unlessStopped(
-    startServer(probes, { listen: { ...options.adminListen, flag: "--admin-listen" } }),
-  );
+  const adminServer = await stop.unlessStopped(startAdminServer(options, state, telemetry));
   started.defer(() => adminServer.close(0));
-  const reviews = admissionListener({ handle, onRejected: rejections(logger, metrics) });
-  const server = await stop.unlessStopped(
-    startServer(reviews, { listen: options.listen, certificate: "later" }),
-  );
+  const server = await stop.unlessStopped(startReviewServer(options, state, telemetry));
   let drainTimeoutMs = 0;
   started.defer(() => server.close(drainTimeoutMs));
   const facts = { url: server.url, adminUrl: adminServer.url, ...describeConfiguration(configuration) };
   logger.info({ ...facts, ...describeCluster(options) }, "starting");
 
-  await waitForCluster(
-    options,
-    (reason) => {
-      waitingFor = reason;
-      logger.warn({ reason }, "waiting for the API server");
-    },
-    stop.aborted,
-  );
-  const onRegistries = (next: Configuration): void => {
-    registries = indexConfiguration(next, isReplicated);
-  };
-  const connected = await connect(options, { logger, metrics: metrics.forCluster() }, onRegistries, local);
-  cluster = connected;
-  started.defer(() =>
-    Promise.race([connected.stop(), setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })]),
-  );
-  waitingFor = undefined;
+  await waitForCluster(options, state, logger, stop.aborted);
+  const cluster = await connect(options, { logger, metrics: metrics.forCluster() }, state, local);
+  state.setCluster(cluster);
+  started.defer(() => Promise.race([cluster.stop(), setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })]));
   cluster.setConfiguration(configuration);
-  const configurationWatch = watchConfiguration(options.configPaths, requirePrograms(options), {
-    onReload(next) {
-      cluster.setConfiguration(next);
-      if (!isReplicated) warnOfLimitedRegistries(next, logger);
-      metrics.countReload(true);
-      logger.info(describeConfiguration(next), "configuration reloaded");
-    },
-    onFailure(error) {
-      metrics.countReload(false);
-      logger.error(
-        { error: error.message },
-        "the configuration has errors; the last good one stays in force",
-      );
-    },
-  });
-  started.defer(() => {
-    configurationWatch.close();
-  });
+  started.adopt(reloadConfiguration(options, cluster, telemetry), close);
 
   const certificates = cluster.certificates ?? local;
   if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
   // The first self-managed certificate may be long in coming.
   const certificate = await stop.unlessStopped(certificates.first);
   server.setCertificate(certificate);
-  const certificateWatch = swapCertificates(server, certificate, certificates, { logger, metrics });
-  started.defer(() => {
-    certificateWatch.close();
-  });
+  started.adopt(swapCertificates(server, certificate, certificates, telemetry), close);
   const memory = returnMemoryWhenIdle();
   started.defer(() => {
     memory.stop();
@@ -209,30 +139,93 @@ async function serveUntil(
   if (signal === "SIGTERM") await setTimeout(options.shutdownDelayMs);
 }
 
-/** Without a cluster, or before it is reached, nothing is known of namespaces and accounts. */
-const STANDALONE: ClusterRuntime = {
-  ports: {
-    namespace: () => ({ isOptedIn: true, labels: "unknown" }),
-    buildSecret: () => undefined,
-    serviceAccount: () => undefined,
-  },
-  certificates: undefined,
-  unreadyReasons: () => [],
-  known: Promise.resolve(),
-  setConfiguration: () => undefined,
-  handOver: () => Promise.resolve(),
-  stop: () => Promise.resolve(),
-};
+interface ServeTelemetry {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly reviews: ReviewBatch;
+}
+
+function openTelemetry(started: AsyncDisposableStack): ServeTelemetry {
+  const log = openLog();
+  const { logger } = log;
+  started.defer(() => {
+    logger.info("stopped");
+    log.close();
+  });
+  const metrics = new Metrics();
+  const reviews = batchReviews([log.logReviews, metrics.observeReviews]);
+  started.defer(() => {
+    reviews.flush();
+  });
+  return { logger, metrics, reviews };
+}
+
+function startAdminServer(
+  { adminListen }: ServeOptions,
+  state: ServingState,
+  { metrics, reviews }: ServeTelemetry,
+): Promise<RunningServer> {
+  const probes = adminApp(() => state.unreadyReasons(), {
+    contentType: metrics.contentType,
+    render() {
+      reviews.flush();
+      return metrics.render();
+    },
+  });
+  return startServer(probes, { listen: { ...adminListen, flag: "--admin-listen" } });
+}
+
+function startReviewServer(
+  { listen }: ServeOptions,
+  state: ServingState,
+  { logger, metrics, reviews }: ServeTelemetry,
+): Promise<RunningServer> {
+  const clocks = { now: () => Date.now(), elapsed: () => performance.now() };
+  const handle = measured(reviewHandler(state.ports), clocks, reviews.observe);
+  const listener = admissionListener({ handle, onRejected: rejections(logger, metrics) });
+  return startServer(listener, { listen, certificate: "later" });
+}
+
+function reloadConfiguration(
+  options: ServeOptions,
+  cluster: ClusterRuntime,
+  { logger, metrics }: ServeTelemetry,
+): FileWatch {
+  return watchConfiguration(options.configPaths, requirePrograms(options), {
+    onReload(next) {
+      cluster.setConfiguration(next);
+      if (options.cluster === undefined) warnOfLimitedRegistries(next, logger);
+      metrics.countReload(true);
+      logger.info(describeConfiguration(next), "configuration reloaded");
+    },
+    onFailure(error) {
+      metrics.countReload(false);
+      logger.error(
+        { error: error.message },
+        "the configuration has errors; the last good one stays in force",
+      );
+    },
+  });
+}
+
+function close(part: { close(): void }): void {
+  part.close();
+}
 
 /** Waits until the API server answers, if there is one to ask. @throws ClusterRefusedError */
 async function waitForCluster(
   { cluster, tls }: ServeOptions,
-  onWaiting: (reason: string) => void,
+  state: ServingState,
+  logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   if (cluster === undefined) return;
   const { waitForApiServer } = await import("./wait-for-api-server.ts");
   const webhookName = tls === "self-signed" ? undefined : tls.webhookName;
+  const onWaiting = (reason: string): void => {
+    state.waitFor(reason);
+    logger.warn({ reason }, "waiting for the API server");
+  };
   await waitForApiServer({ ...cluster, leaseName: MANAGER, webhookName, onWaiting, signal });
 }
 
@@ -240,9 +233,12 @@ async function waitForCluster(
 async function connect(
   { cluster, environment, tls }: ServeOptions,
   telemetry: ClusterTelemetry,
-  onRegistries: (configuration: Configuration) => void,
+  state: ServingState,
   local: CertificateSource | undefined,
 ): Promise<ClusterRuntime> {
+  const onRegistries = (configuration: Configuration): void => {
+    state.setRegistries(configuration);
+  };
   if (cluster === undefined) return { ...STANDALONE, setConfiguration: onRegistries };
   // Loaded only here: without a cluster nothing of it is needed.
   const { connectCluster } = await import("./cluster-runtime.ts");

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { checkConfiguration } from "../../src/cli/check.ts";
 import { explainImage, explanationText } from "../../src/core/explain-image.ts";
-import { createCredentialSources } from "../../src/serve/credential-sources.ts";
+import { CredentialSources } from "../../src/serve/credential-sources.ts";
 import { createFaultReport, type SourceFault } from "../../src/serve/fault-report.ts";
 import type { Configuration } from "../../src/config/configuration.ts";
 import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
@@ -148,7 +148,7 @@ function serveFaults(configuration: Configuration): readonly unknown[] {
     { isLeading: () => true, isPod: false },
   );
   const secretChanges: ((state: "missing") => void)[] = [];
-  const keeper = createCredentialSources({
+  const keeper = new CredentialSources({
     environment: {},
     ownNamespace: "pullpass",
     watchSecret: (_secret, onChange) => {

@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  type SelfManagedCertificates,
-  selfManagedCertificates,
-} from "../../src/serve/cluster-certificates.ts";
+import { SelfManagedCertificates } from "../../src/serve/cluster-certificates.ts";
 import { fakeApis } from "../kube/fake-transport.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
 import { issueServing, makeAuthority } from "../../src/tls/x509.ts";
@@ -29,7 +26,7 @@ describe("certificates that Pullpass manages", () => {
   beforeEach(() => {
     const nobody = () => Promise.reject(new Error("this replica does not lead"));
     const watch = { asked: Promise.resolve(), close: () => undefined };
-    certificates = selfManagedCertificates(
+    certificates = new SelfManagedCertificates(
       {
         secretName: "pullpass-tls",
         webhookName: "pullpass",

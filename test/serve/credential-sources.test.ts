@@ -2,11 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import {
-  createCredentialSources,
-  type CredentialSources,
-  type ProvidedState,
-} from "../../src/serve/credential-sources.ts";
+import { CredentialSources, type ProvidedState } from "../../src/serve/credential-sources.ts";
 import { configuredRegistry } from "../../src/config/configuration.ts";
 import { parseAddress } from "../../src/core/address.ts";
 import type { SourceFault } from "../../src/serve/fault-report.ts";
@@ -38,7 +34,7 @@ function keep() {
   const watched = new Map<string, (state: JsonObject | "missing") => void>();
   const asked = new Map<string, () => void>();
   const last: { sources: readonly Source[]; faults: readonly SourceFault[] } = { sources: [], faults: [] };
-  keeper = createCredentialSources({
+  keeper = new CredentialSources({
     environment: { TEAM_PASSWORD: "made-up of the environment" },
     ownNamespace: "pullpass",
     watchSecret({ namespace, name }, onChange) {
@@ -63,7 +59,7 @@ function keep() {
   return { configure, passwords, watched, asked, last };
 }
 
-describe("createCredentialSources", () => {
+describe("CredentialSources", () => {
   it("has the credentials of every kind of source, in configuration order", () => {
     const { configure, passwords, watched, last } = keep();
     writeFileSync(path.join(directory, "token"), "made-up token\n");
@@ -180,7 +176,7 @@ describe("credentials that end", () => {
   function follow(first: Partial<ProvidedState>) {
     let state: ProvidedState = { ...nothing, ...first };
     const seen: { readonly sources: readonly Source[]; readonly faults: readonly SourceFault[] }[] = [];
-    keeper = createCredentialSources({
+    keeper = new CredentialSources({
       ...{ environment: {}, ownNamespace: "pullpass" },
       watchSecret: () => ({ asked: Promise.resolve(), close: () => undefined }),
       provided: { stateOf: () => state },

@@ -114,6 +114,8 @@ export default tseslint.config(
       ],
     },
   },
+  // A screen.
+  { files: ["src/**/*.{ts,tsx}"], rules: { "max-lines-per-function": ["error", 60] } },
   ...Object.entries(ARROWS).map(([folder, allowed]) => folderRules(folder, allowed)),
   {
     files: ["src/console/web/**/*.{ts,tsx}"],

@@ -11,6 +11,18 @@ export function readConfiguration(paths: readonly string[]): Configuration {
   return load(readFiles(paths));
 }
 
+export interface WatchableConfiguration {
+  readonly configuration: Configuration;
+  /** What the files held, by which a later reading is told from this one. */
+  readonly content: string;
+}
+
+/** For {@link watchConfiguration}, which may begin much later. @throws as {@link readConfiguration} */
+export function readToWatch(paths: readonly string[]): WatchableConfiguration {
+  const read = readFiles(paths);
+  return { configuration: load(read), content: contentOf(read) };
+}
+
 /** @throws InvalidConfigurationError if whoever reads the configuration cannot use it, valid as it is. */
 export type CheckUse = (configuration: Configuration) => void;
 
@@ -22,20 +34,21 @@ export interface ReloadListener {
 }
 
 /**
- * Reads the configuration again whenever its files hold something other than the last time; reports each fault once. What
- * is compared is what is loaded: a file may change between two readings.
+ * Reads the configuration again at once, and whenever its files hold something other than the last time, which was `content`; reports
+ * each fault once. What is compared is what is loaded: a file may change between two readings.
  */
 export function watchConfiguration(
   paths: readonly string[],
+  content: string,
   check: CheckUse,
   listener: ReloadListener,
 ): FileWatch {
-  let lastText = contentOf(readFiles(paths));
-  return watchFiles(paths, () => {
+  let lastContent = content;
+  const look = (): void => {
     const next = readFiles(paths);
-    const text = contentOf(next);
-    if (text === lastText) return;
-    lastText = text;
+    const nextContent = contentOf(next);
+    if (nextContent === lastContent) return;
+    lastContent = nextContent;
     try {
       const configuration = load(next);
       check(configuration);
@@ -44,7 +57,10 @@ export function watchConfiguration(
       if (!(error instanceof InvalidConfigurationError)) throw error;
       listener.onFailure(error);
     }
-  });
+  };
+  const watch = watchFiles(paths, look);
+  look();
+  return watch;
 }
 
 interface ReadFiles {

@@ -10,7 +10,12 @@ import type { Environment } from "../config/credentials.ts";
 import { InvalidConfigurationError } from "../config/diagnostics.ts";
 import type { FileWatch } from "../config/files.ts";
 import { providersWithoutPrograms } from "../config/providers.ts";
-import { readConfiguration, watchConfiguration, type CheckUse } from "../config/read.ts";
+import {
+  readToWatch,
+  watchConfiguration,
+  type CheckUse,
+  type WatchableConfiguration,
+} from "../config/read.ts";
 import { MANAGER } from "../core/labels.ts";
 import { adminApp } from "../http/admin.ts";
 import { admissionListener } from "../http/routes.ts";
@@ -71,11 +76,11 @@ const STOP_TIMEOUT_MS = 7_500;
  */
 export async function serve(options: ServeOptions): Promise<void> {
   // Files first, while signals still do what they do by default: one may be a pipe that nobody writes to.
-  const configuration = readConfiguration(options.configPaths);
-  requirePrograms(options)(configuration);
+  const read = readToWatch(options.configPaths);
+  requirePrograms(options)(read.configuration);
   const local = isSelfManaged(options.tls) ? undefined : await localCertificates(options.tls, options.listen);
   try {
-    await serveUntil(listenForStop(), configuration, local, options);
+    await serveUntil(listenForStop(), read, local, options);
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;
   }
@@ -84,7 +89,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** Starts from top to bottom; what was started is stopped in reverse, whatever it was that ended it. */
 async function serveUntil(
   stop: StopSignal,
-  configuration: Configuration,
+  { configuration, content }: WatchableConfiguration,
   local: CertificateSource | undefined,
   options: ServeOptions,
 ): Promise<void> {
@@ -113,7 +118,7 @@ async function serveUntil(
   state.setCluster(cluster);
   started.defer(() => Promise.race([cluster.stop(), setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })]));
   cluster.setConfiguration(configuration);
-  started.adopt(reloadConfiguration(options, cluster, telemetry), close);
+  started.adopt(reloadConfiguration(options, content, cluster, telemetry), close);
 
   const certificates = cluster.certificates ?? local;
   if (certificates === undefined) throw new Error("without a cluster there is nowhere to keep certificates");
@@ -188,10 +193,11 @@ function startReviewServer(
 
 function reloadConfiguration(
   options: ServeOptions,
+  content: string,
   cluster: ClusterRuntime,
   { logger, metrics }: ServeTelemetry,
 ): FileWatch {
-  return watchConfiguration(options.configPaths, requirePrograms(options), {
+  return watchConfiguration(options.configPaths, content, requirePrograms(options), {
     onReload(next) {
       cluster.setConfiguration(next);
       if (options.cluster === undefined) warnOfLimitedRegistries(next, logger);

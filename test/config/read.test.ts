@@ -2,17 +2,22 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import path from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { InvalidConfigurationError } from "../../src/config/diagnostics.ts";
-import { readConfiguration, watchConfiguration } from "../../src/config/read.ts";
+import { readConfiguration, readToWatch, watchConfiguration } from "../../src/config/read.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 function registryNamed(name: string): string {
   return `registries: [{ name: ${name}, address: a.com }]\n`;
 }
 
-/** What a server would have in force, and what it would have logged. */
-function watched(...files: readonly string[]): { readonly seen: readonly string[] } {
+/** What a server would have taken over, and what it would have logged, since it started. */
+function watched(
+  files: readonly string[],
+  whileItStarts: () => void = () => undefined,
+): { readonly seen: readonly string[] } {
   const seen: string[] = [];
-  const watch = watchConfiguration(files, () => undefined, {
+  const { content } = readToWatch(files);
+  whileItStarts();
+  const watch = watchConfiguration(files, content, () => undefined, {
     onReload: ({ registries }) => void seen.push(registries.map(({ name }) => name).join(",")),
     onFailure: (error) => void seen.push(error.message),
   });
@@ -70,7 +75,7 @@ describe("watchConfiguration", () => {
   it("sees a file that is written, and one that is put in its place", async () => {
     const directory = temporaryDirectory({ "pullpass.yaml": registryNamed("one") });
     const file = path.join(directory, "pullpass.yaml");
-    const { seen } = watched(file);
+    const { seen } = watched([file]);
     writeFileSync(file, registryNamed("two"));
     await waitFor(() => {
       expect(seen).toEqual(["two"]);
@@ -82,11 +87,19 @@ describe("watchConfiguration", () => {
     });
   });
 
+  it("sees what changed before it began", () => {
+    const file = path.join(temporaryDirectory({ "pullpass.yaml": registryNamed("one") }), "pullpass.yaml");
+    const { seen } = watched([file], () => {
+      writeFileSync(file, registryNamed("two"));
+    });
+    expect(seen).toEqual(["two"]);
+  });
+
   it("sees every swap of a mounted ConfigMap", async () => {
     const directory = temporaryDirectory();
     mount(directory, "..1", registryNamed("one"));
     symlinkSync(path.join("..data", "pullpass.yaml"), path.join(directory, "pullpass.yaml"));
-    const { seen } = watched(path.join(directory, "pullpass.yaml"));
+    const { seen } = watched([path.join(directory, "pullpass.yaml")]);
     for (const [generation, name] of [
       ["..2", "two"],
       ["..3", "three"],
@@ -103,7 +116,7 @@ describe("watchConfiguration", () => {
   it("reports a wrong file once, and goes on with the next good one", async () => {
     const directory = temporaryDirectory({ "pullpass.yaml": registryNamed("one") });
     const file = path.join(directory, "pullpass.yaml");
-    const { seen } = watched(file);
+    const { seen } = watched([file]);
     writeFileSync(file, "registries: [");
     await waitFor(() => {
       expect(seen).toHaveLength(1);
@@ -130,9 +143,9 @@ describe("watchConfiguration", () => {
   });
 
   it("says nothing while the files hold the same", async () => {
-    const directory = temporaryDirectory({ "pullpass.yaml": registryNamed("one") });
-    const file = path.join(directory, "pullpass.yaml");
-    const { seen } = watched(file, file);
+    const directory = temporaryDirectory({ "a.yaml": registryNamed("one"), "b.yaml": registryNamed("two") });
+    const file = path.join(directory, "a.yaml");
+    const { seen } = watched([file, path.join(directory, "b.yaml")]);
     writeFileSync(file, registryNamed("one"));
     writeFileSync(path.join(directory, "unrelated"), "");
     await new Promise((resolve) => setTimeout(resolve, 400));
@@ -142,12 +155,15 @@ describe("watchConfiguration", () => {
   it("looks without being told where a directory cannot be watched", async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
-    const directory = temporaryDirectory();
-    const file = path.join(directory, "later", "pullpass.yaml");
-    const { seen } = watched(file);
+    const file = path.join(temporaryDirectory(), "later", "pullpass.yaml");
     mkdirSync(path.dirname(file));
     writeFileSync(file, registryNamed("one"));
+    const { seen } = watched([file], () => {
+      rmSync(path.dirname(file), { recursive: true });
+    });
+    mkdirSync(path.dirname(file));
+    writeFileSync(file, registryNamed("two"));
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(seen).toEqual(["one"]);
+    expect(seen).toEqual([`${file}: cannot be read: ENOENT: no such file or directory`, "two"]);
   });
 });

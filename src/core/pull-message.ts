@@ -103,9 +103,11 @@ export function redact(text: string): string {
     const scheme = word.indexOf("://");
     if (scheme < 0) return word;
     const start = scheme + "://".length;
-    // A password may contain any character, an @ included.
-    const host = Math.max(start, word.lastIndexOf("@") + 1);
-    const query = word.indexOf("?", host);
+    // A password may contain any character, an @ included, and so may a query: where both may be meant, nothing is shown.
+    const at = word.lastIndexOf("@");
+    const query = word.indexOf("?", start);
+    if (query >= 0 && at > query) return `${word.slice(0, start)}…${trailing(word)}`;
+    const host = Math.max(start, at + 1);
     const end = query < 0 ? word.length : query;
     return `${word.slice(0, start)}${word.slice(host, end)}${query < 0 ? "" : `?…${trailing(word)}`}`;
   });

@@ -67,6 +67,8 @@ describe("redact", () => {
     ["a query", 'Get "https://a.com/blob?sig=abc&x=1": EOF', 'Get "https://a.com/blob?…": EOF'],
     ["a query without quotes", "to https://a.com/token?scope=x: 401", "to https://a.com/token?…: 401"],
     ["all of them", "http://u@a.com?p=http://b.com", "http://a.com?…"],
+    ["a query with an @", "to http://a.com/x?for=x@b.com&sig=1: 401", "to http://…: 401"],
+    ["a password with a ? and an @", "to http://u:p?s@a.com/x: 401", "to http://…: 401"],
     ["nothing else", "a@b.com? a.com/x@sha256:00 http://a.com/", "a@b.com? a.com/x@sha256:00 http://a.com/"],
   ])("takes %s out", (_title, text, expected) => {
     expect(redact(text)).toBe(expected);
@@ -78,6 +80,7 @@ describe("redact", () => {
       fc.property(around, around, (before, after) => {
         const message = `${before} https://user:SECRET@a.com/x?token=SECRET ${after}`;
         expect(redact(message)).not.toContain("SECRET");
+        expect(redact(`${before} https://a.com/x?for=x@b.com&token=SECRET ${after}`)).not.toContain("SECRET");
       }),
     );
   });

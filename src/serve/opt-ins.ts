@@ -8,7 +8,7 @@ export interface OptIns {
   get(namespace: string): Namespace | undefined;
   /** When it opted in, as Unix time in milliseconds; undefined if it had before this process asked. */
   readonly optedInAt: (namespace: string) => number | undefined;
-  /** It opted in less than a minute ago, or so recently that no watch has reported it. */
+  /** It opted in less than a minute ago, or so recently that no watch has reported it: its first copies are about to come. */
   isRecent(namespace: string): boolean;
   /** It does not count as recent any more. */
   forget(namespace: string): void;
@@ -42,9 +42,12 @@ export function trackOptIns(
   return {
     get,
     optedInAt: (name) => times.get(name),
-    isRecent: (name) =>
-      get(name) === undefined ||
-      (!forgotten.has(name) && Date.now() - (times.get(name) ?? -Infinity) < FIRST_COPIES_MS),
+    isRecent(name) {
+      // The API server may see that it opted in where Pullpass, which copies nothing there, does not.
+      if (namespaces.store.get("", name)?.problems.includes("LabelsTooLong") === true) return false;
+      if (get(name) === undefined) return true;
+      return !forgotten.has(name) && Date.now() - (times.get(name) ?? -Infinity) < FIRST_COPIES_MS;
+    },
     forget(name) {
       if (times.has(name)) forgotten.add(name);
     },

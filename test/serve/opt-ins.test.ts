@@ -17,10 +17,10 @@ it("notes when a namespace opts in, unless it had done so before the first list"
   let handler: ChangeHandler<Namespace & Versioned> = () => undefined;
   const optIns = trackOptIns(namespaces);
   let version = 0;
-  const change = (name: string, isOptedIn: boolean): void => {
+  const change = (name: string, isOptedIn: boolean, problems: Namespace["problems"] = []): void => {
     const previous = store.get("", name);
-    const common = { name, labels: {}, isTerminating: false, serviceAccounts: [], problems: [] };
-    const current = { ...common, isOptedIn, version: ++version };
+    const common = { name, labels: {}, isTerminating: false, serviceAccounts: [] };
+    const current = { ...common, isOptedIn, problems, version: ++version };
     store.set("", name, current);
     handler("", name, current, previous);
   };
@@ -52,4 +52,7 @@ it("notes when a namespace opts in, unless it had done so before the first list"
   change("later", false);
   change("later", true);
   expect(recent()).toEqual(["later"]);
+  // Its labels are not read, and nothing is copied.
+  change("later", false, ["LabelsTooLong"]);
+  expect(recent()).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /** The configuration once it is read: registries with the sources of their credentials, not the credentials. */
-import type { Address } from "../core/address.ts";
+import { coveredHosts, type Address } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
 import type { CredentialProvider } from "../core/credential-provider.ts";
 import { indexRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
@@ -80,11 +80,12 @@ export function configuredRegistry(
   origin: Pick<ConfiguredRegistry, "source" | "list" | "locate">,
 ): ConfiguredRegistry {
   const { name, displayName, address, namespaces, hosts = [], use = REGISTRY_DEFAULTS.use } = entry;
-  const hasCredentials = origin.source !== undefined && (!address.isWildcard || hosts.length > 0);
+  const hasHosts = !address.isWildcard || coveredHosts(address, hosts).length > 0;
   return {
     ...{ name, displayName, address, namespaces, hosts, use },
     secretName: entry.secretName ?? `pullpass-${name}`,
-    buildSource: hasCredentials && use.includes("build") ? { kind: "build-secret" } : undefined,
+    buildSource:
+      origin.source !== undefined && hasHosts && use.includes("build") ? { kind: "build-secret" } : undefined,
     ...origin,
   };
 }

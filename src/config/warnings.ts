@@ -1,5 +1,5 @@
 /** Finds what is valid in a configuration and probably a mistake. */
-import type { Address } from "../core/address.ts";
+import { coveredHosts, type Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import { isGitLabDeployToken, tokenLifetime } from "../core/vendor-tokens.ts";
 import type { Configuration, ConfiguredRegistry } from "./configuration.ts";
@@ -56,6 +56,11 @@ function registryWarnings(registry: ConfiguredRegistry): readonly Diagnostic[] {
       [],
       "builders cannot use an address with *; list the concrete hosts under hosts, or set use: [pull]",
     );
+  }
+  for (const host of address.isWildcard ? registry.hosts : []) {
+    if (coveredHosts(address, [host]).length === 0) {
+      warn(["hosts"], `${host.text} is not used: it is not a concrete host that ${address.text} covers`);
+    }
   }
   if (list === "connections" && registry.use.includes("pull")) {
     warn(

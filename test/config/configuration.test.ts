@@ -9,6 +9,7 @@ registries:
   - { name: pulls, address: c.com, auth: { type: BasicAuth, username: u, passwordFrom: { env: P } }, use: [pull] }
   - { name: wild, address: "*.d.com", auth: { type: Token, tokenFrom: { env: P } } }
   - { name: hosts, address: "*.e.com", hosts: [a.e.com], auth: { type: Token, tokenFrom: { env: P } } }
+  - { name: none, address: "*.e.com/x", hosts: [a.e.com/y], auth: { type: Token, tokenFrom: { env: P } } }
 privateRegistries: ["u:made-up@f.com", "u:made-up@*.g.com"]
 connections:
   - { name: mounted, kind: registry, schema: { url: h.com }, secret: { name: conf, mountPath: /kaniko/.docker } }
@@ -25,5 +26,5 @@ it.each([
 ])("gives builds %s", (_title, isReplicated, names) => {
   const { buildRegistries, registries } = indexConfiguration(CONFIGURATION, isReplicated);
   expect(buildRegistries.map(({ name }) => name)).toEqual(names);
-  expect(registries).toHaveLength(9);
+  expect(registries).toHaveLength(10);
 });

@@ -43,6 +43,10 @@ describe("findWarnings", () => {
       "address: '*.a.com', auth: { type: Secret, name: s }",
       ": builders cannot use an address with *; list the concrete hosts under hosts, or set use: [pull]",
     ],
+    [
+      "address: '*.a.com/x', hosts: [b.a.com, 'b.a.com:443'], auth: { type: Secret, name: s }",
+      ".hosts: b.a.com:443 is not used: it is not a concrete host that *.a.com/x covers",
+    ],
   ])("%s: %s", (registry, warning) => {
     expect(warningsIn(`registries: [{ name: a, ${registry} }]`)).toEqual([
       `pullpass.yaml:1: registries[0] (a)${warning}`,

@@ -38,45 +38,58 @@ export interface StuckPodLimits {
 }
 
 export function readStuckPod(pod: PodWithStatus, limits: StuckPodLimits = {}): StuckPod {
-  const { maxContainers, maxPullSecrets, maxImageLength, pool = (text: string) => text } = limits;
+  const { maxContainers = Infinity, maxPullSecrets, maxImageLength, pool = (text: string) => text } = limits;
   const names = asArray(pod.spec["imagePullSecrets"]).flatMap((entry) => getString(entry, "name") ?? []);
-  const waiting = [...waitingIn(pod, "initContainers"), ...waitingIn(pod, "containers")];
   return {
     createdAt: Date.parse(getString(pod.metadata, "creationTimestamp") ?? ""),
     isMirror: annotationOf(pod, MIRROR_ANNOTATION) !== undefined,
     isOptedOut: labelOf(pod, INJECT_LABEL) === "disabled",
     pullSecretNames: names.slice(0, maxPullSecrets).map(pool),
-    waiting: waiting.slice(0, maxContainers).map((entry) => ({
-      failure: entry.failure,
-      container: pool(entry.container),
-      image: pool(entry.image.slice(0, maxImageLength)),
-      text: pool(entry.text),
-    })),
+    waiting: waitingIn(pod)
+      .take(maxContainers)
+      .map((entry) => ({
+        failure: entry.failure,
+        container: pool(entry.container),
+        image: pool(entry.image.slice(0, maxImageLength)),
+        text: pool(entry.text),
+      }))
+      .toArray(),
   };
 }
 
 const STATUS_LISTS = { initContainers: "initContainerStatuses", containers: "containerStatuses" } as const;
+/** Images of volumes that a container's message is searched for, so that a pod of thousands of both costs milliseconds. */
+const MAX_VOLUME_IMAGES = 100;
 
-function waitingIn(pod: PodWithStatus, list: keyof typeof STATUS_LISTS): readonly WaitingContainer[] {
+function* waitingIn(pod: PodWithStatus): Generator<WaitingContainer> {
   const { status } = pod;
-  return asArray(isObject(status) ? status[STATUS_LISTS[list]] : undefined).flatMap((entry) => {
-    const state = isObject(entry) ? entry["state"] : undefined;
-    const waiting = isObject(state) ? state["waiting"] : undefined;
-    const message = getString(waiting, "message") ?? "";
-    const read = readPullMessage(getString(waiting, "reason") ?? "", message);
-    if (read === undefined) return [];
-    const container = getString(entry, "name") ?? "";
-    const spec = asArray(pod.spec[list]).find((candidate) => getString(candidate, "name") === container);
-    return [{ container, image: failingImage(getString(spec, "image") ?? "", message, pod), ...read }];
-  });
+  const volumes = volumeImages(pod);
+  for (const list of ["initContainers", "containers"] as const) {
+    const images = new Map(
+      asArray(pod.spec[list]).map((entry) => [getString(entry, "name"), getString(entry, "image")] as const),
+    );
+    for (const entry of asArray(isObject(status) ? status[STATUS_LISTS[list]] : undefined)) {
+      const state = isObject(entry) ? entry["state"] : undefined;
+      const waiting = isObject(state) ? state["waiting"] : undefined;
+      const message = getString(waiting, "message") ?? "";
+      const read = readPullMessage(getString(waiting, "reason") ?? "", message);
+      if (read === undefined) continue;
+      const container = getString(entry, "name") ?? "";
+      yield { container, image: failingImage(images.get(container) ?? "", message, volumes), ...read };
+    }
+  }
 }
 
-/** A container waits for the images of its volumes, too, and only the message says for which. */
-function failingImage(own: string, message: string, pod: Pod): string {
-  const volumes = asArray(pod.spec["volumes"]).flatMap((volume) => {
+function volumeImages(pod: Pod): readonly string[] {
+  const references = asArray(pod.spec["volumes"]).flatMap((volume) => {
     const source = isObject(volume) ? volume["image"] : undefined;
     return getString(source, "reference") ?? [];
   });
+  return references.slice(0, MAX_VOLUME_IMAGES);
+}
+
+/** A container waits for the images of its volumes, too, and only the message says for which. */
+function failingImage(own: string, message: string, volumes: readonly string[]): string {
   const named = [own, ...volumes].filter((image) => message.includes(image));
   // The longest, because one may be the beginning of another.
   return named.reduce((longest, image) => (image.length > longest.length ? image : longest), named[0] ?? own);

@@ -7,7 +7,7 @@ import { INJECT_LABEL, MIRROR_ANNOTATION } from "./labels.ts";
 import { decide } from "./policy.ts";
 import type { PullFailure } from "./pull-message.ts";
 import type { PullSecretState } from "./pull-secret.ts";
-import type { Registry, RegistryIndex } from "./registry.ts";
+import { isPermittedIn, selectRegistries, type Registry, type RegistryIndex } from "./registry.ts";
 import { readStuckPod, type PodWithStatus, type StuckPod, type WaitingContainer } from "./stuck-pod.ts";
 import { VERDICTS, type VerdictCode, type VerdictFacts } from "./verdicts.ts";
 
@@ -174,10 +174,13 @@ interface Needs {
 }
 
 function neededFor(image: string, { namespace, index, isIndexComplete = true }: DiagnosisContext): Needs {
-  const context = { namespace: { ...namespace, isOptedIn: true }, serviceAccount: undefined };
-  const decision = decide({ metadata: {}, spec: { containers: [{ image }] } }, context, index);
-  if (decision.kind === "inject") return { registries: decision.registries, isKnown: true };
-  return { registries: [], isKnown: decision.reason !== "labels-unknown" && isIndexComplete };
+  const { labels } = namespace;
+  const lookup = index.lookUp(image);
+  const covering = lookup.kind === "invalid" ? [] : [...lookup.covering];
+  const isPermitted = (registry: Registry): boolean => isPermittedIn(registry, labels);
+  const registries = selectRegistries(covering, isPermitted);
+  const mayBeOthers = labels === "unknown" && !covering.flat().every(isPermitted);
+  return { registries, isKnown: registries.length > 0 || (isIndexComplete && !mayBeOthers) };
 }
 
 function ageOf(

@@ -35,6 +35,12 @@ interface Situation {
 /** The index has the registry `team` for the image, with the pull secret `regcred`. */
 const INDEX = indexOf(makeRegistry("team", "registry.example.com/team-a", { secretName: "regcred" }));
 const NO_REGISTRY: Partial<DiagnosisContext> = { index: indexOf() };
+const BUILDS_ALONE = indexOf(
+  makeRegistry("builds", "registry.example.com/builds", {
+    use: ["build"],
+    buildSource: { kind: "build-secret" },
+  }),
+);
 const ONLY_OTHERS: Partial<DiagnosisContext> = {
   index: indexOf(
     makeRegistry("limited", "registry.example.com", { namespaces: { matchLabels: { team: "b" } } }),
@@ -145,6 +151,14 @@ const TABLE: readonly (readonly [title: string, Situation, VerdictCode])[] = [
   [
     "nobody knows what it needs",
     { context: { ...ONLY_OTHERS, namespace: { isOptedIn: true, labels: "unknown" } } },
+    "unauthorized",
+  ],
+  [
+    "nobody knows which registries there are, and it may be a builder's image",
+    {
+      image: "registry.example.com/kaniko-project/executor:v1",
+      context: { index: BUILDS_ALONE, isIndexComplete: false },
+    },
     "unauthorized",
   ],
   ["is no image reference, and is refused all the same", { image: "Not/An:Image" }, "unauthorized"],
@@ -327,6 +341,27 @@ describe("readStuckPod", () => {
   it("takes the container's image where the message names none", () => {
     const status = { containerStatuses: [waiting("main", "ErrImagePull", "pull QPS exceeded")] };
     expect(readStuckPod({ ...pod, status }).waiting[0]?.image).toBe("a.com/main");
+  });
+
+  it("takes milliseconds, also for thousands of containers that wait for the images of thousands of volumes", () => {
+    const names = Array.from({ length: 3_000 }, (_, index) => `c${String(index)}`);
+    const many = {
+      metadata: {},
+      spec: {
+        containers: names.map((name) => ({ name, image: "a.com/app" })),
+        volumes: Array.from({ length: 10_000 }, (_, index) => ({
+          image: { reference: `a.com/v${String(index)}` },
+        })),
+      },
+      status: { containerStatuses: names.map((name) => waiting(name, "ErrImagePull", "x".repeat(200))) },
+    };
+    const started = performance.now();
+    readStuckPod(many, { maxContainers: 3 });
+    const limited = performance.now() - started;
+    expect(readStuckPod(many).waiting).toHaveLength(3_000);
+    // Without bounds, some seconds each.
+    expect(limited).toBeLessThan(100);
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 
   it.each([{}, { metadata: 7 }, { status: 7 }, { status: { containerStatuses: {} } }])(

@@ -5,7 +5,7 @@
  * decode fails every pull of a pod: member names match in any case, `auth` wins over `username` and `password` and may be
  * padded or not, one entry that cannot be decoded invalidates the whole document, and other members do not matter.
  */
-import { type Address, addressCovers, parseAddress } from "./address.ts";
+import { type Address, addressCovers, compareSpecificity, parseAddress } from "./address.ts";
 import {
   type AddressedCredential,
   type Credential,
@@ -62,8 +62,7 @@ export function entriesFor(config: DockerConfig, address: Address): readonly Add
   if (same.length > 0) return same;
   if (address.isWildcard) return entries.filter((entry) => addressCovers(address, entry.address));
   const covering = entries.filter((entry) => addressCovers(entry.address, address));
-  const longestPath = Math.max(...covering.map((entry) => entry.address.path.length));
-  return covering.filter((entry) => entry.address.path.length === longestPath).slice(0, 1);
+  return covering.toSorted((a, b) => compareSpecificity(a.address, b.address)).slice(0, 1);
 }
 
 /** Whether Docker's own programs would ask a credential helper about the address, or about hosts that it covers. */

@@ -125,6 +125,7 @@ describe("entriesFor", () => {
       ["docker.io", "docker.io"],
     ],
     ["the longest path that covers it", "a.com/x/y", ["a.com", "a.com/x", "a.com/x/z"], ["a.com/x"]],
+    ["the host itself before one with a star", "a.com/x", ["*.com", "a.com", "a.*"], ["a.com"]],
     ["one of equal length", "a.com/x", ["*.com", "a.*"], ["*.com"]],
     [
       "all that an address with a star covers",

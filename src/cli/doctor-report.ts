@@ -193,7 +193,7 @@ function reportNamespaces({ scope, namespaces, copies, blocking, known }: Doctor
       ...fault(
         "copy-missing",
         `Secret ${secret} is missing in ${count(where.length, "namespace")}: ${list(where)}`,
-        "See that the registry is ready and one replica of Pullpass leads, and the Events of the namespace and of Pullpass's pods.",
+        "See that the registry is ready and one replica of Pullpass leads, and the Events of the namespace and of Pullpass's pods, and their logs.",
       ),
       namespaces: where,
     })),

@@ -33,7 +33,10 @@ const USES = { docker: "build", kubelet: "pull" } as const;
 export function registriesDockerConfigCommand(command: Command, io: ProgramIo): Command {
   return command
     .description("write the credentials of registries as one config.json, for a node, a CI job or docker")
-    .argument("[name...]", "registries; default: all that every opted-in namespace may have")
+    .argument(
+      "[name...]",
+      "registries; default: those for builds (with --for kubelet: for pulls) that every opted-in namespace may have",
+    )
     .option(...OUTPUT_OPTION)
     .addOption(
       new Option("--for <reader>", "who reads the file: kubelet knows * in addresses, docker does not")
@@ -74,7 +77,7 @@ export function registriesDockerConfigCommand(command: Command, io: ProgramIo): 
  * the registry                           | named     | not named
  * has no credentials of Pullpass         | wrong     | left out, with a line
  * is limited to some namespaces          | chosen    | left out, with a line: whoever reads the file is in no namespace
- * is not for that use                    | chosen    | left out
+ * is not for that use                    | chosen    | left out, with a line
  * anything else                          | chosen    | chosen
  */
 function chooseRegistries(
@@ -96,11 +99,12 @@ function chooseRegistries(
   const left: string[] = [];
   const chosen = registries.filter((registry) => {
     const { name, source, namespaces, use } = registry;
-    if (!use.includes(USES[reader])) return false;
-    if (source === undefined) left.push(describeUnmanaged(registry));
+    const isForReader = use.includes(USES[reader]);
+    if (!isForReader) left.push(`${name} is not for ${USES[reader]}s; name it to include it`);
+    else if (source === undefined) left.push(describeUnmanaged(registry));
     else if (namespaces !== undefined)
       left.push(`${name} is limited to namespaces with ${formatSelector(namespaces)}; name it to include it`);
-    return source !== undefined && namespaces === undefined;
+    return isForReader && source !== undefined && namespaces === undefined;
   });
   return { registries: chosen, left };
 }

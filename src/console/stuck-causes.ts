@@ -46,7 +46,7 @@ const CAUSES: Readonly<Record<VerdictCode, Cause>> = {
   "not-found": { title: "The registry has no such image", by: "image" },
   "invalid-image-name": { title: "Not an image reference", by: "image" },
   "never-pulled": { title: "The pull policy is Never", by: "namespace" },
-  unknown: { title: "The kubelet does not say why", by: "image" },
+  unknown: { title: "Another cause", by: "image" },
   "nothing-wrong": { title: "Nothing is wrong", by: "namespace" },
 };
 const ORDER = Object.keys(CAUSES);

@@ -50,7 +50,7 @@ export function skip(reason: SkipReason, warnings: readonly string[] = []): Skip
 
 /** Why a builder container gets nothing. The sentences go on after the container's name. */
 export const BUILD_SKIP_REASONS = {
-  "too-many-builders": "the pod has more builders than any real one",
+  "too-many-builders": "the pod has more containers that build images than Pullpass mounts credentials in",
   "unknown-shape": "its volumeMounts, env or the pod's volumes are not lists",
   "script-too-long":
     "its command contains a script that is too long to be read; to include it, name it in pullpass.dev/build-containers",
@@ -62,7 +62,7 @@ export const BUILD_SKIP_REASONS = {
   "may-set-the-variable": "its envFrom may set the variable that has to say where credentials are",
   "no-credentials": "no registry has credentials for it in this namespace",
   "build-secret-missing":
-    "the build secret is missing in its namespace, and a pod that mounts it would wait for it; see the namespace's Events",
+    "the build secret is missing in its namespace, and a pod that mounts it would wait for it; see the namespace's Events and Pullpass's log",
   "credentials-unreadable": "the credentials of its registries cannot be read now",
   "labels-unknown": "what registries ask of the namespace's labels is not known to hold",
   "carried-by-the-pod": "the pod has the Secret of the connection as a volume already",

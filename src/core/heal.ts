@@ -64,7 +64,7 @@ export const LEAVE_ALONE_REASONS = {
   "lacks-nothing": "it names the pull secrets that a new pod would get; kubelet tries again by itself",
   "copy-missing": "the namespace does not have the copy yet",
   "disruption-budget": "a PodDisruptionBudget allows no disruption",
-  "webhook-not-ready": "new pods would not go through Pullpass's webhook",
+  "webhook-not-ready": "new pods would not get their pull secrets now",
 } as const;
 
 /** Of pods that would be evicted but for this; the other reasons pass by themselves, or are the pod's own. */
@@ -92,7 +92,7 @@ const MIN_AGE_MS = 30_000;
  * a waiting container lacks no secret that a new pod would get for its image  | lacks-nothing
  * one of these secrets is not in the namespace                                | copy-missing
  * a PodDisruptionBudget that selects it allows no disruption                  | disruption-budget
- * new pods would not go through our webhook                                   | webhook-not-ready
+ * Pullpass would not give new pods their pull secrets                          | webhook-not-ready
  * anything else                                                               | it is evicted
  */
 export function decideHeal(pod: PodWithStatus, context: HealContext): HealDecision {

@@ -107,7 +107,7 @@ export const VERDICTS = {
     advice: ({ registries }) =>
       registries.length === 0
         ? `Create the Secret, or remove it from the pod. ${KUBELET_RETRIES}`
-        : `Pullpass writes the Secret unless it cannot read the registry's credentials or an admin manages it: see the Events of the namespace and of Pullpass's pod. ${KUBELET_RETRIES}`,
+        : `Pullpass writes the Secret unless it cannot read the registry's credentials, an admin manages it, or the API server refuses it, as for a quota: see the Events of the namespace and of Pullpass's pod, and its log. ${KUBELET_RETRIES}`,
   },
   "secret-expired": {
     sentence: (facts) =>

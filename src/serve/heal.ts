@@ -214,10 +214,10 @@ export class Healer {
   }
 
   #tellLeftAlone(candidate: Candidate, controller: Controller | undefined, reason: LeaveReason): void {
-    const { logger, report } = this.#options;
+    const { mode, logger, report } = this.#options;
     const because = LEAVE_ALONE_REASONS[reason];
     logger.info({ ...facts(candidate), reason }, `a stuck pod is left alone: ${because}`);
-    if (!WORTH_TELLING.has(reason)) return;
+    if (mode === "dry-run" || !WORTH_TELLING.has(reason)) return;
     const { namespace, name, uid } = candidate;
     // The same sentence for all pods of a controller is one Event.
     const message = `A pod that cannot pull is left alone: ${because}.`;

@@ -217,7 +217,7 @@ await describeLevel("control-plane", "heal", () => {
       ["ReplicaSet/budgeted", "a PodDisruptionBudget allows no disruption"],
       ["Job/one-try", "its Job would count the eviction as a failure"],
       ["Pod/bare", "nothing would create it again"],
-      ["ReplicaSet/plain", "new pods would not go through Pullpass's webhook"],
+      ["ReplicaSet/plain", "new pods would not get their pull secrets now"],
     ] as const) {
       const line = stdout.split("\n").find((one) => one.includes("LeftAlone") && one.includes(object));
       expect([object, line]).toEqual([object, expect.stringContaining(`is left alone: ${because}.`)]);

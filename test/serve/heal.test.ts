@@ -151,6 +151,14 @@ describe("heal", () => {
     expect(outcomes).toEqual(["would-evict"]);
   });
 
+  it("tells nobody in a dry run why a pod is left alone", async () => {
+    const { add, state, report } = start("dry-run");
+    state.isWebhookReady = false;
+    add("one");
+    await wait(60);
+    expect(report).not.toHaveBeenCalled();
+  });
+
   it("waits until the webhook is ready", async () => {
     const { add, evicted, state, report } = start();
     state.isWebhookReady = false;
@@ -162,7 +170,7 @@ describe("heal", () => {
         "app",
         expect.objectContaining({ kind: "ReplicaSet", name: "one" }),
         "LeftAlone",
-        "A pod that cannot pull is left alone: new pods would not go through Pullpass's webhook.",
+        "A pod that cannot pull is left alone: new pods would not get their pull secrets now.",
       ],
     ]);
     state.isWebhookReady = true;

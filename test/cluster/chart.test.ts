@@ -286,11 +286,24 @@ await describeLevel("control-plane", "the chart", () => {
     ]);
   });
 
-  it("lets credential providers look up names and ask metadata services, and what a value adds", async () => {
+  it("lets Pullpass look up the names of registries, credential providers ask metadata services, and what a value adds", async () => {
     const egressOf = async (...flags: readonly string[]) =>
       (objectOfKind((await template(...flags)).stdout, "NetworkPolicy") as unknown as Egress).spec.egress;
     const usual = await egressOf();
-    expect(usual).toHaveLength(1);
+    expect(usual).toEqual([
+      {
+        ports: [
+          { port: 443, protocol: "TCP" },
+          { port: 6443, protocol: "TCP" },
+        ],
+      },
+      {
+        ports: [
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
+    ]);
     expect(
       await egressOf(
         `--set-json=credentialProviders=${JSON.stringify(CREDENTIAL_PROVIDERS)}`,
@@ -298,12 +311,6 @@ await describeLevel("control-plane", "the chart", () => {
       ),
     ).toEqual([
       ...usual,
-      {
-        ports: [
-          { port: 53, protocol: "UDP" },
-          { port: 53, protocol: "TCP" },
-        ],
-      },
       { to: [{ ipBlock: { cidr: "169.254.0.0/16" } }] },
       { ports: [{ port: 3128, protocol: "TCP" }] },
     ]);

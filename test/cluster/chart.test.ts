@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { indexBuilders, listBuilders } from "../../src/core/builds/builders.ts";
+import { parseImageReference } from "../../src/core/image-reference.ts";
 import { buildGoTool } from "./harness/build-go-tool.ts";
 import {
   ATTACHMENT_MANIFEST,
@@ -37,7 +39,7 @@ const CREDENTIAL_PROVIDERS = [
 
 interface PodWithVolumes {
   readonly containers: readonly {
-    readonly args?: readonly string[];
+    readonly args: readonly string[];
     readonly volumeMounts: readonly Mount[];
   }[];
   readonly initContainers: readonly object[];
@@ -51,6 +53,33 @@ interface Mount {
 
 interface Egress {
   readonly spec: { readonly egress: readonly object[] };
+}
+
+const ATTACHING = { serviceAccounts: { attach: ["default"] } };
+
+const BUILDER = {
+  name: "ours",
+  images: [
+    ...["docker.io/acme/builder", "docker.io/library/alone", "library/short"],
+    ...["tools/*", "*/own/tool", "registry.example.com/*/ci"],
+  ],
+  dockerConfigPath: "/home/builder/.docker",
+};
+const BUILDER_PODS = [
+  ...["acme/builder:1", "docker.io/acme/builder", "index.docker.io/acme/builder:1", "alone", "short:v1"],
+  ...["docker.io/library/alone:v1", "tools/any", `tools/any:v1@sha256:${"0".repeat(64)}`],
+  ...["registry.example.com:5000/a/tools/any:v1", "own/tool:v1", "registry.example.com/own/tool"],
+  ...["registry.example.com/a/ci", "gcr.io/kaniko-project/executor:v1", "docker:28-dind"],
+];
+const OTHER_PODS = [
+  ...["nginx", "acme/other:1", "acme/builder/part", "tools/any/part", "mytools/any", "alone-too"],
+  ...["registry.example.com/a/b/ci", "registry.example.com/ci", "gcr.io/kaniko-project/other:v1"],
+];
+
+/** The flag for a configuration that is not in the file's first document. */
+function inLaterDocument(configuration: object): string {
+  const text = `# The registries.\nregistries: []\n--- # The rest.\n${JSON.stringify(configuration)}\n`;
+  return `--set-json=configFile=${JSON.stringify(text)}`;
 }
 
 await describeLevel("control-plane", "the chart", () => {
@@ -166,6 +195,7 @@ await describeLevel("control-plane", "the chart", () => {
       true,
       [`--set-file=configFile=${CHART_DIRECTORY}/../examples/pullpass.yaml`],
     ],
+    ["with accounts in a later document of configFile", true, [inLaterDocument(ATTACHING)]],
     ["with none in configFile", false, ["--set=configFile=registries: []"]],
   ])(
     "gives the right to change ServiceAccounts, and guards it, or does not: %s",
@@ -331,6 +361,19 @@ await describeLevel("control-plane", "the chart", () => {
     await expect(template("--set=mode=policy", "--kube-version=1.35.4")).rejects.toThrow(
       "mode: policy needs Kubernetes 1.36 or later",
     );
+  });
+
+  it.each([
+    ["config", [`--set-json=config.builders=${JSON.stringify([BUILDER])}`]],
+    ["a later document of configFile", [inLaterDocument({ builders: [BUILDER] })]],
+    ["webhook.builderImages", [`--set-json=webhook.builderImages=${JSON.stringify(BUILDER.images)}`]],
+  ])("has the webhook beside the policy asked about the pods with builders of %s", async (_, flags) => {
+    const { stdout } = await template("--set=mode=policy+webhook", ...flags);
+    const pattern = new RegExp(/matches\(r'(.*kaniko.*)'\)/.exec(stdout)?.[1] ?? "");
+    const recognise = indexBuilders(listBuilders([BUILDER]));
+    const images = [...BUILDER_PODS, ...OTHER_PODS];
+    expect(images.filter((image) => recognise(parseImageReference(image)))).toEqual(BUILDER_PODS);
+    expect(images.filter((image) => pattern.test(image))).toEqual(BUILDER_PODS);
   });
 
   it("asks cert-manager for the certificate, and for the webhook's caBundle", async () => {

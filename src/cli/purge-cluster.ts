@@ -41,12 +41,16 @@ export class StillRunningError extends Error {
  * What the chart and install.yaml have outside of the namespace, besides the webhook. Helm removes it, unless
  * the namespace was deleted instead, with all that Helm knew in it.
  */
-const LEFT_OUTSIDE: readonly string[] = [
+export const LEFT_OUTSIDE: readonly string[] = [
   ...["pullpass-secrets", "pullpass-service-accounts", "pullpass-registry-credentials"].flatMap((name) => [
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
   ]),
-  ...["pullpass", "pullpass-certificate", "pullpass-policy", "pullpass-service-accounts"].flatMap((name) => [
+  ...[
+    ...["pullpass", "pullpass-certificate", "pullpass-policy", "pullpass-service-accounts", "pullpass-heal"],
+    // Of a hook, which stays where it failed.
+    "pullpass-policy-switch",
+  ].flatMap((name) => [
     `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
     `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
   ]),

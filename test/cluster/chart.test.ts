@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { LEFT_OUTSIDE } from "../../src/cli/purge-cluster.ts";
 import { indexBuilders, listBuilders } from "../../src/core/builds/builders.ts";
 import { parseImageReference } from "../../src/core/image-reference.ts";
 import { buildGoTool } from "./harness/build-go-tool.ts";
@@ -376,6 +377,37 @@ await describeLevel("control-plane", "the chart", () => {
     expect(images.filter((image) => pattern.test(image))).toEqual(BUILDER_PODS);
   });
 
+  it("has nothing outside of its namespace that a purge leaves or may not remove, but the CRD", async () => {
+    const { stdout } = await template(
+      `--api-versions=${GUARD_API}`,
+      "--set=mode=policy+webhook,tls.mode=cert-manager,console.enabled=true",
+      "--set=heal.enabled=true,serviceAccounts.enabled=true,uninstall.purge=true",
+    );
+    const outside = objectsIn(stdout).filter(({ metadata }) => metadata?.namespace === undefined);
+    const names = outside.map(
+      ({ kind = "", metadata }) => `${kind.toLowerCase().replace(/y$/, "ie")}s/${metadata?.name ?? ""}`,
+    );
+    const removed = LEFT_OUTSIDE.map((path) => path.split("/").slice(-2).join("/"));
+    expect(new Set(names)).toEqual(
+      new Set([
+        ...removed,
+        "mutatingwebhookconfigurations/pullpass",
+        "customresourcedefinitions/clusterregistries.pullpass.dev",
+        // Helm removes the rights of the purge, which needs them to its end.
+        ...["clusterroles/pullpass-purge", "clusterrolebindings/pullpass-purge"],
+      ]),
+    );
+    const role = outside.find(
+      ({ kind, metadata }) => kind === "ClusterRole" && metadata?.name === "pullpass-purge",
+    ) as unknown as { readonly rules: readonly RuleOfNames[] };
+    const deletable = role.rules
+      .filter(({ verbs }) => verbs.includes("delete"))
+      .flatMap(({ resources, resourceNames = [] }) =>
+        resources.flatMap((resource) => resourceNames.map((name) => `${resource}/${name}`)),
+      );
+    expect(deletable).toEqual(expect.arrayContaining(removed));
+  });
+
   it("asks cert-manager for the certificate, and for the webhook's caBundle", async () => {
     const { stdout } = await template("--set=tls.mode=cert-manager");
     expect(stdout).toContain("kind: Certificate\n");
@@ -461,6 +493,12 @@ function objectsIn(manifest: string): readonly KubernetesObject[] {
 
 function objectOfKind(manifest: string, kind: string): KubernetesObject | undefined {
   return objectsIn(manifest).find((object) => object.kind === kind);
+}
+
+interface RuleOfNames {
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
 }
 
 interface DeploymentSpec {

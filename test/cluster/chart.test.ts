@@ -40,7 +40,7 @@ const CREDENTIAL_PROVIDERS = [
 
 interface PodWithVolumes {
   readonly containers: readonly {
-    readonly args: readonly string[];
+    readonly args?: readonly string[];
     readonly volumeMounts: readonly Mount[];
   }[];
   readonly initContainers: readonly object[];
@@ -258,6 +258,9 @@ await describeLevel("control-plane", "the chart", () => {
     ["a key that it does not know", "--set=registires=x", "additional properties 'registires' not allowed"],
     ["a port that needs a capability", "--set=webhook.port=443", "/webhook/port"],
     ["a policy that there is not", "--set=webhook.failurePolicy=Maybe", "/webhook/failurePolicy"],
+    ["more requests than serve takes", "--set=kubeApi.qps=1000001", "/kubeApi/qps"],
+    ["a session that ends at once", "--set=console.sessionLifetime=9s", "/console/sessionLifetime"],
+    ["a session of more than a day", "--set=console.sessionLifetime=25h", "/console/sessionLifetime"],
     ["a certificate that is none", "--set=tls.mode=secret,tls.caBundle=abc", "/tls/caBundle"],
     [
       "a program that is no absolute path",
@@ -357,7 +360,7 @@ await describeLevel("control-plane", "the chart", () => {
     );
     expect(policy?.stdout).not.toContain("kind: MutatingWebhookConfiguration");
     expect(policy?.stdout).toContain("--mode=policy\n");
-    expect(policy?.stdout).toContain("--exclude-namespace=spared\n");
+    expect(argsIn(policy?.stdout ?? "")).toContain("--exclude-namespace=spared");
     expect(both?.stdout).toContain("|tools/our\\.builder)(?:[:@]|$)')");
     await expect(template("--set=mode=policy", "--kube-version=1.35.4")).rejects.toThrow(
       "mode: policy needs Kubernetes 1.36 or later",
@@ -375,6 +378,20 @@ await describeLevel("control-plane", "the chart", () => {
     const images = [...BUILDER_PODS, ...OTHER_PODS];
     expect(images.filter((image) => recognise(parseImageReference(image)))).toEqual(BUILDER_PODS);
     expect(images.filter((image) => pattern.test(image))).toEqual(BUILDER_PODS);
+  });
+
+  it("gives programs names and numbers as they are written in a file of values", async () => {
+    const { stdout } = await template(
+      '--set-json=console={"enabled":true,"clusterName":"Prod: eu #2"}',
+      '--set-json=webhook.excludedNamespaces=["1e3: #"]',
+      '--set-json=kubeApi={"qps":1000000,"burst":2.5}',
+      "--set=mode=policy+webhook",
+    );
+    const args = argsIn(stdout);
+    expect(args).toContain("--cluster-name=Prod: eu #2");
+    expect(args.filter((arg) => arg === "--exclude-namespace=1e3: #")).toHaveLength(2);
+    expect(args).toContain("--kube-api-qps=1000000");
+    expect(args).toContain("--kube-api-burst=2.5");
   });
 
   it("has nothing outside of its namespace that a purge leaves or may not remove, but the CRD", async () => {
@@ -485,6 +502,16 @@ function policiesIn(manifest: string): readonly (string | undefined)[] {
     .toSorted();
 }
 
+/** Those of all containers. */
+function argsIn(manifest: string): readonly string[] {
+  return objectsIn(manifest).flatMap(
+    ({ spec }) =>
+      (spec as Partial<DeploymentSpec> | undefined)?.template?.spec.containers.flatMap(
+        ({ args = [] }) => args,
+      ) ?? [],
+  );
+}
+
 function objectsIn(manifest: string): readonly KubernetesObject[] {
   return parseAllDocuments(manifest)
     .map((document) => document.toJS() as KubernetesObject | null)
@@ -505,7 +532,7 @@ interface DeploymentSpec {
   readonly template: {
     readonly spec: {
       readonly automountServiceAccountToken: boolean;
-      readonly containers: readonly { readonly args: readonly string[] }[];
+      readonly containers: readonly { readonly args?: readonly string[] }[];
     };
   };
 }

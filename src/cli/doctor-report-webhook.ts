@@ -1,7 +1,7 @@
 /** The webhook in the report of `pullpass doctor`: is it registered, trusted and reached? */
 import { POLICY_NAME } from "../core/admission-policy/render.ts";
+import { count } from "./count.ts";
 import {
-  count,
   fault,
   note,
   ok,

@@ -15,6 +15,7 @@ import {
 } from "../kube/resources/service-accounts.ts";
 import type { Transport } from "../kube/transport.ts";
 import { reconcileAccount } from "../replicator/reconcile.ts";
+import { count } from "./count.ts";
 
 export interface PurgeNames {
   /** Where Pullpass ran; undefined: wherever its certificates and its Lease are found. */
@@ -98,7 +99,7 @@ export async function purgeCluster(
   const copiesLeft = left.filter((secret) => secret.isWrittenByUs).length;
   if (copiesLeft > 0) {
     throw new StillRunningError(
-      `${copiesLeft.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
+      `${count(copiesLeft, "copy was", "copies were")} written again: is Pullpass still running? Uninstall it, then purge`,
     );
   }
   for (const path of LEFT_OUTSIDE) await remove(transport, path);

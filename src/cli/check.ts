@@ -13,6 +13,7 @@ import {
 import { REGISTRY_KIND } from "../config/registry-crd.ts";
 import { providersWithoutPrograms } from "../config/providers.ts";
 import { findCredentialWarnings, findWarnings } from "../config/warnings.ts";
+import { count } from "./count.ts";
 import {
   NoApiServerError,
   PROGRAM_DIRECTORY_OPTION,
@@ -146,10 +147,6 @@ function checkCredentials(
     const fault = { location: registry.locate(error.field), message: error.reason };
     return { errors: [fault], warnings: [], lines: [] };
   }
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toString()} ${number === 1 ? one : many}`;
 }
 
 /** Prints what the registries answer, and returns whether a login failed. */

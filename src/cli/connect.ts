@@ -6,6 +6,7 @@ import {
   inClusterConnection,
   kubeconfigConnection,
   KubeconfigError,
+  podNamespace,
   type KubeConnection,
 } from "../kube/connection.ts";
 import { RequestRate } from "../kube/request-rate.ts";
@@ -86,11 +87,13 @@ const DEFAULT_NAMESPACE = "pullpass";
  * no          | set           |                                  | that one
  * no          | no            | no                               | that of the pod's ServiceAccount
  * no          | no            | yes                              | pullpass
+ *
+ * Commands that may have no API server to connect to leave `connection` out.
  */
 export function ownNamespace(
   flags: { readonly namespace?: string | undefined; readonly kubeconfig?: string | undefined },
   environment: Environment,
-  connection: Pick<KubeConnection, "namespace">,
+  connection: Pick<KubeConnection, "namespace"> = { namespace: podNamespace() },
 ): OwnNamespace {
   const { POD_NAMESPACE = "", KUBERNETES_SERVICE_HOST = "" } = environment;
   if (flags.namespace !== undefined) return { name: flags.namespace, from: "--namespace" };

@@ -201,7 +201,3 @@ export function note(code: string, message: string): Finding {
 export function fault(code: string, message: string, advice: string): Finding {
   return { state: "fault", code, message, advice };
 }
-
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toString()} ${number === 1 ? one : many}`;
-}

@@ -72,14 +72,14 @@ const MAX_NAMED = 5;
 function describeNotOptedIn(pods: readonly string[]): Finding {
   const named = pods.slice(0, MAX_NAMED).join(", ");
   const more = pods.length > MAX_NAMED ? `, and ${(pods.length - MAX_NAMED).toString()} more` : "";
-  const subject =
+  const [subject, they] =
     pods.length === 1
-      ? "1 stuck pod is in a namespace"
-      : `${pods.length.toString()} stuck pods are in namespaces`;
+      ? ["1 stuck pod is in a namespace", "it waits"]
+      : [`${pods.length.toString()} stuck pods are in namespaces`, "they wait"];
   return {
     state: "note",
     code: "namespace-not-opted-in",
-    message: `${subject} that did not opt in, and a registry covers what they wait for: ${named}${more}`,
+    message: `${subject} that did not opt in, and a registry covers what ${they} for: ${named}${more}`,
     namespaces: [...new Set(pods.map((pod) => pod.slice(0, pod.indexOf("/"))))],
   };
 }

@@ -1,7 +1,7 @@
 /** The webhook in the report of `pullpass doctor`: is it registered, trusted and reached? */
 import { POLICY_NAME } from "../core/admission-policy/render.ts";
+import { count } from "./count.ts";
 import {
-  count,
   fault,
   note,
   ok,
@@ -14,19 +14,27 @@ import {
 } from "./doctor-facts.ts";
 
 /*
- * the policy | the webhook | the mode
- * there      | missing     | policy
- * there      | registered  | policy+webhook
- * missing    | registered  | webhook
- * missing    | missing     | none: no pod gets a pull secret
+ * the policy   | the webhook  | the mode
+ * there        | missing      | policy
+ * there        | registered   | policy+webhook
+ * there        | not readable | not known: policy or policy+webhook
+ * missing      | registered   | webhook
+ * missing      | missing      | none: no pod gets a pull secret
+ * not readable | registered   | webhook, as if there were no policy
+ * not readable | missing      | not known: policy or none
+ * anything else               | not known; what could not be read is reported below
  */
 export function reportWebhook(facts: DoctorFacts): readonly Finding[] {
   const { policy, webhook, webhookName } = facts;
   if (typeof policy === "object") {
     const ofWebhook = typeof webhook === "object" ? findingsOf(webhook, facts, "builders") : [];
-    return [...reportPolicy(policy, webhook === "missing"), ...ofWebhook];
+    return [...reportPolicy(policy, webhook), ...ofWebhook];
   }
   if (webhook === undefined) return [];
+  if (webhook === "missing" && policy === undefined) {
+    const message = `MutatingWebhookConfiguration ${webhookName} does not exist, and whether MutatingAdmissionPolicy ${POLICY_NAME} does is not known; pods get pull secrets only if it does.`;
+    return [note("mode-unknown", message)];
+  }
   if (webhook === "missing") {
     const message = `MutatingWebhookConfiguration ${webhookName} does not exist, so no pod gets a pull secret.`;
     return [
@@ -36,7 +44,7 @@ export function reportWebhook(facts: DoctorFacts): readonly Finding[] {
   return [...findingsOf(webhook, facts, "all pods"), trialFinding(webhook)];
 }
 
-function reportPolicy({ isBound, trial }: PolicyFacts, isAlone: boolean): readonly Finding[] {
+function reportPolicy({ isBound, trial }: PolicyFacts, webhook: DoctorFacts["webhook"]): readonly Finding[] {
   const title = `MutatingAdmissionPolicy ${POLICY_NAME}`;
   if (!isBound) {
     const advice = "See that Pullpass runs and that one replica leads; it writes the binding again.";
@@ -44,10 +52,18 @@ function reportPolicy({ isBound, trial }: PolicyFacts, isAlone: boolean): readon
       fault("policy-not-bound", `${title} has no binding, so no pod gets a pull secret by it.`, advice),
     ];
   }
-  const mode = isAlone
-    ? "mode policy: pods get their pull secrets in the API server, and builders get no credentials"
-    : "mode policy+webhook: pods get their pull secrets in the API server, and builders their credentials by the webhook";
-  return [ok("policy", `${title}: ${mode}`), policyTrialFinding(trial)];
+  const effect = "pods get their pull secrets in the API server";
+  const tried = policyTrialFinding(trial);
+  if (webhook === undefined) {
+    const message =
+      "Whether there is a webhook beside the policy is not known, and so whether builders get credentials.";
+    return [ok("policy", `${title}: ${effect}`), note("mode-unknown", message), tried];
+  }
+  const mode =
+    webhook === "missing"
+      ? `mode policy: ${effect}, and builders get no credentials`
+      : `mode policy+webhook: ${effect}, and builders their credentials by the webhook`;
+  return [ok("policy", `${title}: ${mode}`), tried];
 }
 
 function policyTrialFinding(trial: Trial | undefined): Finding {

@@ -2,8 +2,8 @@
 import { asArray, getString, isObject, type JsonObject } from "../core/kubernetes.ts";
 import { describeProblem, INJECT_LABEL } from "../core/labels.ts";
 import type { RegistryStatus } from "../core/registry-status.ts";
+import { count } from "./count.ts";
 import {
-  count,
   expectedCopies,
   fault,
   note,

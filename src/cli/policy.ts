@@ -49,7 +49,7 @@ export function policyCommand(command: Command, io: ProgramIo): Command {
       const configuration = await readRegistries(flags, io);
       // Loaded only here: the other commands need no cluster.
       const { ownNamespace } = await import("./connect.ts");
-      const { name: namespace } = ownNamespace(flags, io.environment, { namespace: undefined });
+      const { name: namespace } = ownNamespace(flags, io.environment);
       const { excludeNamespace = [], apply } = flags;
       const policy = renderAdmissionPolicy(configuration.registries, {
         name: apply === true ? POLICY_NAME : PRINTED_NAME,

@@ -15,6 +15,7 @@ import {
 } from "../kube/resources/service-accounts.ts";
 import type { Transport } from "../kube/transport.ts";
 import { reconcileAccount } from "../replicator/reconcile.ts";
+import { count } from "./count.ts";
 
 export interface PurgeNames {
   /** Where Pullpass ran; undefined: wherever its certificates and its Lease are found. */
@@ -41,12 +42,16 @@ export class StillRunningError extends Error {
  * What the chart and install.yaml have outside of the namespace, besides the webhook. Helm removes it, unless
  * the namespace was deleted instead, with all that Helm knew in it.
  */
-const LEFT_OUTSIDE: readonly string[] = [
+export const LEFT_OUTSIDE: readonly string[] = [
   ...["pullpass-secrets", "pullpass-service-accounts", "pullpass-registry-credentials"].flatMap((name) => [
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/${name}`,
     `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${name}`,
   ]),
-  ...["pullpass", "pullpass-certificate", "pullpass-policy", "pullpass-service-accounts"].flatMap((name) => [
+  ...[
+    ...["pullpass", "pullpass-certificate", "pullpass-policy", "pullpass-service-accounts", "pullpass-heal"],
+    // Of a hook, which stays where it failed.
+    "pullpass-policy-switch",
+  ].flatMap((name) => [
     `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${name}`,
     `/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`,
   ]),
@@ -94,7 +99,7 @@ export async function purgeCluster(
   const copiesLeft = left.filter((secret) => secret.isWrittenByUs).length;
   if (copiesLeft > 0) {
     throw new StillRunningError(
-      `${copiesLeft.toString()} copies were written again: is Pullpass still running? Uninstall it, then purge`,
+      `${count(copiesLeft, "copy was", "copies were")} written again: is Pullpass still running? Uninstall it, then purge`,
     );
   }
   for (const path of LEFT_OUTSIDE) await remove(transport, path);

@@ -1,6 +1,7 @@
 /** `pullpass purge`: removes what Pullpass wrote to a cluster. */
 import type { Command } from "commander";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/labels.ts";
+import { count } from "./count.ts";
 import { UsageError, type ProgramIo } from "./program-io.ts";
 
 interface PurgeFlags {
@@ -34,7 +35,7 @@ export function purgeCommand(command: Command, io: ProgramIo): Command {
         purgeCluster(transport, names),
       );
       io.writeOut(
-        `removed ${copies.toString()} copies, and took pull secrets off ${accounts.toString()} ServiceAccounts\n`,
+        `removed ${count(copies, "copy", "copies")}, and took pull secrets off ${count(accounts, "ServiceAccount")}\n`,
       );
       if (left.length > 0) io.writeError(describeLeft(left));
     });

@@ -42,7 +42,7 @@ export function registriesExportCommand(command: Command, io: ProgramIo): Comman
       const configuration = readConfiguration(config);
       // Loaded only here: the other commands need no cluster.
       const { ownNamespace } = await import("./connect.ts");
-      const { name: namespace } = ownNamespace(flags, io.environment, { namespace: undefined });
+      const { name: namespace } = ownNamespace(flags, io.environment);
       const read = await readAllCredentials(configuration.registries, flags, io);
       const { documents, faults } = exportRegistries(read, namespace);
       writeSecret(writeYaml(documents), output, io);

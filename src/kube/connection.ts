@@ -80,7 +80,12 @@ export function inClusterConnection(
       { name: "service-account", authProvider: { name: "tokenFile", config: { tokenFile: file("token") } } },
     );
   });
-  return { ...connection, namespace: readIfThere(file("namespace")) };
+  return { ...connection, namespace: podNamespace(directory) };
+}
+
+/** The namespace of the pod that we run in; undefined outside of pods, and in pods without a service account's files. */
+export function podNamespace(directory = SERVICE_ACCOUNT_DIRECTORY): string | undefined {
+  return readIfThere(path.join(directory, "namespace"));
 }
 
 function inClusterServer({
@@ -123,7 +128,7 @@ export function anonymousInClusterConnection(
   };
   return {
     server: inClusterServer(environment),
-    namespace: readIfThere(path.join(directory, "namespace")),
+    namespace: podNamespace(directory),
     access,
     renewAccess: access,
   };

@@ -2,6 +2,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { LEFT_OUTSIDE } from "../../src/cli/purge-cluster.ts";
+import { indexBuilders, listBuilders } from "../../src/core/builds/builders.ts";
+import { parseImageReference } from "../../src/core/image-reference.ts";
 import { buildGoTool } from "./harness/build-go-tool.ts";
 import {
   ATTACHMENT_MANIFEST,
@@ -51,6 +54,33 @@ interface Mount {
 
 interface Egress {
   readonly spec: { readonly egress: readonly object[] };
+}
+
+const ATTACHING = { serviceAccounts: { attach: ["default"] } };
+
+const BUILDER = {
+  name: "ours",
+  images: [
+    ...["docker.io/acme/builder", "docker.io/library/alone", "library/short"],
+    ...["tools/*", "*/own/tool", "registry.example.com/*/ci"],
+  ],
+  dockerConfigPath: "/home/builder/.docker",
+};
+const BUILDER_PODS = [
+  ...["acme/builder:1", "docker.io/acme/builder", "index.docker.io/acme/builder:1", "alone", "short:v1"],
+  ...["docker.io/library/alone:v1", "tools/any", `tools/any:v1@sha256:${"0".repeat(64)}`],
+  ...["registry.example.com:5000/a/tools/any:v1", "own/tool:v1", "registry.example.com/own/tool"],
+  ...["registry.example.com/a/ci", "gcr.io/kaniko-project/executor:v1", "docker:28-dind"],
+];
+const OTHER_PODS = [
+  ...["nginx", "acme/other:1", "acme/builder/part", "tools/any/part", "mytools/any", "alone-too"],
+  ...["registry.example.com/a/b/ci", "registry.example.com/ci", "gcr.io/kaniko-project/other:v1"],
+];
+
+/** The flag for a configuration that is not in the file's first document. */
+function inLaterDocument(configuration: object): string {
+  const text = `# The registries.\nregistries: []\n--- # The rest.\n${JSON.stringify(configuration)}\n`;
+  return `--set-json=configFile=${JSON.stringify(text)}`;
 }
 
 await describeLevel("control-plane", "the chart", () => {
@@ -166,6 +196,7 @@ await describeLevel("control-plane", "the chart", () => {
       true,
       [`--set-file=configFile=${CHART_DIRECTORY}/../examples/pullpass.yaml`],
     ],
+    ["with accounts in a later document of configFile", true, [inLaterDocument(ATTACHING)]],
     ["with none in configFile", false, ["--set=configFile=registries: []"]],
   ])(
     "gives the right to change ServiceAccounts, and guards it, or does not: %s",
@@ -227,6 +258,9 @@ await describeLevel("control-plane", "the chart", () => {
     ["a key that it does not know", "--set=registires=x", "additional properties 'registires' not allowed"],
     ["a port that needs a capability", "--set=webhook.port=443", "/webhook/port"],
     ["a policy that there is not", "--set=webhook.failurePolicy=Maybe", "/webhook/failurePolicy"],
+    ["more requests than serve takes", "--set=kubeApi.qps=1000001", "/kubeApi/qps"],
+    ["a session that ends at once", "--set=console.sessionLifetime=9s", "/console/sessionLifetime"],
+    ["a session of more than a day", "--set=console.sessionLifetime=25h", "/console/sessionLifetime"],
     ["a certificate that is none", "--set=tls.mode=secret,tls.caBundle=abc", "/tls/caBundle"],
     [
       "a program that is no absolute path",
@@ -286,11 +320,24 @@ await describeLevel("control-plane", "the chart", () => {
     ]);
   });
 
-  it("lets credential providers look up names and ask metadata services, and what a value adds", async () => {
+  it("lets Pullpass look up the names of registries, credential providers ask metadata services, and what a value adds", async () => {
     const egressOf = async (...flags: readonly string[]) =>
       (objectOfKind((await template(...flags)).stdout, "NetworkPolicy") as unknown as Egress).spec.egress;
     const usual = await egressOf();
-    expect(usual).toHaveLength(1);
+    expect(usual).toEqual([
+      {
+        ports: [
+          { port: 443, protocol: "TCP" },
+          { port: 6443, protocol: "TCP" },
+        ],
+      },
+      {
+        ports: [
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
+    ]);
     expect(
       await egressOf(
         `--set-json=credentialProviders=${JSON.stringify(CREDENTIAL_PROVIDERS)}`,
@@ -298,12 +345,6 @@ await describeLevel("control-plane", "the chart", () => {
       ),
     ).toEqual([
       ...usual,
-      {
-        ports: [
-          { port: 53, protocol: "UDP" },
-          { port: 53, protocol: "TCP" },
-        ],
-      },
       { to: [{ ipBlock: { cidr: "169.254.0.0/16" } }] },
       { ports: [{ port: 3128, protocol: "TCP" }] },
     ]);
@@ -319,11 +360,69 @@ await describeLevel("control-plane", "the chart", () => {
     );
     expect(policy?.stdout).not.toContain("kind: MutatingWebhookConfiguration");
     expect(policy?.stdout).toContain("--mode=policy\n");
-    expect(policy?.stdout).toContain("--exclude-namespace=spared\n");
+    expect(argsIn(policy?.stdout ?? "")).toContain("--exclude-namespace=spared");
     expect(both?.stdout).toContain("|tools/our\\.builder)(?:[:@]|$)')");
     await expect(template("--set=mode=policy", "--kube-version=1.35.4")).rejects.toThrow(
       "mode: policy needs Kubernetes 1.36 or later",
     );
+  });
+
+  it.each([
+    ["config", [`--set-json=config.builders=${JSON.stringify([BUILDER])}`]],
+    ["a later document of configFile", [inLaterDocument({ builders: [BUILDER] })]],
+    ["webhook.builderImages", [`--set-json=webhook.builderImages=${JSON.stringify(BUILDER.images)}`]],
+  ])("has the webhook beside the policy asked about the pods with builders of %s", async (_, flags) => {
+    const { stdout } = await template("--set=mode=policy+webhook", ...flags);
+    const pattern = new RegExp(/matches\(r'(.*kaniko.*)'\)/.exec(stdout)?.[1] ?? "");
+    const recognise = indexBuilders(listBuilders([BUILDER]));
+    const images = [...BUILDER_PODS, ...OTHER_PODS];
+    expect(images.filter((image) => recognise(parseImageReference(image)))).toEqual(BUILDER_PODS);
+    expect(images.filter((image) => pattern.test(image))).toEqual(BUILDER_PODS);
+  });
+
+  it("gives programs names and numbers as they are written in a file of values", async () => {
+    const { stdout } = await template(
+      '--set-json=console={"enabled":true,"clusterName":"Prod: eu #2"}',
+      '--set-json=webhook.excludedNamespaces=["1e3: #"]',
+      '--set-json=kubeApi={"qps":1000000,"burst":2.5}',
+      "--set=mode=policy+webhook",
+    );
+    const args = argsIn(stdout);
+    expect(args).toContain("--cluster-name=Prod: eu #2");
+    expect(args.filter((arg) => arg === "--exclude-namespace=1e3: #")).toHaveLength(2);
+    expect(args).toContain("--kube-api-qps=1000000");
+    expect(args).toContain("--kube-api-burst=2.5");
+  });
+
+  it("has nothing outside of its namespace that a purge leaves or may not remove, but the CRD", async () => {
+    const { stdout } = await template(
+      `--api-versions=${GUARD_API}`,
+      "--set=mode=policy+webhook,tls.mode=cert-manager,console.enabled=true",
+      "--set=heal.enabled=true,serviceAccounts.enabled=true,uninstall.purge=true",
+    );
+    const outside = objectsIn(stdout).filter(({ metadata }) => metadata?.namespace === undefined);
+    const names = outside.map(
+      ({ kind = "", metadata }) => `${kind.toLowerCase().replace(/y$/, "ie")}s/${metadata?.name ?? ""}`,
+    );
+    const removed = LEFT_OUTSIDE.map((path) => path.split("/").slice(-2).join("/"));
+    expect(new Set(names)).toEqual(
+      new Set([
+        ...removed,
+        "mutatingwebhookconfigurations/pullpass",
+        "customresourcedefinitions/clusterregistries.pullpass.dev",
+        // Helm removes the rights of the purge, which needs them to its end.
+        ...["clusterroles/pullpass-purge", "clusterrolebindings/pullpass-purge"],
+      ]),
+    );
+    const role = outside.find(
+      ({ kind, metadata }) => kind === "ClusterRole" && metadata?.name === "pullpass-purge",
+    ) as unknown as { readonly rules: readonly RuleOfNames[] };
+    const deletable = role.rules
+      .filter(({ verbs }) => verbs.includes("delete"))
+      .flatMap(({ resources, resourceNames = [] }) =>
+        resources.flatMap((resource) => resourceNames.map((name) => `${resource}/${name}`)),
+      );
+    expect(deletable).toEqual(expect.arrayContaining(removed));
   });
 
   it("asks cert-manager for the certificate, and for the webhook's caBundle", async () => {
@@ -403,6 +502,16 @@ function policiesIn(manifest: string): readonly (string | undefined)[] {
     .toSorted();
 }
 
+/** Those of all containers. */
+function argsIn(manifest: string): readonly string[] {
+  return objectsIn(manifest).flatMap(
+    ({ spec }) =>
+      (spec as Partial<DeploymentSpec> | undefined)?.template?.spec.containers.flatMap(
+        ({ args = [] }) => args,
+      ) ?? [],
+  );
+}
+
 function objectsIn(manifest: string): readonly KubernetesObject[] {
   return parseAllDocuments(manifest)
     .map((document) => document.toJS() as KubernetesObject | null)
@@ -413,11 +522,17 @@ function objectOfKind(manifest: string, kind: string): KubernetesObject | undefi
   return objectsIn(manifest).find((object) => object.kind === kind);
 }
 
+interface RuleOfNames {
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
 interface DeploymentSpec {
   readonly template: {
     readonly spec: {
       readonly automountServiceAccountToken: boolean;
-      readonly containers: readonly { readonly args: readonly string[] }[];
+      readonly containers: readonly { readonly args?: readonly string[] }[];
     };
   };
 }

@@ -237,7 +237,7 @@ await describeLevel("control-plane", "pullpass doctor", () => {
       state: "note",
       code: "namespace-not-opted-in",
       message:
-        "1 stuck pod is in a namespace that did not opt in, and a registry covers what they wait for: others/not-opted-in",
+        "1 stuck pod is in a namespace that did not opt in, and a registry covers what it waits for: others/not-opted-in",
       namespaces: ["others"],
     });
     expect(found.notRead).toEqual([]);

@@ -11,6 +11,7 @@ import {
   inClusterConnection,
   type KubeAccess,
   kubeconfigConnection,
+  podNamespace,
   KubeconfigError,
   rereadAccess,
 } from "../../src/kube/connection.ts";
@@ -66,6 +67,7 @@ describe("a pod's connection", () => {
     const connection = inClusterConnection(ENVIRONMENT, directory);
     expect(connection.server.href).toBe("https://10.96.0.1/");
     expect(connection.namespace).toBe("pullpass");
+    expect(podNamespace(directory)).toBe("pullpass");
     expect(await connection.access()).toEqual({
       tls: { ca: Buffer.from("made-up CA") },
       headers: { authorization: "Bearer made-up-1" },

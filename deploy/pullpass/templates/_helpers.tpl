@@ -57,10 +57,22 @@ capabilities:
 {{- if or (ne .Values.tls.mode "secret") .Values.tls.caBundle }}true{{ end }}
 {{- end }}
 
-{{/* Empty where nothing here says that ServiceAccounts get pull secrets. What is in `configSecret` Helm does not see. */}}
+{{/* The documents of the configuration, as JSON. `fromYaml` reads the first one alone. What is in `configSecret` Helm does not see. */}}
+{{- define "pullpass.configuration" -}}
+{{- $documents := list -}}
+{{- if .Values.configFile -}}
+{{- range regexSplit "(?m)^(?:---|\\.\\.\\.)(?:[ \\t\\r]|$)" .Values.configFile -1 }}{{ $documents = append $documents (fromYaml .) }}{{ end -}}
+{{- else -}}
+{{- $documents = append $documents .Values.config -}}
+{{- end -}}
+{{- $documents | toJson -}}
+{{- end }}
+
+{{/* Empty where nothing here says that ServiceAccounts get pull secrets. */}}
 {{- define "pullpass.attaches" -}}
-{{- $config := .Values.configFile | fromYaml | default .Values.config -}}
-{{- if or .Values.serviceAccounts.enabled (($config.serviceAccounts).attach) }}true{{ end }}
+{{- $attaches := .Values.serviceAccounts.enabled -}}
+{{- range include "pullpass.configuration" . | fromJsonArray }}{{ $attaches = or $attaches ((.serviceAccounts).attach) }}{{ end -}}
+{{- if $attaches }}true{{ end }}
 {{- end }}
 
 {{/* Below it, each image that is a volume has a directory, and programs that init containers copy have one together. */}}
@@ -87,12 +99,18 @@ capabilities:
 {{- join ":" $directories }}
 {{- end }}
 
-{{/* An end of the images of builders. What is in `configSecret` Helm does not see. */}}
+{{/*
+An end of the images of builders: `*` is one part between slashes. A pod may leave out `docker.io/` and `library/`, so that neither is
+asked for. A pod too many does no harm: the webhook looks at its images again.
+*/}}
 {{- define "pullpass.builderPattern" -}}
-{{- $config := .Values.configFile | fromYaml | default .Values.config -}}
+{{- $images := .Values.webhook.builderImages | default list -}}
+{{- range include "pullpass.configuration" . | fromJsonArray }}{{ range .builders }}{{ $images = concat $images (.images | default list) }}{{ end }}{{ end -}}
 {{- $ends := list (include "pullpass.builtInBuilders" .) -}}
-{{- range $config.builders }}{{ range .images }}{{ $ends = append $ends (regexQuoteMeta .) }}{{ end }}{{ end -}}
-{{- range .Values.webhook.builderImages }}{{ $ends = append $ends (regexQuoteMeta .) }}{{ end -}}
+{{- range $images -}}
+{{- $end := regexReplaceAll "^(?:(?:docker\\.io|library|\\*)/)+" . "" -}}
+{{- $ends = append $ends (regexQuoteMeta $end | replace "\\*" "[^/]+") -}}
+{{- end -}}
 (?:^|/)(?:{{ join "|" $ends }})(?:[:@]|$)
 {{- end }}
 

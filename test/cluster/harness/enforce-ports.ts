@@ -6,8 +6,13 @@ import { installManifest } from "./chart.ts";
 import type { KubernetesObject } from "./kubectl.ts";
 import { runCommand } from "./run-command.ts";
 
+interface Port {
+  readonly port: number;
+  readonly protocol: "TCP" | "UDP";
+}
+
 interface Rule {
-  readonly ports: readonly { readonly port: number }[];
+  readonly ports: readonly Port[];
 }
 
 interface NetworkPolicy extends KubernetesObject {
@@ -15,7 +20,7 @@ interface NetworkPolicy extends KubernetesObject {
 }
 
 /** Kubelet's probes come from the node, which every network plugin lets through. */
-const PROBES = 8080;
+const PROBES: Port = { port: 8080, protocol: "TCP" };
 const CHAIN = "PULLPASS-POLICY";
 /** As the pod network names its ends of the pairs. */
 const PODS = "pod+";
@@ -28,15 +33,16 @@ export interface EnforcedPorts {
 export async function enforcePorts(): Promise<EnforcedPorts> {
   const policy = (await installManifest()).find(isNetworkPolicy);
   if (policy === undefined) throw new Error("the chart has no NetworkPolicy");
-  const portsOf = (rules: readonly Rule[]) => rules.flatMap(({ ports }) => ports.map(({ port }) => port));
   const { ingress, egress } = policy.spec;
   const iptables = (...args: readonly string[]) => runCommand("iptables", ["--wait", ...args]);
-  const allow = (direction: string, port: number) =>
-    iptables("-A", CHAIN, direction, PODS, "-p", "tcp", "--dport", String(port), "-j", "RETURN");
+  const allow = (direction: string, { port, protocol }: Port) => {
+    const packets = ["-p", protocol.toLowerCase(), "--dport", String(port)];
+    return iptables("-A", CHAIN, direction, PODS, ...packets, "-j", "RETURN");
+  };
 
   await iptables("-N", CHAIN);
-  for (const port of portsOf(egress)) await allow("-i", port);
-  for (const port of [...portsOf(ingress), PROBES]) await allow("-o", port);
+  for (const port of egress.flatMap(({ ports }) => ports)) await allow("-i", port);
+  for (const port of [...ingress.flatMap(({ ports }) => ports), PROBES]) await allow("-o", port);
   // Answers belong to connections that were allowed.
   await iptables("-A", CHAIN, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP");
   for (const [hook, direction] of [

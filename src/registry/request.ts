@@ -153,6 +153,11 @@ async function sendOnce(request: SingleRequest, timeoutMs: number): Promise<Sing
     const sent = send(url, { method, headers, signal, ...restricted }, (response) => {
       readAnswer(response, url).then(resolve, fail);
     });
+    // Without a listener Node closes the connection and says nothing, not even when the time is over.
+    sent.on("upgrade", ({ statusCode = 0 }, socket) => {
+      socket.destroy();
+      fail(new RegistryError("unusable-answer", `${url.host} answers ${formatStatus(statusCode)}`));
+    });
     sent.on("error", fail).end();
   });
 }

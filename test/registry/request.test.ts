@@ -1,5 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { describeFailure, isPlainHttpFailure } from "../../src/registry/request.ts";
+import { ask } from "./ask-odd-server.ts";
+import { startOddServer } from "./odd-server.ts";
+
+it("a server that wants to speak something else gives no usable answer", async () => {
+  const headers = { connection: "Upgrade", upgrade: "h2c" };
+  const { host } = await startOddServer(() => ({ status: 101, headers }));
+  expect((await ask(host)).login).toEqual({
+    kind: "unusable-answer",
+    reason: `${host} answers 101 Switching Protocols`,
+  });
+});
 
 const failure = (message: string, members: object = {}): Error => Object.assign(new Error(message), members);
 

@@ -5,6 +5,7 @@
 import { BlockList, isIPv6 } from "node:net";
 import { addressCovers, InvalidAddressError, parseAddress, splitRepository } from "../core/address.ts";
 import {
+  formatImageReference,
   parseImageReference,
   InvalidImageReferenceError,
   repositoryName,
@@ -128,7 +129,7 @@ export async function testLogin(
       TIMEOUT_MS,
       restrictions,
     );
-    const answer = describe(authority, report);
+    const answer = describeReport(authority, report);
     if (!answer.works) return answer;
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     sentences.push(`${answer.sentence}, ${seconds} s`);
@@ -136,7 +137,7 @@ export async function testLogin(
   return { works: true, sentence: `${sentences.join("; ")}.` };
 }
 
-function describe(authority: string, { login, pulls }: LoginReport): TestLoginAnswer {
+export function describeReport(authority: string, { login, pulls }: LoginReport): TestLoginAnswer {
   if (login.kind === "refused") return no(`${authority} refused the credentials: ${login.reason}.`);
   if (login.kind === "not-reached") return no(`${authority} was not reached: ${login.reason}.`);
   if (login.kind === "unusable-answer") return no(`${authority} gave no usable answer: ${login.reason}.`);
@@ -147,8 +148,9 @@ function describe(authority: string, { login, pulls }: LoginReport): TestLoginAn
   for (const { image, outcome } of pulls) {
     if (outcome.kind === "allowed")
       return { works: true, sentence: `${how}, and they may pull ${image.path}` };
-    if (outcome.kind === "not-there")
-      return no(`${how}, and has no ${image.path}:${image.digest ?? image.tag ?? "latest"}.`);
+    if (outcome.kind === "not-there") return no(`${how}, and has no ${formatImageReference(image)}.`);
+    if (outcome.kind !== "refused")
+      return no(`${how}, but cannot tell whether they may pull ${image.path}: ${outcome.reason}.`);
     return no(`${how}, and they may not pull ${image.path}: ${outcome.reason}.`);
   }
   return { works: true, sentence: how };

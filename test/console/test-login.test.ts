@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { loginRestrictions, networks } from "../../src/console/test-login.ts";
+import { describeReport, loginRestrictions, networks } from "../../src/console/test-login.ts";
+import { parseImageReference } from "../../src/core/image-reference.ts";
+import type { LoginReport, PullOutcome } from "../../src/registry/login.ts";
+
+const DIGEST = `sha256:${"a".repeat(64)}`;
 
 describe("Test login connects", () => {
   const inCluster = loginRestrictions({ isPrivateAllowed: false, allowed: [] });
@@ -48,4 +52,31 @@ describe("Test login connects", () => {
       expect(() => networks([text])).toThrow(RangeError);
     },
   );
+});
+
+it.each<[image: string, PullOutcome, works: boolean, sentence: string]>([
+  ["app:v1", { kind: "allowed" }, true, "and they may pull team/app"],
+  [`app@${DIGEST}`, { kind: "not-there" }, false, `and has no a.com/team/app@${DIGEST}.`],
+  ["app:v1", { kind: "refused", reason: "403" }, false, "and they may not pull team/app: 403."],
+  [
+    "app",
+    { kind: "unusable-answer", reason: "429" },
+    false,
+    "but cannot tell whether they may pull team/app: 429.",
+  ],
+  [
+    "app",
+    { kind: "not-reached", reason: "away" },
+    false,
+    "but cannot tell whether they may pull team/app: away.",
+  ],
+])("Test pull says of %s, %j", (image, outcome, works, sentence) => {
+  const report: LoginReport = {
+    login: { kind: "works", flow: "basic" },
+    pulls: [{ image: parseImageReference(`a.com/team/${image}`), outcome }],
+  };
+  expect(describeReport("a.com", report)).toEqual({
+    works,
+    sentence: `a.com accepted the credentials (basic), ${sentence}`,
+  });
 });

@@ -7,7 +7,7 @@ import type { RequestOptions } from "node:https";
 import { isIPv6 } from "node:net";
 import path from "node:path";
 import type { SecureContextOptions } from "node:tls";
-import { KubeConfig, RequestContext } from "@kubernetes/client-node";
+import { KubeConfig, RequestContext, type Cluster } from "@kubernetes/client-node";
 import type { Dispatcher } from "undici";
 import { KubeUnreachableError } from "./errors.ts";
 
@@ -20,8 +20,11 @@ export interface KubeAccess {
     readonly servername?: string;
   };
   readonly headers: Readonly<Record<string, string>>;
-  /** Makes what connects through the kubeconfig's proxy, where it names one, with these TLS options. */
-  readonly proxied?: () => Promise<Dispatcher>;
+  /**
+   * Makes what connects through the kubeconfig's proxy, where it names one, with these TLS options; for nobody, with those alone that are
+   * about the server.
+   */
+  readonly proxied?: (as?: "nobody") => Promise<Dispatcher>;
 }
 
 export interface KubeConnection {
@@ -103,11 +106,13 @@ function inClusterServer({
 /** The same API server for another person, by their token: nothing of what authenticates `base` is sent. */
 export function connectionWithToken(base: KubeConnection, token: string): KubeConnection {
   const access = async (): Promise<KubeAccess> => {
-    const { ca, rejectUnauthorized, servername } = (await base.access()).tls;
+    const { tls: whole, proxied } = await base.access();
+    const { ca, rejectUnauthorized, servername } = whole;
     const tls = { ca, rejectUnauthorized, servername };
     return {
       tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
       headers: { authorization: `Bearer ${token}` },
+      ...(proxied !== undefined && { proxied: () => proxied("nobody") }),
     };
   };
   return { ...base, access, renewAccess: access };
@@ -191,9 +196,15 @@ async function readAccess(config: KubeConfig): Promise<KubeAccess> {
       ...(typeof auth === "string" && { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }),
     },
     ...(cluster?.proxyUrl !== undefined && {
-      proxied: () => connectThroughProxy(config, cluster.server),
+      proxied: (as) => connectThroughProxy(as === "nobody" ? withoutUser(cluster) : config, cluster.server),
     }),
   };
+}
+
+function withoutUser(cluster: Cluster): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser(cluster, { name: "nobody" });
+  return config;
 }
 
 /** client-node makes a new one each time. */
@@ -203,6 +214,14 @@ async function connectThroughProxy(config: KubeConfig, server: string): Promise<
   const dispatcher = context.getDispatcher();
   if (dispatcher === undefined) throw new KubeconfigError("client-node knows no way through the proxy");
   return dispatcher;
+}
+
+/** A parser quotes what an exec plugin printed, and with it a token. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SyntaxError || error instanceof TypeError) {
+    return "what the exec plugin printed is not an ExecCredential";
+  }
+  return error instanceof Error ? error.message : "no reason given";
 }
 
 /** Bound tokens are replaced in place by kubelet, and by exec plugins whenever they like. */
@@ -225,8 +244,7 @@ export function rereadAccess(
       return access;
     } catch (error) {
       if (last !== undefined) return last.access;
-      const reason = error instanceof Error ? error.message : "no reason given";
-      throw new KubeUnreachableError(`there is nothing to authenticate with: ${reason}`, { cause: error });
+      throw new KubeUnreachableError(`there is nothing to authenticate with: ${reasonOf(error)}`);
     } finally {
       reading = undefined;
     }

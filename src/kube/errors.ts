@@ -79,7 +79,7 @@ const WORDS_OF_OTHERS =
  * A refusal may quote what was sent: server-side apply shows a value of the wrong type (Kubernetes 1.37, status 500), some
  * decoders the text around a fault, webhooks what they please. So where a body was sent, a message stays only if its
  * status promises that it is made of names, and otherwise the reason and the fields stand for it. `body` holds no more
- * than that either, because loggers print the members of an error.
+ * than that either, because loggers print the members of an error. Other people's code sees what a DELETE without a body deletes.
  *
  * @param call such as `GET /api/v1/secrets`
  * @param text the answer's body
@@ -113,7 +113,7 @@ function withoutQuotes(answer: JsonObject, status: number, wasBodySent: boolean)
   }));
   const message = getString(answer, "message") ?? "";
   const others = WORDS_OF_OTHERS.exec(message);
-  const isSafe = !wasBodySent || (STATUSES_THAT_QUOTE_NOTHING.has(status) && others === null);
+  const isSafe = others === null && (!wasBodySent || STATUSES_THAT_QUOTE_NOTHING.has(status));
   const fields = causes.map(({ field }) => field).filter((field) => field !== "");
   return {
     ...pick(answer, ["kind", "apiVersion", "status", "reason", "code"]),

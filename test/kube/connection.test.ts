@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   anonymousInClusterConnection,
@@ -200,6 +201,18 @@ describe("a kubeconfig's connection", () => {
     ["somebody else's name", {}, { token: "t", as: "other" }, { headers: { "impersonate-user": "other" } }],
   ])("has %s if it says so", async (_, cluster, user, expected) => {
     expect(await kubeconfigConnection(await kubeconfig(cluster, user)).access()).toMatchObject(expected);
+  });
+
+  it.each(["made-up-token", "{}"])("quotes nothing of an exec plugin that prints %s", async (printed) => {
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "echo", args: [printed] };
+    const access = kubeconfigConnection(
+      await kubeconfig({}, { exec: { ...exec, interactiveMode: "Never" } }),
+    ).access();
+    await expect(access).rejects.toThrow(KubeUnreachableError);
+    await access.catch((error: unknown) => {
+      expect(inspect(error)).not.toContain("made-up");
+      expect(inspect(error)).toContain("what the exec plugin printed is not an ExecCredential");
+    });
   });
 
   it("goes through a proxy if it says so", async () => {

@@ -25,6 +25,18 @@ describe("an error of the API server", () => {
     expect(inspect(error)).not.toContain("made-up-secret");
   });
 
+  it("shows nothing of what other people's code says about an object that is deleted", () => {
+    const message = 'admission webhook "a.example.com" denied the request: made-up-secret';
+    const error = apiError(
+      "DELETE /api/v1/secrets/a",
+      403,
+      statusText({ reason: "Forbidden", message }),
+      false,
+    );
+    expect(inspect(error)).not.toContain("made-up-secret");
+    expect(error.message).toContain('admission webhook "a.example.com" denied the request');
+  });
+
   it("says which fields are wrong", () => {
     const causes = [
       { reason: "FieldValueInvalid", field: "data[.dockerconfigjson]", message: "made-up-secret" },

@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { kubeconfigConnection } from "../../src/kube/connection.ts";
+import { connectionWithToken, kubeconfigConnection } from "../../src/kube/connection.ts";
 import { RequestRate } from "../../src/kube/request-rate.ts";
 import { Transport } from "../../src/kube/transport.ts";
 import { answer, startFakeApiServer } from "./fake-api-server.ts";
@@ -45,8 +45,10 @@ it("requests and watches go through the kubeconfig's proxy, also after a reconne
       "current-context": "x",
     }),
   );
-  const transport = new Transport({
-    connection: kubeconfigConnection(file),
+  const connection = kubeconfigConnection(file);
+  const transport = new Transport({ connection, rate: new RequestRate({ concurrency: 1 }) });
+  const ofPerson = new Transport({
+    connection: connectionWithToken(connection, "made-up-person"),
     rate: new RequestRate({ concurrency: 1 }),
   });
   const request = { method: "GET", path: "/api" } as const;
@@ -57,11 +59,16 @@ it("requests and watches go through the kubeconfig's proxy, also after a reconne
       .catch(() => undefined);
     transport.reconnect();
     expect(await transport.request(request)).toEqual({});
-    expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(Array(3).fill("Bearer made-up"));
+    expect(await ofPerson.request(request)).toEqual({});
+    expect(server.seen.map(({ headers }) => headers.authorization)).toEqual([
+      ...Array<string>(3).fill("Bearer made-up"),
+      "Bearer made-up-person",
+    ]);
     expect(new Set(tunnels)).toEqual(new Set([server.url.host]));
-    expect(tunnels).toHaveLength(3);
+    expect(tunnels).toHaveLength(4);
   } finally {
     transport.close();
+    ofPerson.close();
     proxy.close();
     await server.stop();
     await rm(directory, { recursive: true });

@@ -52,16 +52,19 @@ export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate
 }
 
 /**
- * Whether a client that trusts `bundle` trusts a server that presents `served`. Both are PEM; `served` starts with the
- * server's certificate, and intermediates follow in any order. An authority of the bundle has issued the certificate or
- * one of the intermediates that lead to it, or the certificate itself is in the bundle.
+ * Whether a client that trusts `bundle` trusts a server that presents `served` at the time `now`. Both are PEM; `served` starts with
+ * the server's certificate, and intermediates follow in any order. An authority of the bundle has issued the certificate or one of the
+ * intermediates that lead to it, or the certificate itself is in the bundle. None of them has expired: Go asks that of each, roots
+ * included.
  */
-export function chainsTo(served: string, bundle: string): boolean {
-  const [leaf, ...intermediates] = parseBundle(served).values();
+export function chainsTo(served: string, bundle: string, now: number): boolean {
+  const isValid = (certificate: X509Certificate): boolean => now < notAfterOf(certificate);
+  const [leaf, ...others] = parseBundle(served).values();
+  if (leaf === undefined || !isValid(leaf)) return false;
   const trusted = parseBundle(bundle);
-  if (leaf === undefined) return false;
   if (trusted.has(leaf.fingerprint256)) return true;
-  const authorities = [...trusted.values()];
+  const authorities = [...trusted.values()].filter(isValid);
+  const intermediates = others.filter(isValid);
   const seen = new Set<X509Certificate>();
   let reached = [leaf];
   while (reached.length > 0) {
@@ -98,6 +101,6 @@ export function distrustReasons(
   if (served === undefined) return ["there is no serving certificate yet"];
   if (now >= served.notAfter.getTime()) return ["the serving certificate has expired"];
   const bundles = registration === "missing" ? [] : registration.bundles;
-  if (bundles.every((bundle) => chainsTo(served.certificate, bundle))) return [];
+  if (bundles.every((bundle) => chainsTo(served.certificate, bundle, now))) return [];
   return [`the serving certificate does not chain to the caBundle of the ${configuration}`];
 }

@@ -70,6 +70,8 @@ describe("chainsTo", () => {
     [false, "the bundle is empty", () => [short], () => []],
     [false, "nothing is served", () => [], () => [root]],
   ])("is %s if %s", (expected, _, served, bundle) => {
-    expect(chainsTo(served().join("\n"), bundle().join("\n"))).toBe(expected);
+    expect(chainsTo(served().join("\n"), bundle().join("\n"), now.getTime())).toBe(expected);
+    const later = now.getTime() + 100 * 365 * 24 * HOUR_MS;
+    expect(chainsTo(served().join("\n"), bundle().join("\n"), later)).toBe(false);
   });
 });

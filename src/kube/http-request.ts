@@ -111,8 +111,13 @@ function createAgentSlot(): AgentSlot {
     dispatcherFor(access) {
       if (agent !== undefined && hasSameTls(agent.access, access)) return agent.dispatcher;
       replace();
-      agent = { access, dispatcher: access.proxied?.() ?? Promise.resolve(directAgent(access)) };
-      return agent.dispatcher;
+      const made = { access, dispatcher: access.proxied?.() ?? Promise.resolve(directAgent(access)) };
+      agent = made;
+      // The next request asks again: a credential plugin may fail once.
+      made.dispatcher.catch(() => {
+        if (agent === made) agent = undefined;
+      });
+      return made.dispatcher;
     },
     replace,
     [Symbol.dispose]: replace,

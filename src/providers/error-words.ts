@@ -1,6 +1,8 @@
 /** What a program wrote about its failure, without what could be a credential. */
 
 const MAX_LENGTH = 240;
+/** No word has half as many characters, and the pattern for one takes the cube of the time for a row of brackets. */
+const MAX_TOKEN_LENGTH = 64;
 
 /**
  * A password may look like anything, so only known words are shown: those of error messages of Go, of the SDKs of vendors and of
@@ -10,7 +12,7 @@ export function wordsOfError(text: string): string {
   const shown: string[] = [];
   let hasWord = false;
   for (const token of text.split(/\s+/)) {
-    const [, word = "", punctuation = ""] = /^["'([]*(.*?)(?:["')\]]*([,.:;])?["')\]]*)$/.exec(token) ?? [];
+    const [, word = "", punctuation = ""] = token.length > MAX_TOKEN_LENGTH ? [] : (TOKEN.exec(token) ?? []);
     if (isShown(word)) {
       hasWord = true;
       shown.push(word + punctuation);
@@ -22,6 +24,9 @@ export function wordsOfError(text: string): string {
   const line = shown.join(" ");
   return line.length > MAX_LENGTH ? `${line.slice(0, MAX_LENGTH - 1)}…` : line;
 }
+
+/** A word in quotation marks or brackets, and a mark after it. */
+const TOKEN = /^["'([]*(.*?)(?:["')\]]*([,.:;])?["')\]]*)$/;
 
 function isShown(word: string): boolean {
   return WORDS.has(word.toLowerCase()) || CODES.has(word) || /^[1-5]\d\d$/.test(word);

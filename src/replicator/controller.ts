@@ -274,7 +274,7 @@ export class Replicator {
     );
     if (result.kind === "conflict") {
       onWrite("attach", "conflict");
-      this.#queue.add(key, priority);
+      if (this.#isStarted) this.#queue.add(key, priority);
       return;
     }
     this.#progress.endAccount(key, result.kind === "patched" ? "changed" : "unchanged");

@@ -7,10 +7,18 @@ export interface WorkQueueOptions {
   readonly handle: (key: string, priority: Priority) => Promise<void>;
   /** How many keys of each priority are handled at once. */
   readonly concurrency: number;
-  /** Called with each failure and the time until the retry. */
+  /** Called with each failure that is retried, and the time until then. */
   readonly onFailure: (key: string, error: unknown, retryInMs: number) => void;
   /** A number from 0 up to 1, for the jitter. */
   readonly random: () => number;
+}
+
+/** A key that is being handled. */
+interface ActiveKey {
+  /** The priority with which it was added again meanwhile. */
+  again: Priority | undefined;
+  /** The queue was cleared meanwhile. */
+  isForgotten: boolean;
 }
 
 const RETRIES = { firstMs: 250, maxMs: 5 * 60_000 };
@@ -24,9 +32,8 @@ export class WorkQueue {
   // A Set keeps the order of insertion and can remove a key from the middle.
   readonly #waiting: Record<Priority, Set<string>> = { high: new Set(), low: new Set() };
   readonly #running: Record<Priority, number> = { high: 0, low: 0 };
-  /** The keys that are being handled, with the priority of those that were added again meanwhile. */
-  readonly #active = new Map<string, Priority | undefined>();
-  readonly #delayed = new Map<string, NodeJS.Timeout>();
+  readonly #active = new Map<string, ActiveKey>();
+  readonly #delayed = new Map<string, { readonly priority: Priority; readonly timer: NodeJS.Timeout }>();
   readonly #failures = new Map<string, number>();
   #idle: PromiseWithResolvers<undefined> | undefined;
   #isPaused = true;
@@ -38,28 +45,30 @@ export class WorkQueue {
 
   /**
    * A key that waits already keeps its place, unless its priority rises from low to high. A key that is being handled is
-   * handled again afterwards.
+   * handled again afterwards. One that waits for a retry keeps its priority, if that is the higher one.
    */
   add(key: string, priority: Priority): void {
+    const highest = higherOf(priority, this.#delayed.get(key)?.priority);
     this.#cancelDelay(key);
-    if (this.#active.has(key)) {
+    const active = this.#active.get(key);
+    if (active !== undefined) {
       // It may have read an older state: it is handled once more, with the higher of the two priorities.
-      this.#active.set(key, this.#active.get(key) === "high" ? "high" : priority);
+      active.again = higherOf(highest, active.again);
       return;
     }
     if (this.#waiting.high.has(key)) return;
-    if (priority === "high") this.#waiting.low.delete(key);
-    this.#waiting[priority].add(key);
+    if (highest === "high") this.#waiting.low.delete(key);
+    this.#waiting[highest].add(key);
     this.#startWork();
   }
 
-  /** Adds the key with low priority after the delay, unless it is added earlier. */
-  addLater(key: string, delayMs: number): void {
+  /** Adds the key after the delay, unless it is added earlier. */
+  addLater(key: string, delayMs: number, priority: Priority = "low"): void {
     this.#cancelDelay(key);
     const timer = setTimeout(() => {
-      this.add(key, "low");
+      this.add(key, priority);
     }, delayMs);
-    this.#delayed.set(key, timer.unref());
+    this.#delayed.set(key, { priority, timer: timer.unref() });
   }
 
   /** Whether the key waits or is being handled. False while it waits for a retry. */
@@ -69,7 +78,7 @@ export class WorkQueue {
 
   /** Whether a key that is being handled was added again meanwhile. */
   isHandledAgain(key: string): boolean {
-    return this.#active.get(key) !== undefined;
+    return this.#active.get(key)?.again !== undefined;
   }
 
   /** Starts nothing new; what was started continues. */
@@ -89,8 +98,12 @@ export class WorkQueue {
     await this.#idle.promise;
   }
 
-  /** Forgets all keys whose handling has not started. */
+  /** Forgets all keys. Those that are being handled are neither retried nor handled again, unless they are added after this. */
   clear(): void {
+    for (const active of this.#active.values()) {
+      active.again = undefined;
+      active.isForgotten = true;
+    }
     for (const key of [...this.#delayed.keys()]) this.#cancelDelay(key);
     this.#waiting.high.clear();
     this.#waiting.low.clear();
@@ -103,7 +116,7 @@ export class WorkQueue {
   }
 
   #cancelDelay(key: string): void {
-    clearTimeout(this.#delayed.get(key));
+    clearTimeout(this.#delayed.get(key)?.timer);
     this.#delayed.delete(key);
   }
 
@@ -120,12 +133,13 @@ export class WorkQueue {
 
   async #work(key: string, priority: Priority): Promise<void> {
     this.#running[priority]++;
-    this.#active.set(key, undefined);
-    const retryInMs = await this.#handle(key, priority);
-    const again = this.#active.get(key);
+    const active: ActiveKey = { again: undefined, isForgotten: false };
+    this.#active.set(key, active);
+    const retryInMs = await this.#handle(key, priority, active);
+    const { again } = active;
     this.#active.delete(key);
     this.#running[priority]--;
-    if (retryInMs !== undefined) this.addLater(key, retryInMs);
+    if (retryInMs !== undefined) this.addLater(key, retryInMs, higherOf(priority, again));
     else if (again !== undefined) this.add(key, again);
     this.#startWork();
     if (this.#active.size > 0) return;
@@ -134,13 +148,14 @@ export class WorkQueue {
   }
 
   /** The time until the retry, or undefined if there is nothing to retry. */
-  async #handle(key: string, priority: Priority): Promise<number | undefined> {
+  async #handle(key: string, priority: Priority, active: Readonly<ActiveKey>): Promise<number | undefined> {
     const { handle, onFailure, random } = this.#options;
     try {
       await handle(key, priority);
       this.#failures.delete(key);
       return undefined;
     } catch (error) {
+      if (active.isForgotten) return undefined;
       const count = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, count);
       // Half to all of it, so that keys that failed together are not retried together.
@@ -149,4 +164,8 @@ export class WorkQueue {
       return retryInMs;
     }
   }
+}
+
+function higherOf(one: Priority, other: Priority | undefined): Priority {
+  return other === "high" ? other : one;
 }

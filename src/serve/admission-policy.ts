@@ -72,7 +72,10 @@ export class PolicyKeeper {
     this.#schedule();
   }
 
-  /** The pods of such a ServiceAccount may only name Secrets that it lists, and a policy cannot read the list. */
+  /**
+   * The pods of such a ServiceAccount may only name Secrets that it lists, and a policy cannot read the list. So do those of a namespace
+   * that has not opted in: when it does, pods may come before the policy is written again, and would be refused.
+   */
   setEnforcing(account: string, isEnforcing: boolean): void {
     if (this.#enforcing.has(account) === isEnforcing) return;
     if (isEnforcing) this.#enforcing.add(account);

@@ -121,10 +121,16 @@ export class CredentialSources {
   }
 
   #look(registry: ConfiguredRegistry, secret: SecretName | undefined): Looked {
-    const { source } = registry;
+    const { offers, provided } = this.#options;
+    const { source, list } = registry;
     if (source === undefined) return { credentials: "managed-by-admin" };
+    // What the API server dropped may be what keeps the credentials from a namespace.
+    if (list === "objects" && offers.missingFields.length > 0) {
+      const message = `the CRD in the cluster lacks ${offers.missingFields.join(", ")}`;
+      return { credentials: "unreadable", fault: { reason: "KeyMissing", message } };
+    }
     if (source.kind === "provider") {
-      const { credentials, fault } = this.#options.provided.stateOf(registry);
+      const { credentials, fault } = provided.stateOf(registry);
       return {
         credentials: credentials.length === 0 ? "unreadable" : credentials,
         fault: fault === undefined ? undefined : { reason: "ProviderFailed", message: fault },
@@ -150,9 +156,6 @@ export class CredentialSources {
       if (source?.kind !== "offered-secret") {
         const { state, isAsked } = this.#watched.stateOf(name);
         return credentialsInSecret(secretIn(state, name, isAsked), address);
-      }
-      if (offers.missingFields.length > 0) {
-        throw new UnusableCredentialsError(`the CRD in the cluster lacks ${offers.missingFields.join(", ")}`);
       }
       // Whoever labels it does not make one registry's credentials another's.
       const state = source.name === ANSWERS_SECRET_NAME ? "missing" : offers.offeredSecret(source.name);

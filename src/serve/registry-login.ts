@@ -122,7 +122,7 @@ function pullOutcome(authority: string, image: ImageReference, outcome: PullOutc
 const LOGIN_INTERVAL_MS = 10_000;
 
 export interface LoginRequests {
-  /** Of the login that somebody asked for, once it is over; undefined before, and where nobody asked. */
+  /** Of the login that somebody asked for, once it is over; undefined before, where nobody asked, and where the status has it. */
   resultOf(object: ClusterRegistry): LoginResult | undefined;
   /** Objects with another uid do not exist any more. */
   forgetOthers(uids: ReadonlySet<string>): void;
@@ -158,11 +158,10 @@ export function createLoginRequests(login: LogIn, onResult: () => void): LoginRe
           ...{ at: undefined, pull: undefined, check: undefined },
         };
       }
+      // Maybe another replica has answered it, and this one knows only what came before.
+      if (readRegistryStatus(status)?.check?.requestedAt === check.requestedAt) return undefined;
       const known = requests.get(uid);
       if (known?.requestedAt === check.requestedAt) return known.result;
-      // Another replica has answered it.
-      const answered = readRegistryStatus(status)?.check?.requestedAt;
-      if (known === undefined && answered === check.requestedAt) return undefined;
       const waitMs = (known?.at ?? -Infinity) + LOGIN_INTERVAL_MS - Date.now();
       if (waitMs > 0) setTimeout(onResult, waitMs).unref();
       else start(object, check);

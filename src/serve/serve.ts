@@ -113,7 +113,7 @@ async function serveUntil(
   const facts = { url: server.url, adminUrl: adminServer.url, ...describeConfiguration(configuration) };
   logger.info({ ...facts, ...describeCluster(options) }, "starting");
 
-  await waitForCluster(options, state, logger, stop.aborted);
+  await stop.unlessStopped(waitForCluster(options, state, logger, stop.aborted));
   const cluster = await connect(options, { logger, metrics: metrics.forCluster() }, state, local);
   state.setCluster(cluster);
   started.defer(() => Promise.race([cluster.stop(), setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })]));

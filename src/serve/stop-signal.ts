@@ -31,6 +31,7 @@ export function listenForStop(): StopSignal {
   return {
     received: received.promise,
     aborted: control.signal,
-    unlessStopped: (step) => Promise.race([step, stopped]),
+    // The first wins if both are settled: no step is worth more than the signal.
+    unlessStopped: (step) => Promise.race([stopped, step]),
   };
 }

@@ -1,3 +1,4 @@
+import { Agent } from "undici";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { KubeApiError, KubeNotSentError, KubeUnreachableError } from "../../src/kube/errors.ts";
 import type { KubeRequest } from "../../src/kube/http-request.ts";
@@ -67,6 +68,21 @@ describe("a request", () => {
       await isKept();
     }
     expect(new Set(server.seen.map(({ socket }) => socket)).size).toBe(1);
+  });
+
+  it("goes through the kubeconfig's proxy, also if the one before did not get that far", async () => {
+    await start((_, response) => {
+      answer(response, {});
+    });
+    const { tls, headers } = await server.connection.access();
+    const proxied = vi
+      .fn<NonNullable<KubeAccess["proxied"]>>(() => Promise.resolve(new Agent({ connect: tls })))
+      .mockRejectedValueOnce(new Error("made to fail"));
+    const access = () => Promise.resolve({ tls, headers, proxied });
+    client = new Transport({ connection: { ...server.connection, access }, rate: rateOfOne() });
+    await expect(client.request(PODS)).rejects.toThrow("made to fail");
+    expect(await client.request(PODS)).toEqual({});
+    expect(proxied).toHaveBeenCalledTimes(2);
   });
 
   it("of a server with a path goes below it", async () => {

@@ -557,4 +557,21 @@ describe("Replicator, with ServiceAccounts", () => {
     await settle(replicator, writes);
     expect([count, accounts.patches]).toEqual([3, ["one/default"]]);
   });
+
+  it("leaves an account that somebody else changed to the next leader", async () => {
+    const { promise, resolve } = Promise.withResolvers<{ readonly kind: "conflict" }>();
+    const patch = vi.fn(() => promise);
+    const { replicator } = replicate([namespace("one")], {
+      accountClient: { read: accountsOf({ "one/default": [] }).read, patch },
+    });
+    replicator.setDesiredState({ sources: [source("a")], attachedServiceAccounts: ["default"] });
+    replicator.start();
+    await vi.waitFor(() => {
+      expect(patch).toHaveBeenCalled();
+    });
+    const stopped = replicator.stop();
+    resolve({ kind: "conflict" });
+    await stopped;
+    expect(replicator.depth).toBe(0);
+  });
 });

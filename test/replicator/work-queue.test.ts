@@ -109,6 +109,44 @@ describe("WorkQueue", () => {
     expect(failures.at(-1)?.retryInMs).toBe(5 * 60_000);
   });
 
+  it("retries a key with the priority that it had, or got meanwhile, and keeps that when it is added with a lower one", async () => {
+    const { queue, started, end } = heldQueue();
+    queue.resume();
+    for (const key of ["a", "b"]) queue.add(key, "low");
+    queue.add("new", "high");
+    await end("new", new Error("made to fail"));
+    await vi.advanceTimersByTimeAsync(250);
+    expect(started).toEqual(["a low", "new high", "new high"]);
+    await end("new", new Error("made to fail"));
+    queue.add("new", "low");
+    expect(started.slice(3)).toEqual(["new high"]);
+    await end("new");
+    queue.add("a", "high");
+    await end("a", new Error("made to fail"));
+    await vi.advanceTimersByTimeAsync(250);
+    expect(started.slice(4)).toEqual(["b low", "a high"]);
+  });
+
+  it("after a clear handles nothing again that was being handled, also what failed, but what is added later", async () => {
+    const { queue, started, failures, end } = heldQueue(3);
+    queue.resume();
+    for (const key of ["again", "fails", "later"]) queue.add(key, "low");
+    queue.add("again", "high");
+    queue.pause();
+    queue.clear();
+    queue.add("later", "low");
+    await end("again");
+    await end("fails", new Error("made to fail"));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(queue.depth).toBe(1);
+    await end("later", new Error("made to fail"));
+    queue.resume();
+    expect(started).toEqual(["again low", "fails low", "later low", "later low"]);
+    expect(failures).toEqual([]);
+    await end("later");
+    expect(queue.depth).toBe(0);
+  });
+
   it("handles a delayed key at once when it is added, and forgets it when the queue is cleared", async () => {
     const { queue, started, end } = heldQueue();
     queue.resume();

@@ -2,8 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CredentialSources, type ProvidedState } from "../../src/serve/credential-sources.ts";
-import { configuredRegistry } from "../../src/config/configuration.ts";
+import {
+  CredentialSources,
+  type CredentialSourcesOptions,
+  type ProvidedState,
+} from "../../src/serve/credential-sources.ts";
+import { configuredRegistry, type ConfiguredRegistry } from "../../src/config/configuration.ts";
+import { readRegistryObject } from "../../src/config/registry-objects.ts";
 import { parseAddress } from "../../src/core/address.ts";
 import type { SourceFault } from "../../src/serve/fault-report.ts";
 import type { JsonObject } from "../../src/core/kubernetes.ts";
@@ -18,6 +23,11 @@ function basicAuthSecret(password: string): JsonObject {
     data: { username: base64("made-up"), password: base64(password) },
   };
 }
+
+const NOTHING: ProvidedState = {
+  ...{ credentials: [], fault: undefined, changedAt: undefined, nextRefreshAt: undefined },
+  graceEndsAt: Infinity,
+};
 
 let directory: string;
 let keeper: CredentialSources | undefined;
@@ -150,6 +160,41 @@ connections: [{ name: f, kind: registry, schema: { url: f.com }, secret: { name:
   });
 });
 
+describe("credentials of ClusterRegistries whose CRD lacks fields", () => {
+  const objectOf = (name: string, auth: object): ConfiguredRegistry => {
+    const read = readRegistryObject({ name, createdAt: "", spec: { address: `${name}.example.com`, auth } });
+    if (read.kind !== "registry") throw new Error(JSON.stringify(read));
+    return read.registry;
+  };
+  const basic = objectOf("basic", { type: "BasicAuth", secretRef: { name: "login" } });
+  const provider = objectOf("provider", { type: "Provider", provider: "ecr" });
+  const ofFile = { ...provider, name: "file", list: "registries" } as const;
+
+  it.each<[what: string, missingFields: readonly string[], readable: readonly string[]]>([
+    ["are handed out where it lacks none", [], ["basic", "provider", "file"]],
+    ["are not handed out, whatever their source, unlike those of the file", ["spec.namespaces"], ["file"]],
+  ])("%s", (_, missingFields, readable) => {
+    const onChange = vi.fn<CredentialSourcesOptions["onChange"]>();
+    const credentials = [{ address: provider.address, username: "AWS", password: "made-up" }];
+    const data = { username: base64("made-up"), password: base64("made-up") };
+    const secret = { version: 1, type: "kubernetes.io/basic-auth", data, changedAt: undefined };
+    keeper = new CredentialSources({
+      ...{ environment: {}, ownNamespace: "pullpass", onChange },
+      watchSecret: () => ({ asked: Promise.resolve(), close: () => undefined }),
+      offers: { missingFields, offeredSecret: () => secret },
+      provided: { stateOf: () => ({ ...NOTHING, credentials }) },
+    });
+    keeper.setConfiguration({ registries: [basic, provider, ofFile] });
+    const [sources = [], faults = []] = onChange.mock.lastCall ?? [];
+    const isReadable = ({ credentials }: Source) => typeof credentials !== "string";
+    expect(sources.filter(isReadable).map(({ registry }) => registry.name)).toEqual(readable);
+    const message = "the CRD in the cluster lacks spec.namespaces";
+    expect(faults).toMatchObject(
+      missingFields.length === 0 ? [] : ["basic", "provider"].map((registry) => ({ registry, message })),
+    );
+  });
+});
+
 describe("credentials that end", () => {
   const NOW = Date.parse("2026-11-27T00:00:00Z");
   beforeEach(() => {
@@ -168,13 +213,8 @@ describe("credentials that end", () => {
       locate: (path) => ({ file: "pullpass.yaml", line: undefined, path }),
     },
   );
-  const nothing: ProvidedState = {
-    ...{ credentials: [], fault: undefined, changedAt: undefined, nextRefreshAt: undefined },
-    graceEndsAt: Infinity,
-  };
-
   function follow(first: Partial<ProvidedState>) {
-    let state: ProvidedState = { ...nothing, ...first };
+    let state: ProvidedState = { ...NOTHING, ...first };
     const seen: { readonly sources: readonly Source[]; readonly faults: readonly SourceFault[] }[] = [];
     keeper = new CredentialSources({
       ...{ environment: {}, ownNamespace: "pullpass" },
@@ -186,7 +226,7 @@ describe("credentials that end", () => {
     return {
       seen,
       become: (next: Partial<ProvidedState>): void => {
-        state = { ...nothing, ...next };
+        state = { ...NOTHING, ...next };
         keeper?.refresh();
       },
     };

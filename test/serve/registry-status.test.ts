@@ -248,6 +248,25 @@ describe("a login that somebody asks for", () => {
     expect(second.login).not.toHaveBeenCalled();
   });
 
+  it("is not tried again by a leader that knows an older one, nor is that one's result shown", async () => {
+    const options = ask("2026-11-26T11:59:00Z");
+    const { writer, login, put, statusOf } = start(options);
+    await vi.advanceTimersByTimeAsync(1000);
+    const { conditions, ...status } = statusOf("a") as RegistryStatus;
+    const check = { requestedAt: "2026-11-26T12:00:00.500Z" };
+    const refused = conditions.map((condition) =>
+      condition.type === "LoginSucceeded"
+        ? { ...condition, ...{ status: "False", reason: "Unauthorized" } }
+        : condition,
+    );
+    options.annotations["pullpass.dev/check-requested-at"] = check.requestedAt;
+    put("a", { status: { ...status, conditions: refused, check } });
+    writer.schedule();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(login).toHaveBeenCalledOnce();
+    expect(statusOf("a")).toMatchObject({ check, conditions: refused });
+  });
+
   it.each([
     ["what is not a time", ask("now")],
     ["what is a time only to JavaScript", ask("26 Nov 2026")],

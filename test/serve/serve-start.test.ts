@@ -306,6 +306,16 @@ describe("a signal ends serve", () => {
       },
     },
     {
+      what: "waits for an API server, and has its certificate already",
+      async at() {
+        const kubeconfig = await kubeconfigFor("https://127.0.0.1:1");
+        const flags = ["--kubeconfig", kubeconfig, "--tls-self-signed", "--shutdown-delay", "20"];
+        const process_ = serve("--config", config(), ...flags);
+        await process_.logged("waiting for the API server");
+        return process_;
+      },
+    },
+    {
       what: "waits for a TLS handshake",
       async at() {
         const kubeconfig = await kubeconfigFor(`https://127.0.0.1:${String(await silentPort())}`);

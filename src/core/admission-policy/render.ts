@@ -43,7 +43,7 @@ export interface AdmissionPolicyOptions {
   readonly name: string;
   /** Namespaces whose pods are left alone, whatever their labels. */
   readonly excludedNamespaces: readonly string[];
-  /** `namespace/name` of ServiceAccounts whose pods are left alone. */
+  /** `namespace/name` of ServiceAccounts whose pods are left alone, and with many of one namespace all of its pods. */
   readonly excludedAccounts: readonly string[];
 }
 
@@ -55,8 +55,9 @@ export interface AdmissionPolicy {
 /** @throws PolicyTooLargeError if an API server would refuse it, or would not get to its end with an ordinary pod. */
 export function renderAdmissionPolicy(
   configured: readonly Registry[],
-  { name, excludedNamespaces, excludedAccounts }: AdmissionPolicyOptions,
+  { name, ...excluded }: AdmissionPolicyOptions,
 ): AdmissionPolicy {
+  const { excludedNamespaces, excludedAccounts } = joinCrowded(excluded);
   const registries = configured.filter(({ use }) => use.includes("pull"));
   const globs = findGlobs(registries);
   const variables = variablesFor(registries, globs);
@@ -109,9 +110,27 @@ export function renderAdmissionPolicy(
 }
 
 /**
- * A pod whose account lists the Secrets that it may name is refused with any other one, and a policy cannot read accounts. Nobody
- * has many: the annotation is deprecated since Kubernetes 1.32.
+ * Nobody needs more in a namespace: what makes an account one of these is deprecated since Kubernetes 1.32. One with its comma has
+ * at most 321 characters, so that about thirty namespaces with so many fit, and hundreds with names of an ordinary length.
  */
+const MAX_ACCOUNTS = 10;
+
+/** A namespace with too many accounts is left alone as a whole, so that whoever makes accounts there does not fill the policy of all. */
+function joinCrowded({
+  excludedNamespaces,
+  excludedAccounts,
+}: Omit<AdmissionPolicyOptions, "name">): Omit<AdmissionPolicyOptions, "name"> {
+  const accountsOf = Map.groupBy(excludedAccounts, (account) => account.split("/", 1).join());
+  for (const namespace of excludedNamespaces) accountsOf.delete(namespace);
+  const crowded = [...accountsOf].filter(([, accounts]) => accounts.length > MAX_ACCOUNTS);
+  for (const [namespace] of crowded) accountsOf.delete(namespace);
+  return {
+    excludedNamespaces: [...excludedNamespaces, ...crowded.map(([namespace]) => namespace)],
+    excludedAccounts: [...accountsOf.values()].flat(),
+  };
+}
+
+/** A pod whose account lists the Secrets that it may name is refused with any other one, and a policy cannot read accounts. */
 function notOfAccounts(accounts: readonly string[]): PolicyVariable {
   return {
     name: "not-of-an-account-that-enforces-its-secrets",

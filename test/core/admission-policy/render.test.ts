@@ -180,6 +180,20 @@ describe("renderAdmissionPolicy", () => {
     expect(conditionsOf([])).toBeUndefined();
   });
 
+  it("leaves a namespace with more than ten such accounts alone as a whole, and names none of one that it leaves alone anyway", () => {
+    const accountsOf = (namespace: string, count: number): readonly string[] =>
+      Array.from({ length: count }, (_, index) => `${namespace}/a${index.toString()}`);
+    const few = accountsOf("few", 10);
+    const excludedAccounts = [...few, ...accountsOf("crowded", 11), ...accountsOf("kube-system", 11)];
+    const { policy } = renderAdmissionPolicy([], { ...OPTIONS, excludedAccounts });
+    expect(policy["spec"]).toMatchObject({
+      matchConstraints: {
+        namespaceSelector: { matchExpressions: [{ values: ["kube-system", "pullpass", "crowded"] }] },
+      },
+      matchConditions: [{ expression: expect.stringContaining(`in ["${few.join('", "')}"])`) as unknown }],
+    });
+  });
+
   it("divides what one expression does not hold: after 500 entries, and before 100,000 characters", () => {
     const variables = variablesOf(many(1001, (number) => `registry.example.com/team-${number.toString()}`));
     expect(Object.keys(variables)).toEqual(

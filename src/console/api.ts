@@ -160,12 +160,14 @@ export interface DraftCheck {
   readonly problems: readonly Problem[];
   /** Whether it covers the image that was typed beside it; null without an image or an address. */
   readonly cover: { readonly isCovered: boolean; readonly sentence: string } | null;
-  /** Which namespaces it is for now. */
+  /** Which namespaces it is for now; null if they cannot be read. */
   readonly namespaces: {
     readonly optedIn: number;
     readonly matching: number;
     readonly examples: readonly string[];
-  };
+  } | null;
+  /** Why they cannot be read; empty if they can. */
+  readonly unread: string;
   /** The objects, with placeholders for credentials. */
   readonly yaml: string;
   /** What a person would run instead. */

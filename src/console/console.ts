@@ -121,22 +121,19 @@ export class Console {
     const isOpen = (): boolean => !signal.aborted && !ended.aborted;
     let isReporting = false;
     let isDue = false;
+    let count = 0;
     const report = async (): Promise<void> => {
       isDue = true;
       if (isReporting) return;
       isReporting = true;
-      try {
-        // What changes meanwhile is in the next one.
-        while (isDue && isOpen()) {
-          isDue = false;
-          const count = await stuckPods.count();
-          if (isOpen()) send({ ...view.versions(), stuckPods: count });
-        }
-      } catch {
-        // The API server does not answer, or the session ended meanwhile. The watches begin again by themselves, and report it.
-      } finally {
-        isReporting = false;
+      // What changes meanwhile is in the next one.
+      while (isDue && isOpen()) {
+        isDue = false;
+        // Nothing repeats a report, so that the versions go out whether the pods could be counted or not.
+        count = await stuckPods.count().catch(() => count);
+        if (isOpen()) send({ ...view.versions(), stuckPods: count });
       }
+      isReporting = false;
     };
     const stop = view.subscribe(() => void report());
     signal.addEventListener("abort", stop);

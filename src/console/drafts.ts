@@ -32,22 +32,28 @@ export interface DraftContext {
 
 export function checkDraft(draft: Draft, image: string, { view, namespace }: DraftContext): DraftCheck {
   const { registry, problems } = judge(draft, view);
-  const selecting = readRegistryObject({ ...ANY, spec: { ...ANY.spec, namespaces: draft.spec.namespaces } });
+  const refusal = view.namespaces.refusal();
+  return {
+    problems,
+    cover: image === "" || registry === undefined ? null : coverOf(registry, image, view),
+    namespaces: refusal === undefined ? namespacesFor(draft, view) : null,
+    unread: refusal ?? "",
+    ...manifest(draft, namespace),
+  };
+}
+
+/** By its selector, whatever else is not right yet. */
+function namespacesFor({ spec }: Draft, view: ClusterView): DraftCheck["namespaces"] {
+  const selecting = readRegistryObject({ ...ANY, spec: { ...ANY.spec, namespaces: spec.namespaces } });
   const optedIn = view.namespaces.entries().filter(([, each]) => each.isOptedIn && !each.isTerminating);
-  // Whatever else is not right yet.
   const matching =
     selecting.kind === "invalid"
       ? []
       : optedIn.filter(([, { labels }]) => isPermittedIn(selecting.registry, labels));
   return {
-    problems,
-    cover: image === "" || registry === undefined ? null : coverOf(registry, image, view),
-    namespaces: {
-      optedIn: optedIn.length,
-      matching: matching.length,
-      examples: matching.slice(0, MAX_EXAMPLES).map(([name]) => name),
-    },
-    ...manifest(draft, namespace),
+    optedIn: optedIn.length,
+    matching: matching.length,
+    examples: matching.slice(0, MAX_EXAMPLES).map(([name]) => name),
   };
 }
 

@@ -4,7 +4,6 @@ import type { IncomingHttpHeaders } from "node:http";
 export interface GuardedRequest {
   readonly method: string;
   readonly path: string;
-  readonly query: string;
   readonly headers: IncomingHttpHeaders;
 }
 

@@ -12,15 +12,17 @@ import { ConsoleError } from "./errors.ts";
 /*
  * What is written, in this order, once the API server has said by a dry run that it would take the registry:
  *
- * registry | credentials | type of auth | the Secret                     | the registry
- * new      | typed       |              | created                        | created
- * new      | none        |              |                                | created
- * exists   | typed       | as before    | replaced                       | its spec replaced, if it is still that of the form
- * exists   | typed       | another      | created, by a name of its own  | the same, and refers to it
- * exists   | none        | as before    |                                | the same
- * exists   | none        | another      | refused: the old ones do not fit
+ * registry | credentials | type of auth | name of the Secret | the Secret                    | the registry
+ * new      | typed       |              |                    | created                       | created
+ * new      | none        |              |                    |                               | created
+ * exists   | typed       | as before    | as before          | replaced                      | its spec replaced, if it is still that of the form
+ * exists   | typed       | as before    | another            | created                       | the same, and refers to it
+ * exists   | typed       | another      |                    | created, by a name of its own | the same, and refers to it
+ * exists   | none        | as before    |                    |                               | the same
+ * exists   | none        | another      |                    | refused: the old ones do not fit
  *
- * A Secret of another type cannot be changed in place: its type is fixed. The old one stays, since it may serve others.
+ * A Secret of another type cannot be changed in place: its type is fixed. The old one stays, since it may serve others. Nor is a Secret
+ * replaced that the registry did not refer to: it may be anybody's, and the label would offer it to registries.
  */
 export async function saveRegistry(
   { draft, generation, credentials }: SaveRequest,
@@ -43,12 +45,11 @@ export async function saveRegistry(
   }
   if (problems.length > 0) throw new ConsoleError(422, "invalid", "some fields are not right", problems);
 
-  const isFresh = isNew || isOtherType;
   const referred = auth?.secretRef?.name ?? "";
+  const isOtherName = stored === undefined || referred !== secretOf(stored);
+  const isFresh = isOtherName || isOtherType;
   const secretName =
-    isOtherType && referred === secretOf(stored)
-      ? `${referred}-${randomInt(36 ** 4).toString(36)}`
-      : referred;
+    isOtherType && !isOtherName ? `${referred}-${randomInt(36 ** 4).toString(36)}` : referred;
   const spec =
     auth?.secretRef === undefined
       ? draft.spec

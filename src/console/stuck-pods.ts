@@ -12,7 +12,7 @@ import type { PullSecretState } from "../core/pull-secret.ts";
 import { isPermittedIn, selectRegistries } from "../core/registry.ts";
 import { rememberCauses, type StuckPod } from "../core/stuck-pod.ts";
 import type { ApisFor } from "../kube/api.ts";
-import { KubeApiError } from "../kube/errors.ts";
+import { KubeApiError, KubeUnreachableError } from "../kube/errors.ts";
 import { isManaged } from "../kube/resources/copies.ts";
 import { readEvents, type FoundEvents } from "../kube/resources/events.ts";
 import type { PendingPod } from "../kube/resources/pending-pods.ts";
@@ -24,7 +24,7 @@ import { groupByCause, type Listed } from "./stuck-causes.ts";
 
 /** Pods that are looked at for a list. */
 const MAX_PODS = 5_000;
-/** Questions about Secrets, for one list. */
+/** Answers about Secrets that are kept: no more questions are asked before one of them is old. */
 const MAX_SECRETS = 500;
 const SECRETS_KEPT_MS = 10_000;
 /** Many changes in a row ask once. */
@@ -148,9 +148,15 @@ export class StuckPods {
   /** Whose a Secret is, by its metadata: what is in it is never asked for. A string says why it is not known. */
   #secretState(namespace: string, name: string): Promise<PullSecretState | string> {
     const key = `${namespace}/${name}`;
+    const now = Date.now();
+    for (const [other, { at }] of this.#secrets) {
+      // They are in the order of their age.
+      if (now - at < SECRETS_KEPT_MS) break;
+      this.#secrets.delete(other);
+    }
     const known = this.#secrets.get(key);
-    if (known !== undefined && Date.now() - known.at < SECRETS_KEPT_MS) return known.answer;
-    if (this.#secrets.size >= MAX_SECRETS) this.#secrets.clear();
+    if (known !== undefined) return known.answer;
+    if (this.#secrets.size >= MAX_SECRETS) return Promise.resolve({ kind: "unknown" });
     const { registries } = this.#view.joined();
     const isCopy = registries.some((each) => each.source !== undefined && each.secretName === name);
     const answer = readSecretMetadata(this.#apisFor, namespace, name).then(
@@ -159,11 +165,11 @@ export class StuckPods {
           ? { kind: "missing" }
           : { kind: isCopy && !isManaged(secret) ? "not-owned" : "unknown" },
       (error: unknown) => {
-        if (error instanceof KubeApiError) return error.message;
+        if (error instanceof KubeApiError || error instanceof KubeUnreachableError) return error.message;
         throw error;
       },
     );
-    this.#secrets.set(key, { at: Date.now(), answer });
+    this.#secrets.set(key, { at: now, answer });
     return answer;
   }
 

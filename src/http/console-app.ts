@@ -51,6 +51,8 @@ export function consoleListener(options: ConsoleAppOptions): RequestListener {
   const { server, pages, onFault } = options;
   const cookies = new SessionCookies(server, options.isSecure);
   const app = express();
+  // Otherwise /API/... would reach a route that the guard takes for a page.
+  app.enable("case sensitive routing");
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("query parser", false);
@@ -85,8 +87,9 @@ function guard(allowedHosts: readonly string[]): RequestHandler {
   const isOurHost = hostCheck(allowedHosts);
   return (request, response, next) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    const { path, query } = splitUrl(request.url);
-    const refusal = refusalOf({ method: request.method, path, query, headers: request.headers }, isOurHost);
+    // The path that routes match, also where the request line has a whole URL.
+    const { method, path, headers } = request;
+    const refusal = refusalOf({ method, path, headers }, isOurHost);
     if (refusal !== undefined) throw new HttpError(refusal.status, refusal.message);
     next();
   };
@@ -205,14 +208,10 @@ function stream(server: Console, session: Session<Person>, response: Response): 
   server.follow(session, send, control.signal);
 }
 
-function splitUrl(url: string): { readonly path: string; readonly query: string } {
-  const start = url.indexOf("?");
-  return start < 0 ? { path: url, query: "" } : { path: url.slice(0, start), query: url.slice(start + 1) };
-}
-
 /** Addresses are remembered and logged by browsers and proxies, so that none may carry a token by mistake. */
 function refuseParameters(request: IncomingMessage, known: readonly string[]): URLSearchParams {
-  const query = new URLSearchParams(splitUrl(request.url ?? "").query);
+  const [, ...parts] = (request.url ?? "").split("?");
+  const query = new URLSearchParams(parts.join("?"));
   for (const name of query.keys())
     if (!known.includes(name))
       throw new ConsoleError(400, "bad-request", "the address has a parameter that is not known");

@@ -204,6 +204,49 @@ await describeLevel("browser", "registries in the console", () => {
     expect(await provider.inputValue()).toBe(PROVIDER);
   });
 
+  it("are edited beside one of the file with the same name, and lose nothing that was typed when they are deleted", async () => {
+    const { kubectl } = cluster;
+    await kubectl.apply(clusterRegistry("legacy", { displayName: "Legacy too", address: "too.example.com" }));
+    const page = await open("#/registries/legacy/edit");
+    await page.getByRole("heading", { name: "Edit Legacy too" }).waitFor();
+    await page.getByLabel("Display name").fill("Half typed");
+    await kubectl.run(["delete", "clusterregistry/legacy"]);
+    await page.getByText("This registry was deleted while you were editing it.").waitFor();
+    expect(await page.getByLabel("Display name").inputValue()).toBe("Half typed");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("heading", { name: "Registries" }).waitFor();
+  });
+
+  it("and all else that somebody may not read are not said to be none", async () => {
+    const { kubectl } = cluster;
+    const shared = await startConsole(cluster, { name: "shared", flags: ["--login=token"] });
+    await kubectl.run(["create", "serviceaccount", "nobody", "--namespace=default"]);
+    const { stdout: token } = await kubectl.run(["create", "token", "nobody", "--namespace=default"]);
+    const own = await browser.newContext();
+    own.setDefaultTimeout(10_000);
+    const page = await own.newPage();
+    await page.goto(shared.url);
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    const isMissing = async (resource: string, none: string): Promise<void> => {
+      await page.getByText(`cannot list resource "${resource}"`).first().waitFor();
+      expect(await page.getByText(none).count(), none).toBe(0);
+    };
+    await isMissing("clusterregistries", "There are no registries.");
+    await page.goto(`${shared.url}/#/namespaces`);
+    await isMissing("namespaces", "0 namespaces opted in.");
+    expect(await page.getByText("No namespace matches.").count()).toBe(0);
+    await page.goto(`${shared.url}/#/stuck-pods`);
+    await isMissing("pods", "No pod waits");
+    await page.goto(`${shared.url}/#/registries//new`);
+    await page.getByText("Which namespaces all that opted in", { exact: true }).click();
+    await page
+      .getByText(/^Which ones they are now is not known: .*cannot list resource "namespaces"/)
+      .waitFor();
+    await own.close();
+    await shared.stop();
+  });
+
   const STATES: readonly (readonly [string, () => string, (page: Page) => Promise<unknown>])[] = [
     [
       "a test pull",

@@ -1,12 +1,19 @@
 /** A login that ends, in Chromium: by its time, by a logout, and with a cookie that somebody took before. */
-import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type OwnCluster } from "../cluster/harness/cluster.ts";
 import { describeLevel } from "../cluster/harness/describe-level.ts";
+import { clusterRegistry } from "../cluster/harness/registry-objects.ts";
 import { waitUntil } from "../wait-until.ts";
 import { expectAccessible, keyboardOf, openBrowser } from "./browser.ts";
-import { MARKER, setStage, startConsole, startRegistry, USER } from "./console-under-test.ts";
-import type { Browser } from "playwright-core";
+import {
+  MARKER,
+  setStage,
+  startConsole,
+  startRegistry,
+  USER,
+  type RunningConsole,
+} from "./console-under-test.ts";
 
 /** The shortest that an admin may choose. */
 const LIFETIME_MS = 10_000;
@@ -123,5 +130,96 @@ await describeLevel("browser", "a login to the console", () => {
     await thief.close();
     await context.close();
     await running.stop();
+  });
+
+  describe("that ended", () => {
+    let running: RunningConsole;
+    let context: BrowserContext;
+    let page: Page;
+    beforeAll(async () => {
+      running = await startConsole(cluster, { name: "again" });
+      context = await browser.newContext();
+      page = await context.newPage();
+      await page.goto(await running.address());
+      await page.getByRole("heading", { name: "Registries" }).waitFor();
+    });
+    afterAll(async () => {
+      await context.close();
+      await running.stop();
+    });
+
+    const logOut = (where: Page) =>
+      where.evaluate(
+        'fetch("/api/logout", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" })',
+      );
+    /** What a browser does when somebody goes to another tab, and comes back. */
+    const show = (isShown: boolean) =>
+      page.evaluate(`
+        Object.defineProperty(document, "hidden", { configurable: true, value: ${String(!isShown)} });
+        document.dispatchEvent(new Event("visibilitychange"));
+        ${isShown ? 'window.dispatchEvent(new Event("focus"));' : ""}
+      `);
+    const rename = (displayName: string) =>
+      cluster.kubectl.apply(clusterRegistry("legacy", { displayName, address: "old.example.com" }));
+
+    it("is followed by another one in the same tab, by the address of the terminal, with the page as it was", async () => {
+      await page.goto(`${running.url}/#/registries/legacy/edit`);
+      await page.getByLabel("Display name").fill("Half typed");
+      await logOut(page);
+      await ended(page).waitFor();
+      const address = await running.address();
+      await page.evaluate(`location.href = ${JSON.stringify(address)}`);
+      await ended(page).waitFor({ state: "detached" });
+      expect(page.url()).toBe(`${running.url}/#/registries/legacy/edit`);
+      expect(await page.getByLabel("Display name").inputValue()).toBe("Half typed");
+      // One that was used is taken from the address, too, and the session goes on.
+      await page.evaluate(`location.href = ${JSON.stringify(address)}`);
+      await waitUntil("no key", () => Promise.resolve(!page.url().includes("key=")));
+      expect(await page.getByLabel("Display name").inputValue()).toBe("Half typed");
+      expect(await page.evaluate<number>("fetch('/api/session').then(({ status }) => status)")).toBe(200);
+      await page.getByRole("button", { name: "Cancel" }).click();
+    });
+
+    it("is followed by another one with the page up to date", async () => {
+      await page.goto(`${running.url}/#/registries`);
+      await page.getByRole("button", { name: "Legacy", exact: true }).waitFor();
+      const numbers = await page.evaluate<string>(
+        `new Promise((resolve) => {
+          const source = new EventSource("/api/changes");
+          source.onmessage = ({ data }) => {
+            source.close();
+            resolve(data);
+          };
+        })`,
+      );
+      await logOut(page);
+      await ended(page).waitFor();
+      // Each session counts from zero, and may come to the same numbers.
+      await page.route("**/api/changes", (route) =>
+        route.fulfill({ contentType: "text/event-stream", body: `data: ${numbers}\n\n` }),
+      );
+      await rename("Renamed meanwhile");
+      await page.getByLabel("Address").fill(await running.address());
+      await page.getByRole("button", { name: "Log in" }).click();
+      await ended(page).waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "Renamed meanwhile" }).waitFor();
+      await page.unroute("**/api/changes");
+    });
+
+    it("while nobody saw the page says so, and goes on with the login of another tab", async () => {
+      await show(false);
+      await logOut(page);
+      await show(true);
+      await ended(page).waitFor();
+      await show(false);
+      const other = await context.newPage();
+      await other.goto(await running.address());
+      await other.getByRole("heading", { name: "Registries" }).waitFor();
+      await rename("Renamed again");
+      await show(true);
+      await ended(page).waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "Renamed again" }).waitFor();
+      await other.close();
+    });
   });
 });

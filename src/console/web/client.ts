@@ -14,16 +14,20 @@ export class RequestFailed extends Error {
 
 const sessionEnd = new EventTarget();
 
-/** Calls back when a request was refused because nobody is logged in (any more). Returns what ends that. */
-export function onSessionEnd(listener: () => void): () => void {
+/** Calls back whenever a request was refused because nobody is logged in (any more). */
+export function onSessionEnd(listener: () => void): void {
   sessionEnd.addEventListener("end", listener);
-  return () => {
-    sessionEnd.removeEventListener("end", listener);
-  };
 }
 
 export function reportSessionEnd(): void {
   sessionEnd.dispatchEvent(new Event("end"));
+}
+
+/** Of sessions that began on this page. An answer that was asked for before one says nothing about it. */
+let sessions = 0;
+
+export function countSession(): void {
+  sessions++;
 }
 
 /** @throws RequestFailed */
@@ -32,6 +36,7 @@ export async function ask<T>(
   path: string,
   body?: object,
 ): Promise<T> {
+  const before = sessions;
   const answer = await send(method, path, body);
   const text = await answer.text();
   const value = parse(text);
@@ -40,7 +45,7 @@ export async function ask<T>(
     code: "internal",
     message: `the console answered ${answer.status.toString()}`,
   };
-  if (failure.code === "no-session") reportSessionEnd();
+  if (failure.code === "no-session" && before === sessions) reportSessionEnd();
   throw new RequestFailed(failure);
 }
 

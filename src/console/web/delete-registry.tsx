@@ -1,10 +1,10 @@
 /** Asks before a registry is deleted, and says what goes with it. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import type { Failure, RegistryRow, RegistryUsage, SessionInfo } from "../api.ts";
-import { ask, failureOf } from "./client.ts";
+import type { RegistryRow, RegistryUsage, SessionInfo } from "../api.ts";
+import { ask } from "./client.ts";
 import { Check } from "./field.tsx";
-import type { Fetched } from "./live.ts";
+import { useAction, type Fetched } from "./live.ts";
 import { Button, Dialog, Fault, focus, plural, preventingDefault, withValue } from "./parts.tsx";
 import { go } from "./place.ts";
 
@@ -19,27 +19,19 @@ export function DeleteRegistry(props: {
   const copies = row.namespaces?.synced ?? 0;
   const [typed, setTyped] = useState("");
   const [isSecretToo, setIsSecretToo] = useState(true);
-  const [failure, setFailure] = useState<Failure>();
-  const [isBusy, setIsBusy] = useState(false);
   // What nobody uses goes without another question.
   const mustType = copies > 0;
   const isReady = usage !== undefined && (!mustType || typed === row.name);
-  const remove = async (): Promise<void> => {
-    if (isBusy || !isReady) return;
-    setIsBusy(true);
-    try {
-      const deleteSecret = isSecretToo && session.rights.deleteSecrets;
-      await ask("DELETE", `/api/registries/${row.name}`, { uid: row.object?.uid, deleteSecret });
-      go("registries");
-      onClose();
-    } catch (error) {
-      setFailure(failureOf(error));
-      setIsBusy(false);
-    }
-  };
+  const [remove, isBusy, failure] = useAction(async () => {
+    if (!isReady) return;
+    const deleteSecret = isSecretToo && session.rights.deleteSecrets;
+    await ask("DELETE", `/api/registries/${row.name}`, { uid: row.object?.uid, deleteSecret });
+    go("registries");
+    onClose();
+  });
   return (
     <Dialog title={`Delete ${row.displayName}`} onClose={onClose}>
-      <form class="stack" onSubmit={preventingDefault(() => void remove())}>
+      <form class="stack" onSubmit={preventingDefault(remove)}>
         {usage === undefined ? (
           <p class="quiet">{unread === undefined ? "Looking at what goes with it…" : unread.message}</p>
         ) : (

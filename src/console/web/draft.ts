@@ -147,7 +147,7 @@ function list(text: string): readonly string[] {
   return text
     .split(",")
     .map((each) => each.trim())
-    .filter((each) => each !== "");
+    .filter(Boolean);
 }
 
 /** As short as it can be written: labels with one value each, and expressions for the rest. */

@@ -46,9 +46,7 @@ function Control(props: FieldProps): VNode {
   const { id, label, value, onInput, onBlur, problem = "", hint, placeholder, children } = props;
   const { isSecret = false, isLong = false, autofocus = false, suggestions = [] } = props;
   const [isShown, setIsShown] = useState(false);
-  const described = [problem === "" ? "" : `${id}-problem`, hint === undefined ? "" : `${id}-hint`].filter(
-    (each) => each !== "",
-  );
+  const described = [problem !== "" && `${id}-problem`, hint !== undefined && `${id}-hint`].filter(Boolean);
   const shared = {
     id,
     value,
@@ -57,7 +55,7 @@ function Control(props: FieldProps): VNode {
     autocapitalize: "off" as const,
     spellcheck: false,
     "aria-invalid": problem !== "",
-    "aria-describedby": described.length === 0 ? undefined : described.join(" "),
+    "aria-describedby": described.join(" ") || undefined,
     onInput: withValue(onInput),
     onBlur,
     ...(autofocus && { ref: focus }),

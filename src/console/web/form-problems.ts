@@ -1,6 +1,6 @@
 /** What is wrong with the form of a registry: what the server says, by field, and what only the form can know. */
 import type { Problem } from "../api.ts";
-import { nameOf, type Fields, type TextField } from "./draft.ts";
+import { nameOf, type Fields, type FormAuth, type TextField } from "./draft.ts";
 
 /** Fields by the path of what they make, from top to bottom: the focus goes to the first that is not right. */
 const FIELDS: Readonly<Record<string, FieldId>> = {
@@ -57,19 +57,20 @@ export function missingParts(
   isEdited: boolean,
   typeBefore: string | undefined,
 ): readonly Problem[] {
-  const { auth, username, password, token, config, secret, isForAll, requirements } = fields;
+  const { auth, secret, isForAll, requirements } = fields;
   if (!isForAll && requirements.every(({ key }) => key.trim() === ""))
     return [{ field: "spec.namespaces", message: "names no label: choose all that opted in, or a label" }];
   const mayStay = (isEdited && typeBefore === auth) || (!isEdited && secret !== "");
-  const missing = (part: string): Problem => ({ field: `credentials.${part}`, message: "is missing" });
-  if (auth === "BasicAuth") {
-    if (mayStay && username === "" && password === "") return [];
-    return [
-      ...(username === "" ? [missing("username")] : []),
-      ...(password === "" ? [missing("password")] : []),
-    ];
-  }
-  if (mayStay) return [];
-  if (auth === "Token" && token === "") return [missing("token")];
-  return auth === "DockerConfig" && config === "" ? [missing("config")] : [];
+  const missing = PARTS[auth].filter((part) => fields[part] === "");
+  if (mayStay && missing.length === PARTS[auth].length) return [];
+  return missing.map((part) => ({ field: `credentials.${part}`, message: "is missing" }));
 }
+
+/** What is typed of credentials. */
+const PARTS: Readonly<Record<FormAuth, readonly TextField[]>> = {
+  BasicAuth: ["username", "password"],
+  Token: ["token"],
+  DockerConfig: ["config"],
+  Provider: [],
+  None: [],
+};

@@ -3,6 +3,7 @@ import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { SessionInfo } from "../api.ts";
 import { takeFocus, titleElement } from "./focus.ts";
+import { useListener } from "./live.ts";
 import { go, hrefOf, type PageName, type Place } from "./place.ts";
 import { Button } from "./parts.tsx";
 
@@ -75,25 +76,19 @@ export function Frame(props: {
 
 /** `/` goes to the filter, `n` to a new registry, unless somebody is typing. */
 function useShortcuts(): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent): void => {
-      const { target } = event;
-      const isTyping = target instanceof Element && target.matches("input, textarea, select, dialog *");
-      if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "/") {
-        const filter = document.getElementById("filter");
-        if (filter === null) return;
-        event.preventDefault();
-        filter.focus();
-      }
-      if (event.key === "n" && document.querySelector("[data-add-registry]") !== null) {
-        event.preventDefault();
-        go("registries", "", "new");
-      }
-    };
-    addEventListener("keydown", onKey);
-    return () => {
-      removeEventListener("keydown", onKey);
-    };
-  }, []);
+  useListener("keydown", (event) => {
+    const { target } = event;
+    const isTyping = target instanceof Element && target.matches("input, textarea, select, dialog *");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/") {
+      const filter = document.getElementById("filter");
+      if (filter === null) return;
+      event.preventDefault();
+      filter.focus();
+    }
+    if (event.key === "n" && document.querySelector("[data-add-registry]") !== null) {
+      event.preventDefault();
+      go("registries", "", "new");
+    }
+  });
 }

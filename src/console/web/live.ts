@@ -1,16 +1,16 @@
 /** What keeps a page up to date: the stream of changes, and lists that are asked for again after one; and what a person has done. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Changes, Draft, DraftCheck, Failure } from "../api.ts";
-import { ask, checkDraft, failureOf, reportSessionEnd } from "./client.ts";
+import type { Changes, Draft, DraftCheck, Failure, SessionInfo } from "../api.ts";
+import { ask, failureOf, reportSessionEnd } from "./client.ts";
 
 /** A stream that was refused, because many pages are open, is asked for again after this. */
 const RETRY_MS = 5_000;
 
 /**
- * Null until the first one comes. `session` is another number for each login, whose stream it is. A page that nobody sees has none:
- * browsers open six connections to one host, and a stream takes one.
+ * Null until the first one of a session comes, which counts from zero. A page that nobody sees has no stream: browsers open six
+ * connections to one host, and a stream takes one.
  */
-export function useChanges(session: number): Changes | null {
+export function useChanges(session: SessionInfo): Changes | null {
   const [changes, setChanges] = useState<Changes | null>(null);
   useEffect(() => {
     let source: EventSource | undefined;
@@ -29,13 +29,17 @@ export function useChanges(session: number): Changes | null {
         setChanges(JSON.parse(data as string) as Changes);
       };
       source.onerror = () => {
-        if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);
+        if (source?.readyState !== EventSource.CLOSED) return;
+        timer = setTimeout(open, RETRY_MS);
+        // It does not say why it was refused. The answer to this does, if the session has ended.
+        ask("GET", "/api/session").catch(() => undefined);
       };
       source.addEventListener("end", () => {
         close();
         reportSessionEnd();
       });
     };
+    setChanges(null);
     open();
     document.addEventListener("visibilitychange", open);
     return () => {
@@ -46,6 +50,19 @@ export function useChanges(session: number): Changes | null {
   return changes;
 }
 
+/** Listens to the window for as long as the component is there. The first listener stays. */
+export function useListener<K extends keyof WindowEventMap>(
+  type: K,
+  listener: (event: WindowEventMap[K]) => void,
+): void {
+  useEffect(() => {
+    addEventListener(type, listener);
+    return () => {
+      removeEventListener(type, listener);
+    };
+  }, []);
+}
+
 export interface Fetched<T> {
   /** The latest answer; it stays while the next one is on its way. Undefined before the first. */
   readonly data: T | undefined;
@@ -53,8 +70,8 @@ export interface Fetched<T> {
   readonly refresh: () => void;
 }
 
-/** Asks again whenever `path` or `version` is another one; several changes at once make one question. */
-export function useFetched<T>(path: string, version: unknown): Fetched<T> {
+/** Asks again whenever `path` or `version` is another one; several changes at once make one question. With a body, it is posted. */
+export function useFetched<T>(path: string, version: unknown, body?: object): Fetched<T> {
   const [state, setState] = useState<{
     readonly path: string;
     readonly data?: T;
@@ -64,7 +81,7 @@ export function useFetched<T>(path: string, version: unknown): Fetched<T> {
   const latest = useRef(0);
   useEffect(() => {
     const number = ++latest.current;
-    void ask<T>("GET", path).then(
+    void ask<T>(body === undefined ? "GET" : "POST", path, body).then(
       (data) => {
         if (number === latest.current) setState({ path, data });
       },
@@ -84,10 +101,10 @@ export function useFetched<T>(path: string, version: unknown): Fetched<T> {
   };
 }
 
-/** What begins `act`, once at a time; whether it is being done; and why it failed the last time, which is `failed` at first. */
-export function useAction<A extends unknown[]>(act: (...args: A) => Promise<unknown>, failed?: Failure) {
+/** What begins `act`, once at a time; whether it is being done; and why it failed the last time. */
+export function useAction<A extends unknown[]>(act: (...args: A) => Promise<unknown>) {
   const [isBusy, setIsBusy] = useState(false);
-  const [failure, setFailure] = useState(failed);
+  const [failure, setFailure] = useState<Failure>();
   const run = async (...args: A): Promise<void> => {
     if (isBusy) return;
     setIsBusy(true);
@@ -120,16 +137,5 @@ export function useSettled<T>(value: T, delayMs: number): T {
 /** What the server says of a registry as it is being typed; the answer before stays until the next one. */
 export function useDraftCheck(draft: Draft, image: string): DraftCheck | undefined {
   const question = useSettled({ draft, image }, 150);
-  const [check, setCheck] = useState<DraftCheck>();
-  const latest = useRef(0);
-  useEffect(() => {
-    const number = ++latest.current;
-    void checkDraft(question.draft, question.image).then(
-      (answer) => {
-        if (number === latest.current) setCheck(answer);
-      },
-      () => undefined,
-    );
-  }, [question]);
-  return check;
+  return useFetched<DraftCheck>("/api/registries/check", question, question).data;
 }

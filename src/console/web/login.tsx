@@ -2,9 +2,9 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import type { Failure, LoginKind, SessionInfo } from "../api.ts";
-import { ask, failureOf } from "./client.ts";
+import { ask } from "./client.ts";
 import { useModal } from "./focus.ts";
-import { useAction } from "./live.ts";
+import { useAction, useListener } from "./live.ts";
 import { focus, preventingDefault, withValue } from "./parts.tsx";
 
 export interface LoginInfo {
@@ -12,36 +12,30 @@ export interface LoginInfo {
   readonly cluster: string;
 }
 
-/** Takes the key out of the address at once: it is of no use a second time. */
-export async function readLoginInfo(): Promise<{
-  readonly info: LoginInfo;
-  readonly session: SessionInfo | null;
-  /** Why the key was of no use. */
-  readonly failed: Failure | undefined;
-}> {
+/**
+ * A session by the key in the address, which goes from there at once, since it is of no use a second time: `url` takes its place. Without
+ * a key, the session that the browser has, which another page may have begun.
+ *
+ * @throws RequestFailed
+ */
+export function findSession(url = "/"): Promise<SessionInfo> {
   const key = keyIn(location.hash);
-  if (key !== "") history.replaceState(null, "", "/");
-  const info = await ask<LoginInfo>("GET", "/api/login");
-  try {
-    const session =
-      key === ""
-        ? await ask<SessionInfo>("GET", "/api/session")
-        : await ask<SessionInfo>("POST", "/api/login", { key });
-    return { info, session, failed: undefined };
-  } catch (error) {
-    return { info, session: null, failed: key === "" ? undefined : failureOf(error) };
-  }
+  if (key === "") return ask("GET", "/api/session");
+  history.replaceState(null, "", url);
+  return ask("POST", "/api/login", { key });
 }
 
-function keyIn(text: string): string {
+export function keyIn(text: string): string {
   return /#key=([\w-]+)/.exec(text)?.[1] ?? "";
 }
 
 interface LoginProps {
   readonly info: LoginInfo;
   /** What has failed already. */
-  readonly failed?: Failure | undefined;
+  readonly failed: Failure | undefined;
   readonly onLogin: (session: SessionInfo) => void;
+  /** Somebody comes back, maybe from another page in which they logged in. */
+  readonly onFocus: () => void;
 }
 
 export function Login(props: LoginProps): VNode {
@@ -54,7 +48,7 @@ export function Login(props: LoginProps): VNode {
 }
 
 /** Over a page that stays as it is, with everything that was typed into it. */
-export function LoginDialog({ info, onLogin }: LoginProps): VNode {
+export function LoginDialog(props: LoginProps): VNode {
   return (
     <dialog
       ref={useModal()}
@@ -65,7 +59,7 @@ export function LoginDialog({ info, onLogin }: LoginProps): VNode {
     >
       <h2 id="login-title">Your session has ended</h2>
       <p>Log in again. What you typed is still here.</p>
-      <LoginForm info={info} onLogin={onLogin} />
+      <LoginForm {...props} />
     </dialog>
   );
 }
@@ -88,15 +82,16 @@ function LoginHint({ login, cluster }: LoginInfo): VNode {
   );
 }
 
-function LoginForm({ info, failed, onLogin }: LoginProps): VNode {
+function LoginForm({ info, failed, onLogin, onFocus }: LoginProps): VNode {
   const [text, setText] = useState("");
   const isKey = info.login === "key";
-  const [logIn, isBusy, failure] = useAction(async () => {
+  const [logIn, isBusy, failure = failed] = useAction(async () => {
     const word = text.trim();
     const body = isKey ? { key: keyIn(word) || word } : { token: word };
     onLogin(await ask<SessionInfo>("POST", "/api/login", body));
     setText("");
-  }, failed);
+  });
+  useListener("focus", onFocus);
   return (
     <form class="stack" onSubmit={preventingDefault(logIn)}>
       <LoginHint {...info} />

@@ -2,11 +2,11 @@
 import { render, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Changes, Failure, SessionInfo } from "../api.ts";
-import { ask, onSessionEnd } from "./client.ts";
+import { ask, countSession, failureOf, onSessionEnd } from "./client.ts";
 import { Explain } from "./explain.tsx";
 import { Frame } from "./frame.tsx";
-import { useChanges } from "./live.ts";
-import { Login, LoginDialog, readLoginInfo, type LoginInfo } from "./login.tsx";
+import { useChanges, useListener } from "./live.ts";
+import { findSession, keyIn, Login, LoginDialog, type LoginInfo } from "./login.tsx";
 import { Namespaces } from "./namespaces.tsx";
 import { usePlace } from "./place.ts";
 import { Registries } from "./registries.tsx";
@@ -23,27 +23,35 @@ function App(): VNode | null {
   const [session, setSession] = useState<SessionInfo | null>(null);
   const [failed, setFailed] = useState<Failure>();
   const [hasEnded, setHasEnded] = useState(false);
-  /** A stream of changes belongs to one session. */
-  const [sessions, setSessions] = useState(0);
 
   const begin = (info: SessionInfo): void => {
+    countSession();
     setSession(info);
+    setFailed(undefined);
     setHasEnded(false);
-    setSessions((count) => count + 1);
   };
-  useEffect(() => {
-    void readLoginInfo().then(({ info, session: found, failed: why }) => {
-      setLogin(info);
-      setFailed(why);
-      if (found !== null) begin(found);
+  const resume = (url?: string): Promise<void> =>
+    findSession(url).then(begin, (error: unknown) => {
+      const failure = failureOf(error);
+      // To have none is no failure.
+      setFailed(failure.code === "no-session" ? undefined : failure);
     });
-    return onSessionEnd(() => {
+  useEffect(() => {
+    void Promise.all([ask<LoginInfo>("GET", "/api/login"), resume()]).then(([info]) => {
+      setLogin(info);
+    });
+    onSessionEnd(() => {
       setHasEnded(true);
     });
   }, []);
+  // An address with a key, opened over a page, loads nothing. The pages, which listen later, find the place where they were.
+  useListener("hashchange", ({ oldURL }) => {
+    if (keyIn(location.hash) !== "") void resume(oldURL);
+  });
 
   if (login === null) return null;
-  if (session === null) return <Login info={login} failed={failed} onLogin={begin} />;
+  const form = { info: login, failed, onLogin: begin, onFocus: () => void resume() };
+  if (session === null) return <Login {...form} />;
   const logOut = (): void => {
     void ask("POST", "/api/logout", {}).finally(() => {
       setSession(null);
@@ -51,20 +59,16 @@ function App(): VNode | null {
   };
   return (
     <>
-      <Pages key="pages" session={session} number={sessions} onLogOut={logOut} />
-      {hasEnded && <LoginDialog info={login} onLogin={begin} />}
+      <Pages key="pages" session={session} onLogOut={logOut} />
+      {hasEnded && <LoginDialog {...form} />}
     </>
   );
 }
 
-function Pages(props: {
-  readonly session: SessionInfo;
-  readonly number: number;
-  readonly onLogOut: () => void;
-}): VNode {
-  const { session, number, onLogOut } = props;
+function Pages(props: { readonly session: SessionInfo; readonly onLogOut: () => void }): VNode {
+  const { session, onLogOut } = props;
   const place = usePlace();
-  const changes = useChanges(number);
+  const changes = useChanges(session);
   const page = { session, changes };
   return (
     <Frame session={session} place={place} stuckPods={changes?.stuckPods ?? 0} onLogOut={onLogOut}>

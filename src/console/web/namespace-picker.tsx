@@ -3,7 +3,7 @@ import type { VNode } from "preact";
 import type { DraftCheck } from "../api.ts";
 import type { Fields, Requirement } from "./draft.ts";
 import { Check } from "./field.tsx";
-import { Button, plural, withValue } from "./parts.tsx";
+import { Button, namesOf, plural, withValue } from "./parts.tsx";
 import type { RegistryFormState } from "./use-registry-form.ts";
 
 const OPERATORS = [
@@ -16,7 +16,7 @@ const OPERATORS = [
 const NEW_LABEL: Requirement = { key: "", operator: "In", values: "" };
 
 export function namespacesWords({ isForAll }: Fields, check: DraftCheck | undefined): string {
-  if (check === undefined) return isForAll ? "all that opted in" : "by their labels";
+  if (check?.namespaces == null) return isForAll ? "all that opted in" : "by their labels";
   const { optedIn, matching } = check.namespaces;
   return isForAll
     ? `all that opted in (${optedIn.toString()})`
@@ -151,9 +151,10 @@ function focusOnLast(selector: string): void {
   });
 }
 
-function describe({ namespaces: { matching, optedIn, examples } }: DraftCheck): string {
+function describe({ namespaces, unread }: DraftCheck): string {
+  if (namespaces === null) return `Which ones they are now is not known: ${unread}`;
+  const { matching, optedIn, examples } = namespaces;
   if (optedIn === 0) return "No namespace has opted in yet.";
   if (matching === 0) return `None of the ${plural(optedIn, "namespace")} that opted in.`;
-  const more = matching > examples.length ? `, and ${(matching - examples.length).toString()} more` : "";
-  return `Now: ${examples.join(", ")}${more}.`;
+  return `Now: ${namesOf(examples, matching)}.`;
 }

@@ -6,7 +6,7 @@ import { ask } from "./client.ts";
 import { Check } from "./field.tsx";
 import { useAction, useFetched, useSettled } from "./live.ts";
 import type { PageProps } from "./main.tsx";
-import { Button, Fault, Loading, plural, StateMark, Unread } from "./parts.tsx";
+import { Button, Fault, Loading, namesOf, plural, StateMark, Unread } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { PageHead, Row, Table } from "./table.tsx";
 
@@ -54,15 +54,12 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
         <>
           <Fault failure={failure} />
           <Unread sentences={data.unread} />
-          <div class="summary">
-            <p class="quiet">{plural(data.optedIn, "namespace")} opted in.</p>
-            <Pager list={data} onMove={setOffset} />
-          </div>
           <NamespaceTable
-            rows={data.rows}
+            list={data}
             open={place.name}
             canSwitch={session.rights.labelNamespaces}
             version={version}
+            onMove={setOffset}
           />
         </>
       )}
@@ -71,20 +68,33 @@ export function Namespaces({ session, changes, place }: PageProps & { readonly p
 }
 
 function NamespaceTable(props: {
-  readonly rows: readonly NamespaceRow[];
+  readonly list: NamespaceList;
   /** The name of the one that is open. */
   readonly open: string;
   readonly canSwitch: boolean;
   readonly version: string;
-}): VNode {
-  const { rows, open, ...shared } = props;
-  if (rows.length === 0) return <p class="empty">No namespace matches.</p>;
+  readonly onMove: (offset: number) => void;
+}): VNode | null {
+  const { list, open, onMove, ...shared } = props;
+  const { rows, unread, optedIn } = list;
+  // None that may be read are not none.
+  if (rows.length === 0 && unread.length > 0) return null;
   return (
-    <Table columns={["Name", "Opted in", "Registries", "Stuck pods"]}>
-      {rows.map((row) => (
-        <NamespaceLine {...shared} key={row.name} row={row} isOpen={row.name === open} />
-      ))}
-    </Table>
+    <>
+      <div class="summary">
+        <p class="quiet">{plural(optedIn, "namespace")} opted in.</p>
+        <Pager list={list} onMove={onMove} />
+      </div>
+      {rows.length === 0 ? (
+        <p class="empty">No namespace matches.</p>
+      ) : (
+        <Table columns={["Name", "Opted in", "Registries", "Stuck pods"]}>
+          {rows.map((row) => (
+            <NamespaceLine {...shared} key={row.name} row={row} isOpen={row.name === open} />
+          ))}
+        </Table>
+      )}
+    </>
   );
 }
 
@@ -128,6 +138,8 @@ function Pager({
   );
 }
 
+const MAX_NAMED = 5;
+
 function NamespaceLine(props: {
   readonly row: NamespaceRow;
   readonly isOpen: boolean;
@@ -145,7 +157,7 @@ function NamespaceLine(props: {
       }}
       cells={{
         "Opted in": <OptIn row={row} canSwitch={canSwitch} />,
-        Registries: isOptedIn ? names(registries) : "–",
+        Registries: isOptedIn ? namesOf(registries.slice(0, MAX_NAMED), registries.length) || "none" : "–",
         "Stuck pods": stuckPods === 0 ? "–" : <a href={hrefOf("stuck-pods")}>{stuckPods}</a>,
       }}
       details={isOpen ? <Details name={name} version={version} /> : undefined}
@@ -185,14 +197,6 @@ function OptIn(props: { readonly row: NamespaceRow; readonly canSwitch: boolean 
       ))}
     </>
   );
-}
-
-const MAX_NAMED = 5;
-
-function names(registries: readonly string[]): string {
-  if (registries.length === 0) return "none";
-  const more = registries.length - MAX_NAMED;
-  return registries.slice(0, MAX_NAMED).join(", ") + (more > 0 ? `, and ${more.toString()} more` : "");
 }
 
 function Details({ name, version }: { readonly name: string; readonly version: string }): VNode | null {

@@ -182,6 +182,12 @@ export function withValue(take: (value: string) => void) {
   };
 }
 
+/** The first few of so many. */
+export function namesOf(first: readonly string[], count: number): string {
+  const more = count - first.length;
+  return first.join(", ") + (more > 0 ? `, and ${more.toLocaleString("en")} more` : "");
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }

@@ -1,5 +1,6 @@
 /** Where somebody is, in the part of the address after `#`, which no server sees: `#/registries/team-a/edit`; `#/registries//new`. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { useListener } from "./live.ts";
 
 export const PAGES = ["registries", "namespaces", "stuck-pods", "explain"] as const;
 export type PageName = (typeof PAGES)[number];
@@ -36,14 +37,8 @@ export function go(page: PageName, name = "", action = ""): void {
 
 export function usePlace(): Place {
   const [place, setPlace] = useState(() => placeIn(location.hash));
-  useEffect(() => {
-    const onChange = (): void => {
-      setPlace(placeIn(location.hash));
-    };
-    addEventListener("hashchange", onChange);
-    return () => {
-      removeEventListener("hashchange", onChange);
-    };
-  }, []);
+  useListener("hashchange", () => {
+    setPlace(placeIn(location.hash));
+  });
   return place;
 }

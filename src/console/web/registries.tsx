@@ -25,12 +25,14 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
   const [filter, setFilter] = useState("");
   const { rights } = session;
   const form = { session, list: data, onSaved: refresh };
+  const edited = useEdited(data?.rows, place);
   const isFirst = data?.rows.length === 0 && data.unread.length === 0 && rights.createRegistries;
   useEffect(() => {
     // The form stays when somebody else adds one meanwhile.
     if (isFirst && place.action === "") location.replace(hrefOf("registries", "", "new"));
   }, [isFirst, place.action]);
   useFocusOfOpener(place);
+  if (edited !== undefined) return <RegistryForm {...form} key={edited.name} row={edited} />;
   if (place.action === "new" || isFirst) {
     const intro = isFirst && { intro: introWords(data.optedIn) };
     return <RegistryForm {...form} key="new" row={undefined} {...intro} />;
@@ -55,20 +57,38 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
         <Loading failure={failure} />
       </>
     );
-  const open = data.rows.find(({ name }) => name === place.name);
-  if (place.action === "edit" && open?.object != null)
-    return <RegistryForm {...form} key={open.name} row={open} />;
-  const shown = data.rows.filter((row) => matches(row, filter));
   return (
     <>
       {head}
       <Unread sentences={data.unread} />
       <Fault failure={failure} />
-      {place.name !== "" && open === undefined && (
+      <RegistryTable {...{ session, place, filter }} list={data} />
+    </>
+  );
+}
+
+function RegistryTable(props: {
+  readonly list: RegistryList;
+  readonly filter: string;
+  readonly place: Place;
+  readonly session: SessionInfo;
+}): VNode {
+  const { filter, place, session } = props;
+  const { rows, unread } = props.list;
+  const shown = rows.filter((row) => matches(row, filter));
+  // What may not be read may be there all the same.
+  const isKnown = unread.length === 0;
+  return (
+    <>
+      {isKnown && place.name !== "" && !rows.some(({ name }) => name === place.name) && (
         <p class="notice warn">There is no registry {place.name}.</p>
       )}
       {shown.length === 0 ? (
-        <p class="empty">{filter === "" ? "There are no registries." : "No registry matches the filter."}</p>
+        isKnown && (
+          <p class="empty">
+            {filter === "" ? "There are no registries." : "No registry matches the filter."}
+          </p>
+        )
       ) : (
         <Table columns={["Name", "Address", "Auth", "State", "Namespaces"]}>
           {shown.map((row) => (
@@ -78,6 +98,14 @@ export function Registries({ session, changes, place }: PageProps & { readonly p
       )}
     </>
   );
+}
+
+/** The row whose form is open. It stays, with what was typed, when somebody else deletes the registry; a file may have its name, too. */
+function useEdited(rows: RegistryList["rows"] | undefined, { name, action }: Place): RegistryRow | undefined {
+  const edited = useRef<RegistryRow>(undefined);
+  const before = edited.current?.name === name ? edited.current : undefined;
+  const current = rows?.find((row) => row.name === name && row.object !== null);
+  return (edited.current = action === "edit" ? (current ?? before) : undefined);
 }
 
 /** A form that closes gives the focus back to what opened it; one that made a registry, to its row, which may yet come and take it. */

@@ -1,19 +1,11 @@
 /** A registry's row when it is open: its conditions, its credentials, who uses it, and what may be done with it. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import type {
-  Condition,
-  Failure,
-  RegistryObject,
-  RegistryRow,
-  RegistryUsage,
-  SessionInfo,
-  State,
-} from "../api.ts";
-import { checkDraft, failureOf } from "./client.ts";
+import type { Condition, RegistryObject, RegistryRow, RegistryUsage, SessionInfo, State } from "../api.ts";
+import { checkDraft } from "./client.ts";
 import { DeleteRegistry } from "./delete-registry.tsx";
-import { useFetched, type Fetched } from "./live.ts";
-import { Button, Code, Fault, plural, StateMark, Time, useClock } from "./parts.tsx";
+import { useAction, useFetched, type Fetched } from "./live.ts";
+import { Button, Code, Fault, namesOf, plural, StateMark, Time, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
 import { TestPanel, useStoredTest } from "./test-credentials.tsx";
 
@@ -149,12 +141,10 @@ function Pods({ usage: { data, failure } }: { readonly usage: Fetched<RegistryUs
   if (data.pods === null) return <span class="quiet">You may not list pods.</span>;
   const { count, examples } = data.pods;
   if (count === 0) return <span class="quiet">No running pod was given the credentials.</span>;
-  const more = count - examples.length;
+  const first = examples.map((pod) => `${pod.namespace}/${pod.name}`);
   return (
     <>
-      {plural(count, "running pod")} with the pull secret:{" "}
-      {examples.map((pod) => `${pod.namespace}/${pod.name}`).join(", ")}
-      {more > 0 && `, and ${more.toLocaleString("en")} more`}
+      {plural(count, "running pod")} with the pull secret: {namesOf(first, count)}
     </>
   );
 }
@@ -162,19 +152,9 @@ function Pods({ usage: { data, failure } }: { readonly usage: Fetched<RegistryUs
 /** What kubectl takes; null while it is not shown. */
 function useYaml(name: string, { uid, spec }: RegistryObject) {
   const [yaml, setYaml] = useState<string | null>(null);
-  const [failure, setFailure] = useState<Failure>();
-  const show = async (): Promise<void> => {
-    setFailure(undefined);
-    try {
-      setYaml((await checkDraft({ name, uid, spec })).command);
-    } catch (error) {
-      setFailure(failureOf(error));
-    }
-  };
-  const toggle = (): void => {
-    if (yaml === null) void show();
-    else setYaml(null);
-  };
+  const [toggle, , failure] = useAction(async () => {
+    setYaml(yaml === null ? (await checkDraft({ name, uid, spec })).command : null);
+  });
   return [yaml, toggle, failure] as const;
 }
 

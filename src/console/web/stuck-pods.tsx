@@ -20,7 +20,9 @@ export function StuckPods({ session, changes }: PageProps): VNode {
           <Fault failure={failure} />
           <Unread sentences={data.unread} />
           {data.count === 0 ? (
-            <p class="empty">No pod waits for an image that could not be pulled.</p>
+            data.unread.length === 0 && (
+              <p class="empty">No pod waits for an image that could not be pulled.</p>
+            )
           ) : (
             <p class="quiet">
               {plural(data.count, "pod")} cannot pull, for {plural(data.groups.length, "reason")}.

@@ -636,7 +636,7 @@ await describeLevel("control-plane", "the console's server", () => {
       const missing = await test(local, cookie, registry.host, MARKER, `${registry.host}/team-a/app:missing`);
       expect(missing).toMatchObject({
         works: false,
-        sentence: expect.stringMatching(/has no team-a\/app:missing/) as string,
+        sentence: expect.stringMatching(/has no \S+\/team-a\/app:missing\.$/) as string,
       });
     });
 

@@ -146,7 +146,7 @@ await describeLevel("browser", "the console's pages", () => {
     await page.getByRole("button", { name: "Test pull…" }).click();
     await page.getByLabel("Image to pull").fill(`${registry.host}/harbor/app:missing`);
     await page.getByRole("button", { name: "Test pull", exact: true }).click();
-    await page.getByText("has no harbor/app:missing").waitFor();
+    await page.getByText(`has no ${registry.host}/harbor/app:missing`).waitFor();
     await page.getByText("Which namespaces").click();
     await page.getByLabel("Those of them with these labels").check();
     await page.getByLabel("Label 1", { exact: true }).fill("team");

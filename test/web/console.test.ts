@@ -450,7 +450,7 @@ await describeLevel("browser", "the console's pages", () => {
     expect(
       shown.seen.messages.filter(
         (message) =>
-          !/^debug: |Failed to load resource|Refused to frame|Framing|has been blocked by CORS|ERR_/.test(
+          !/^(?:debug|verbose): |Failed to load resource|Refused to frame|Framing|has been blocked by CORS|ERR_/.test(
             message,
           ),
       ),

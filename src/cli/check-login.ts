@@ -14,7 +14,8 @@ import {
 } from "../registry/login.ts";
 import { passOver, planLogins, type LoginStep } from "../registry/plan-logins.ts";
 import { inParallel } from "./in-parallel.ts";
-import { isSecretSource, type ReadSecretSource } from "./registries-source.ts";
+import { isSecretSource } from "./registries-source.ts";
+import type { ReadSecretSource } from "./secret-sources.ts";
 
 export interface LoginSources {
   readonly environment: Environment;

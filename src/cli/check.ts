@@ -25,10 +25,10 @@ import {
   readRegistriesAndFaults,
   withSecrets,
   type Faults,
-  type ReadSecretSource,
   type RegistryFlags,
   type SecretFlags,
 } from "./registries-source.ts";
+import type { ReadSecretSource } from "./secret-sources.ts";
 
 interface CheckFlags extends RegistryFlags, SecretFlags {
   readonly login?: true;

@@ -1,16 +1,21 @@
 /** The registries that a command works with: those of the file, those of the cluster, and their credentials. */
 import type { Command } from "commander";
-import type { Configuration, ConfiguredRegistry, CredentialSource } from "../config/configuration.ts";
+import type {
+  Configuration,
+  ConfiguredRegistry,
+  CredentialSource,
+  SecretSource,
+} from "../config/configuration.ts";
 import { readCredentials, UnusableCredentialsError } from "../config/credentials.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { readConfiguration } from "../config/read.ts";
 import { REGISTRY_API, REGISTRY_API_VERSION, REGISTRY_KIND } from "../config/registry-crd.ts";
 import { asRegistryObject, joinRegistryObjects } from "../config/registry-objects.ts";
-import type { Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import type { JsonObject } from "../core/kubernetes.ts";
 import type { RegistryFault } from "../core/registry-status.ts";
 import type { ProgramIo } from "./program-io.ts";
+import type { ReadSecretSource } from "./secret-sources.ts";
 
 export interface RegistryFlags {
   readonly config?: readonly string[];
@@ -77,22 +82,9 @@ export function warnOfFaults(faults: Faults, io: ProgramIo): void {
     io.writeError(`warning: ${REGISTRY_KIND} ${name} is not used: ${message}\n`);
 }
 
-/** A source that takes a cluster to read. */
-export type SecretSource = Extract<CredentialSource, { readonly kind: "secret" | "offered-secret" }>;
-
 export function isSecretSource(source: CredentialSource | undefined): source is SecretSource {
   return source?.kind === "secret" || source?.kind === "offered-secret";
 }
-
-/**
- * Reads the credentials for an address from a Secret in the cluster.
- *
- * @throws UnusableCredentialsError if it is not there, is not offered or holds nothing for the address; the message is printed.
- */
-export type ReadSecretSource = (
-  source: SecretSource,
-  address: Address,
-) => Promise<readonly AddressedCredential[]>;
 
 export interface SecretFlags {
   readonly kubeconfig?: string;

@@ -1,5 +1,8 @@
 /** Reads credentials from the Secrets of a cluster, once. */
+import type { SecretSource } from "../config/configuration.ts";
 import { UnusableCredentialsError } from "../config/credentials.ts";
+import type { Address } from "../core/address.ts";
+import type { AddressedCredential } from "../core/credential.ts";
 import { CREDENTIALS_LABEL } from "../core/labels.ts";
 import { credentialsInOffer, credentialsInSecret, UnusableSecretError } from "../core/source-secret.ts";
 import { createApis } from "../kube/api.ts";
@@ -7,7 +10,16 @@ import { KubeApiError, KubeUnreachableError } from "../kube/errors.ts";
 import { getSecret } from "../kube/resources/copies.ts";
 import { readMetadata } from "../kube/resources/metadata.ts";
 import type { Transport } from "../kube/transport.ts";
-import type { ReadSecretSource } from "./registries-source.ts";
+
+/**
+ * Reads the credentials for an address from a Secret in the cluster.
+ *
+ * @throws UnusableCredentialsError if it is not there, is not offered or holds nothing for the address; the message is printed.
+ */
+export type ReadSecretSource = (
+  source: SecretSource,
+  address: Address,
+) => Promise<readonly AddressedCredential[]>;
 
 /** `ownNamespace` is where Secrets are that are named without a namespace. */
 export function secretReader(transport: Transport, ownNamespace: string): ReadSecretSource {

@@ -1,8 +1,8 @@
 /** The configuration once it is read: registries with the sources of their credentials, not the credentials. */
-import { coveredHosts, type Address } from "../core/address.ts";
+import { coveredHosts } from "../core/address.ts";
 import type { Sensitive } from "../core/credential.ts";
 import type { CredentialProvider } from "../core/credential-provider.ts";
-import { indexRegistries, type Registry, type RegistryIndex } from "../core/registry.ts";
+import { indexRegistries, type RegistryIndex, type ReplicatedRegistry } from "../core/registry.ts";
 import type { OfferedContent } from "../core/source-secret.ts";
 import type { KeyPath, SourceLocation } from "./diagnostics.ts";
 import type { BuilderEntry, PodTemplateEntry, RegistryEntry } from "./schema.ts";
@@ -28,12 +28,13 @@ export type CredentialSource =
   /** A ClusterRegistry's: a Secret in Pullpass's own namespace that is offered by its label. */
   | ({ readonly kind: "offered-secret"; readonly name: string } & OfferedContent);
 
-export interface ConfiguredRegistry extends Registry {
+/** A source that takes a cluster to read. */
+export type SecretSource = Extract<CredentialSource, { readonly kind: "secret" | "offered-secret" }>;
+
+export interface ConfiguredRegistry extends ReplicatedRegistry {
   readonly displayName: string | undefined;
   /** Undefined if an admin keeps the pull secret in the namespaces. */
   readonly source: CredentialSource | undefined;
-  /** The concrete hosts behind an address with `*`. */
-  readonly hosts: readonly Address[];
   /** The list of the configuration that it is in. */
   readonly list: "registries" | "privateRegistries" | "connections" | "objects";
   /** Where one of its fields is, or the entry itself. */

@@ -33,6 +33,12 @@ export interface Registry {
   readonly buildSource: BuildSource | undefined;
 }
 
+/** An entry of the configuration, as far as copies need it. */
+export interface ReplicatedRegistry extends Registry {
+  /** The concrete hosts behind an address with `*`. */
+  readonly hosts: readonly Address[];
+}
+
 /** What is known of an image, whatever pod it stands in. */
 export type ImageLookup =
   | {

@@ -1,21 +1,14 @@
 /** Plans the copies of a namespace: what to write and what to remove so that it has exactly the copies that it may have. */
-import type { Address } from "./address.ts";
 import { type AddressedCredential, encodeBase64 } from "./credential.ts";
 import type { Namespace } from "./kubernetes.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "./labels.ts";
-import { isPermittedIn, type Registry } from "./registry.ts";
+import { isPermittedIn, type ReplicatedRegistry } from "./registry.ts";
 import {
   EMPTY_DOCUMENT,
   writeBuildDocument,
   writePullDocument,
   writePullDocumentWithPrevious,
 } from "./write-docker-config.ts";
-
-/** An entry of the configuration, as far as copies need it. */
-export interface ReplicatedRegistry extends Registry {
-  /** The concrete hosts behind an address with `*`. */
-  readonly hosts: readonly Address[];
-}
 
 /** A registry and its credentials, as read from their source. */
 export interface Source {

@@ -8,7 +8,7 @@
  */
 import { atPath, compareSpecificity, coveredHosts, type Address } from "./address.ts";
 import { type AddressedCredential, type Credential, encodeBase64 } from "./credential.ts";
-import type { ReplicatedRegistry } from "./replication.ts";
+import type { ReplicatedRegistry } from "./registry.ts";
 
 /** A registry and its credentials, which are for its address or for more exact ones. */
 export interface CredentialedRegistry {

@@ -2,7 +2,7 @@
 import { addressCovers, parseAddress, splitRepository, type Address } from "../core/address.ts";
 import type { AddressedCredential } from "../core/credential.ts";
 import { repositoryName, type ImageReference } from "../core/image-reference.ts";
-import type { ReplicatedRegistry } from "../core/replication.ts";
+import type { ReplicatedRegistry } from "../core/registry.ts";
 
 /** One host that is asked, or the reason why a registry is not. */
 export type LoginStep =

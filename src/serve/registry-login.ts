@@ -16,7 +16,8 @@ import {
   type Outcome,
   type PullReason,
 } from "../core/registry-status.ts";
-import type { ReplicatedRegistry, Source } from "../core/replication.ts";
+import type { ReplicatedRegistry } from "../core/registry.ts";
+import type { Source } from "../core/replication.ts";
 import type { ClusterRegistry } from "../kube/resources/cluster-registries.ts";
 import { checkLogin, isTlsFailure, type Failure, type PullOutcome } from "../registry/login.ts";
 import { planLogins } from "../registry/plan-logins.ts";

@@ -1,8 +1,7 @@
 /** Below an explanation, the registries that it names: where they are, and whether they let the image be pulled. */
 import type { VNode } from "preact";
 import type { RegistryList, RegistryRow } from "../api.ts";
-import { useFetched } from "./live.ts";
-import type { PageProps } from "./main.tsx";
+import { useFetched, type PageProps } from "./live.ts";
 import { hrefOf } from "./place.ts";
 import { TestAnswer, useStoredTest } from "./test-credentials.tsx";
 import { Button } from "./parts.tsx";

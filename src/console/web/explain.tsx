@@ -5,7 +5,7 @@ import type { ExplainAnswer, Failure } from "../api.ts";
 import { ask, failureOf } from "./client.ts";
 import { ExplainRegistries } from "./explain-registries.tsx";
 import { Field } from "./field.tsx";
-import type { PageProps } from "./main.tsx";
+import type { PageProps } from "./live.ts";
 import { Code, Fault, preventingDefault, Unread } from "./parts.tsx";
 import { go, type Place } from "./place.ts";
 import { PageHead } from "./table.tsx";

@@ -6,6 +6,12 @@ import { ask, failureOf, reportSessionEnd } from "./client.ts";
 /** A stream that was refused, because many pages are open, is asked for again after this. */
 const RETRY_MS = 5_000;
 
+/** What every page gets. */
+export interface PageProps {
+  readonly session: SessionInfo;
+  readonly changes: Changes | null;
+}
+
 /**
  * Null until the first one of a session comes, which counts from zero. A page that nobody sees has no stream: browsers open six
  * connections to one host, and a stream takes one.

@@ -1,7 +1,7 @@
 /** The console's pages: who is logged in, and which page is shown. */
 import { render, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Changes, Failure, SessionInfo } from "../api.ts";
+import type { Failure, SessionInfo } from "../api.ts";
 import { ask, countSession, failureOf, onSessionEnd } from "./client.ts";
 import { Explain } from "./explain.tsx";
 import { Frame } from "./frame.tsx";
@@ -11,12 +11,6 @@ import { Namespaces } from "./namespaces.tsx";
 import { usePlace } from "./place.ts";
 import { Registries } from "./registries.tsx";
 import { StuckPods } from "./stuck-pods.tsx";
-
-/** What every page gets. */
-export interface PageProps {
-  readonly session: SessionInfo;
-  readonly changes: Changes | null;
-}
 
 function App(): VNode | null {
   const [login, setLogin] = useState<LoginInfo | null>(null);

@@ -2,8 +2,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { RegistryList, RegistryRow, SessionInfo } from "../api.ts";
-import { useFetched } from "./live.ts";
-import type { PageProps } from "./main.tsx";
+import { useFetched, type PageProps } from "./live.ts";
 import { Cut, Fault, Loading, StateMark, Unread, useFlash } from "./parts.tsx";
 import { go, hrefOf, type Place } from "./place.ts";
 import { RegistryDetails } from "./registry-details.tsx";

@@ -1,8 +1,7 @@
 /** Pods that cannot pull, by their cause, with the one place to mend each. */
 import type { VNode } from "preact";
 import type { HealRow, StuckGroup, StuckPodList, StuckPodRow } from "../api.ts";
-import { useFetched } from "./live.ts";
-import type { PageProps } from "./main.tsx";
+import { useFetched, type PageProps } from "./live.ts";
 import { Code, Cut, Fault, Loading, plural, StateMark, Time, Unread, useClock } from "./parts.tsx";
 import { hrefOf } from "./place.ts";
 import { PageHead, Row, Table } from "./table.tsx";

@@ -13,7 +13,7 @@ export function readConfiguration(paths: readonly string[]): Configuration {
 
 export interface WatchableConfiguration {
   readonly configuration: Configuration;
-  /** What the files held, by which a later reading is told from this one. */
+  /** What the files held: a later reading is compared with it. */
   readonly content: string;
 }
 

@@ -14,7 +14,7 @@ export interface LoginInfo {
 
 /**
  * A session by the key in the address, which goes from there at once, since it is of no use a second time: `url` takes its place. Without
- * a key, the session that the browser has, which another page may have begun.
+ * a key, the session that the browser has, which another page may have started.
  *
  * @throws RequestFailed
  */
